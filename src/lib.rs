@@ -1,0 +1,1 @@
+//! Pays creators through Stripe Connect transfers from a payouts table, exactly once.

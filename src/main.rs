@@ -1,0 +1,3 @@
+//! The `payouts` command.
+
+fn main() {}
