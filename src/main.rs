@@ -1,3 +1,7 @@
-//! The `payouts` command.
+//! The `payouts` command: parse, run, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    payouts::cli::main(std::env::args_os())
+}

@@ -1,0 +1,3 @@
+-- Only reached when this tool made the table and it holds no row.
+DROP TABLE "payouts";
+DROP TYPE "PayoutStatus";

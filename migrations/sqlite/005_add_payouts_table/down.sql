@@ -1,0 +1,2 @@
+-- Only reached when this tool made the table and it holds no row.
+DROP TABLE "payouts";

@@ -1,0 +1,1 @@
+DROP INDEX IF EXISTS "payout_queue_idx";

@@ -1,0 +1,105 @@
+//! `payouts migrate`, alias `init`.
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::{Exit, Exits};
+use crate::output::{Answer, table};
+use crate::store::migrations::{MigrationState, all};
+use crate::store::{Backend, DatabaseUrl, Open, StoreError};
+
+/// Create the database or bring it to this version's schema
+///
+/// Runs what is pending, under a lock, so that several processes may start at
+/// once. On a platform's database it adds its own tables, all named payout_…,
+/// and one index on payouts; it changes nothing else there.
+#[derive(Debug, Args)]
+#[command(visible_alias = "init")]
+pub(super) struct MigrateArgs {
+    /// Only say what has run and what has not
+    #[arg(long, conflicts_with_all = ["dry_run", "revert"])]
+    status: bool,
+
+    /// Print the SQL that would run, and run nothing
+    #[arg(long, conflicts_with = "revert", help_heading = "Safety")]
+    dry_run: bool,
+
+    /// Take the newest migration back; refused where that would lose anything
+    #[arg(long)]
+    revert: bool,
+}
+
+#[derive(Serialize)]
+struct MigrationView {
+    name: &'static str,
+    applied: bool,
+}
+
+pub(super) fn run(cx: &mut Context, args: &MigrateArgs) -> Result<Exits, CliError> {
+    if args.status {
+        let states = states(cx)?;
+        let pending = states.iter().any(|s| !s.applied);
+        print_states(cx, &states)?;
+        return Ok(if pending { Exit::Attention } else { Exit::Done }.into());
+    }
+    if args.dry_run {
+        for state in states(cx)?.iter().filter(|s| !s.applied) {
+            cx.ui.answer(&format!("-- {}\n{}", state.migration.name, state.migration.up))?;
+        }
+        return Ok(Exit::Done.into());
+    }
+    if args.revert {
+        let name = cx.open(Open::Existing)?.migrate_revert()?;
+        cx.ui.note(&format!("reverted {name}"));
+    } else {
+        let mut store = cx.open(Open::CreateIfMissing)?;
+        let ran = store.migrate()?;
+        match ran.len() {
+            0 => cx.ui.note(&format!("{} is up to date", cx.config.database)),
+            _ => cx.ui.note(&format!("{}: ran {}", cx.config.database, ran.join(", "))),
+        }
+    }
+    print_states(cx, &states(cx)?)?;
+    Ok(Exit::Done.into())
+}
+
+/// What has run. An embedded database that is not there yet has run nothing.
+fn states(cx: &Context) -> Result<Vec<MigrationState>, CliError> {
+    let opened = crate::store::Store::open(
+        &cx.config.database,
+        Open::Existing,
+        cx.config.pooled,
+        cx.clock.clone(),
+    );
+    match opened {
+        Ok(mut store) => Ok(store.migrations()?),
+        Err(StoreError::Missing { .. }) => {
+            let backend = match &cx.config.database {
+                DatabaseUrl::Sqlite(_) => Backend::Sqlite,
+                DatabaseUrl::Postgres(_) => Backend::Postgres,
+            };
+            Ok(all(backend).iter().map(|m| MigrationState { migration: *m, applied: false }).collect())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn print_states(cx: &Context, states: &[MigrationState]) -> Result<(), CliError> {
+    let views: Vec<MigrationView> = states
+        .iter()
+        .map(|s| MigrationView { name: s.migration.name, applied: s.applied })
+        .collect();
+    Answer::new("migrations", views).print(cx.format, &cx.ui, |ui, views| {
+        table::render(
+            ui,
+            &[table::left("Migration"), table::left("State")],
+            views
+                .iter()
+                .map(|v| vec![v.name.into(), if v.applied { "applied" } else { "pending" }.into()])
+                .collect(),
+        )
+    })?;
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! What a person types: the table of contents of the program.
+
+mod context;
+pub mod error;
+pub mod exit;
+mod migrate;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::{Exit, Exits};
+use crate::output::Format;
+use crate::output::ui::ColorChoice;
+
+/// Pay creators through Stripe Connect transfers, exactly once
+#[derive(Debug, Parser)]
+#[command(name = "payouts", version, propagate_version = false, disable_help_subcommand = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags that every command knows.
+#[derive(Debug, Clone, Args)]
+struct Global {
+    /// How the answer is written to stdout
+    #[arg(short, long, value_enum, default_value_t, global = true, help_heading = "Output")]
+    output: Format,
+
+    /// Say nothing on stderr but warnings and errors
+    #[arg(short, long, global = true, help_heading = "Output")]
+    quiet: bool,
+
+    /// When to use colour
+    #[arg(long, value_enum, default_value_t, global = true, help_heading = "Output")]
+    color: ColorChoice,
+
+    /// Ask nothing
+    #[arg(short, long, global = true, help_heading = "Safety")]
+    yes: bool,
+
+    /// Allow a key that moves real money
+    #[arg(long, global = true, help_heading = "Safety")]
+    live: bool,
+
+    /// Database to use instead of DATABASE_URL
+    #[arg(long, value_name = "URL", global = true, help_heading = "Connection")]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Migrate(migrate::MigrateArgs),
+}
+
+impl Command {
+    fn run(self, cx: &mut Context) -> Result<Exits, CliError> {
+        match self {
+            Self::Migrate(args) => migrate::run(cx, &args),
+        }
+    }
+}
+
+/// Parses the arguments, runs the command, and says how it ended.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are answers, not errors; a closed pipe is nobody's fault.
+            let _ = error.print();
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            return ExitCode::from(exit.code());
+        }
+    };
+    let mut cx = match Context::new(&cli.global) {
+        Ok(cx) => cx,
+        Err((ui, error)) => {
+            error.print(&ui);
+            return ExitCode::from(error.exit.code());
+        }
+    };
+    let exits = cli.command.run(&mut cx).unwrap_or_else(|error| {
+        if !error.broken_pipe {
+            error.print(&cx.ui);
+        }
+        error.exit.into()
+    });
+    for other in exits.others() {
+        cx.ui.line(&format!("also: {other}"));
+    }
+    ExitCode::from(exits.strongest().code())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

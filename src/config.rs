@@ -1,0 +1,411 @@
+//! The settings of one execution, resolved once: flag, then environment, then
+//! `.env` in the working directory, then default.
+//!
+//! `.env` is read into an overlay and never put into the process environment,
+//! so that nothing started from here inherits it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::env_vars::{self as vars, Variable};
+use crate::model::money::Currency;
+use crate::store::DatabaseUrl;
+
+/// Where a value came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// A flag on the command line.
+    Flag,
+    /// The process environment.
+    Environment,
+    /// The file `.env`.
+    DotEnv,
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Flag => "flag",
+            Self::Environment => "environment",
+            Self::DotEnv => ".env",
+            Self::Default => "default",
+        })
+    }
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A value that does not parse.
+    #[error("{name} (from {origin}) is {value}: {reason}")]
+    Value {
+        /// The variable or flag.
+        name: &'static str,
+        /// Where it came from.
+        origin: Origin,
+        /// What it says, or `(secret)`.
+        value: String,
+        /// Why that cannot be.
+        reason: String,
+    },
+    /// The `.env` file does not parse.
+    #[error("the file .env cannot be read: {0}")]
+    DotEnv(String),
+    /// The file that holds the key.
+    #[error("the key file {} (STRIPE_SECRET_KEY_FILE) cannot be read: {reason}", path.display())]
+    KeyFile {
+        /// Its path.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// Both ways to give a key are used.
+    #[error("both STRIPE_SECRET_KEY and STRIPE_SECRET_KEY_FILE are set; use one")]
+    TwoKeys,
+    /// There is nowhere to put the embedded database.
+    #[error("no data directory: neither XDG_DATA_HOME nor HOME is set")]
+    NoDataDirectory,
+    /// A control this version does not enforce.
+    #[error("{0} is set, but this version does not enforce it; refusing to run as if it did")]
+    NotEnforced(&'static str),
+}
+
+/// What flags say, before the environment is asked.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--database-url`.
+    pub database_url: Option<String>,
+    /// `--live`.
+    pub live: bool,
+}
+
+/// The environment with the `.env` overlay under it.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    process: HashMap<String, String>,
+    dotenv: HashMap<String, String>,
+}
+
+impl Environment {
+    /// Reads the process environment and `.env` in `folder`.
+    pub fn read(folder: &Path) -> Result<Self, ConfigError> {
+        // Variables that are not UTF-8 are none of ours.
+        let process = std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
+            .collect();
+        let path = folder.join(".env");
+        let mut dotenv = HashMap::new();
+        if path.is_file() {
+            // The parser's message may quote a line, and a line may hold a key: its kind is enough.
+            for item in dotenvy::from_path_iter(&path).map_err(|e| ConfigError::DotEnv(kind_of(&e)))? {
+                let (key, value) = item.map_err(|e| ConfigError::DotEnv(kind_of(&e)))?;
+                dotenv.insert(key, value);
+            }
+        }
+        Ok(Self { process, dotenv })
+    }
+
+    /// An environment made of these variables alone, for tests.
+    pub fn of(process: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self { process: process.into_iter().collect(), dotenv: HashMap::new() }
+    }
+
+    /// A variable's value, when it is set to something.
+    pub fn get(&self, variable: &Variable) -> Option<(&str, Origin)> {
+        self.text(variable.name)
+    }
+
+    /// Whether `NO_COLOR` or `TERM=dumb` asks for plain output.
+    pub fn asks_for_plain_output(&self) -> bool {
+        self.text("NO_COLOR").is_some() || self.text("TERM").is_some_and(|(term, _)| term == "dumb")
+    }
+
+    /// The moment a test wants it to be.
+    #[cfg(feature = "testing")]
+    pub fn test_now(&self) -> Result<Option<crate::model::time::Time>, ConfigError> {
+        let Some((text, origin)) = self.text(vars::TEST_NOW) else { return Ok(None) };
+        text.parse().map(Some).map_err(|e: chrono::ParseError| ConfigError::Value {
+            name: vars::TEST_NOW,
+            origin,
+            value: format!("{text:?}"),
+            reason: e.to_string(),
+        })
+    }
+
+    fn text(&self, name: &str) -> Option<(&str, Origin)> {
+        let from = |map: &'_ HashMap<String, String>| map.get(name).filter(|v| !v.is_empty()).is_some();
+        if from(&self.process) {
+            self.process.get(name).map(|v| (v.as_str(), Origin::Environment))
+        } else if from(&self.dotenv) && name != vars::LIVE.name {
+            self.dotenv.get(name).map(|v| (v.as_str(), Origin::DotEnv))
+        } else {
+            None
+        }
+    }
+
+    fn parsed<T>(
+        &self,
+        variable: &Variable,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<(T, Origin)>, ConfigError> {
+        let Some((text, origin)) = self.get(variable) else { return Ok(None) };
+        read(text).map(|value| Some((value, origin))).map_err(|reason| ConfigError::Value {
+            name: variable.name,
+            origin,
+            value: if variable.secret { "(secret)".to_owned() } else { format!("{text:?}") },
+            reason,
+        })
+    }
+
+    fn value<T>(
+        &self,
+        variable: &Variable,
+        default: T,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<T, ConfigError> {
+        Ok(self.parsed(variable, read)?.map_or(default, |(value, _)| value))
+    }
+}
+
+fn kind_of(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(_, at) => format!("a line does not parse (at character {at} of it)"),
+        dotenvy::Error::Io(e) => e.to_string(),
+        _ => "unreadable".to_owned(),
+    }
+}
+
+/// Every setting, resolved.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Where the database is.
+    pub database: DatabaseUrl,
+    /// Who said so.
+    pub database_origin: Origin,
+    /// Whether a transaction pooler sits in front of PostgreSQL.
+    pub pooled: bool,
+    /// The secret key.
+    pub stripe_key: Option<SecretString>,
+    /// Another address than Stripe's.
+    pub stripe_api_base: Option<String>,
+    /// Keys that move real money may be used.
+    pub live: bool,
+    /// The currency, if somebody said it.
+    pub currency: Option<Currency>,
+    /// Smallest payout, minor units.
+    pub min_cents: i32,
+    /// Largest payout, minor units.
+    pub max_cents: i32,
+    /// Transfers in flight at once.
+    pub concurrency: usize,
+    /// Sends per second, if somebody said it.
+    pub rate: Option<u32>,
+    /// After this long without a sign of life a run counts as dead.
+    pub lease: Duration,
+    /// Who is recorded.
+    pub actor: String,
+    /// The machine's name.
+    pub host: String,
+    /// Secret that signs events.
+    pub webhook_secret: Option<SecretString>,
+}
+
+impl Config {
+    /// Resolves everything.
+    pub fn resolve(flags: &Flags, env: &Environment) -> Result<Self, ConfigError> {
+        for control in [
+            &vars::APPROVAL_THRESHOLD_CENTS,
+            &vars::MAX_RUN_TOTAL_CENTS,
+            &vars::MAX_DAY_TOTAL_CENTS,
+            &vars::ACTOR_FROM_ROLE,
+        ] {
+            if env.get(control).is_some() {
+                return Err(ConfigError::NotEnforced(control.name));
+            }
+        }
+        let (database, database_origin) = database(flags, env)?;
+        let min_cents = env.value(&vars::MIN_AMOUNT_CENTS, 100, |t| whole(t, 1, i32::MAX))?;
+        let max_cents = env.value(&vars::MAX_AMOUNT_CENTS, 1_000_000, |t| whole(t, 1, i32::MAX))?;
+        if min_cents > max_cents {
+            return Err(ConfigError::Value {
+                name: vars::MIN_AMOUNT_CENTS.name,
+                origin: Origin::Environment,
+                value: min_cents.to_string(),
+                reason: format!("larger than the maximum of {max_cents}"),
+            });
+        }
+        let host = host();
+        Ok(Self {
+            database,
+            database_origin,
+            pooled: env.value(&vars::PG_POOLER, false, |t| match t {
+                "transaction" => Ok(true),
+                "none" => Ok(false),
+                _ => Err("use `transaction` or `none`".to_owned()),
+            })?,
+            stripe_key: stripe_key(env)?,
+            stripe_api_base: env.get(&vars::STRIPE_API_BASE).map(|(t, _)| t.to_owned()),
+            live: flags.live || env.value(&vars::LIVE, false, switch)?,
+            currency: env
+                .parsed(&vars::CURRENCY, |t| t.parse().map_err(|e: crate::model::money::UnknownCurrency| e.to_string()))?
+                .map(|(currency, _)| currency),
+            min_cents,
+            max_cents,
+            concurrency: env.value(&vars::CONCURRENCY, 32, |t| whole(t, 1, 1000))?,
+            rate: env.parsed(&vars::RATE, |t| whole(t, 1, 100_000))?.map(|(rate, _)| rate),
+            lease: env.value(&vars::LEASE, Duration::from_secs(120), |t| {
+                let lease = duration(t)?;
+                if lease < Duration::from_secs(10) {
+                    return Err("a lease shorter than 10s takes over runs that are alive".to_owned());
+                }
+                Ok(lease)
+            })?,
+            actor: env
+                .get(&vars::ACTOR)
+                .map_or_else(|| format!("{}@{host}", login_name(env)), |(t, _)| t.to_owned()),
+            host,
+            webhook_secret: env.get(&vars::WEBHOOK_SECRET).map(|(t, _)| SecretString::from(t)),
+        })
+    }
+}
+
+fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), ConfigError> {
+    let said = match &flags.database_url {
+        Some(text) => Some((text.as_str(), Origin::Flag)),
+        None => env.get(&vars::DATABASE_URL),
+    };
+    match said {
+        Some((text, origin)) => {
+            let url = text.parse().map_err(|e: crate::store::UrlError| ConfigError::Value {
+                name: vars::DATABASE_URL.name,
+                origin,
+                value: "(not shown, as it may hold a password)".to_owned(),
+                reason: e.to_string(),
+            })?;
+            Ok((url, origin))
+        }
+        None => {
+            let folder = dirs::data_dir().ok_or(ConfigError::NoDataDirectory)?;
+            Ok((DatabaseUrl::Sqlite(folder.join("payouts").join("payouts.db")), Origin::Default))
+        }
+    }
+}
+
+fn stripe_key(env: &Environment) -> Result<Option<SecretString>, ConfigError> {
+    match (env.get(&vars::STRIPE_SECRET_KEY), env.get(&vars::STRIPE_SECRET_KEY_FILE)) {
+        (Some(_), Some(_)) => Err(ConfigError::TwoKeys),
+        (Some((key, _)), None) => Ok(Some(SecretString::from(key.trim()))),
+        (None, Some((path, _))) => {
+            let text = std::fs::read_to_string(path).map_err(|e| ConfigError::KeyFile {
+                path: PathBuf::from(path),
+                reason: e.to_string(),
+            })?;
+            Ok(Some(SecretString::from(text.trim())))
+        }
+        (None, None) => Ok(None),
+    }
+}
+
+fn switch(text: &str) -> Result<bool, String> {
+    match text {
+        "1" | "true" => Ok(true),
+        "0" | "false" => Ok(false),
+        _ => Err("use 1 or 0".to_owned()),
+    }
+}
+
+fn whole<T: TryFrom<i64> + fmt::Display + Copy>(text: &str, min: T, max: T) -> Result<T, String>
+where
+    i64: TryFrom<T>,
+{
+    let wrong = || format!("use a whole number from {min} to {max}");
+    let number: i64 = text.parse().map_err(|_| wrong())?;
+    let bound = |b: T| i64::try_from(b).unwrap_or(i64::MAX);
+    if number < bound(min) || number > bound(max) {
+        return Err(wrong());
+    }
+    T::try_from(number).map_err(|_| wrong())
+}
+
+/// Reads a duration such as `90s`, `5m`, `2h` or `7d`.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "use a duration such as 90s, 5m, 2h or 7d".to_owned();
+    let unit = text.chars().last().ok_or_else(wrong)?;
+    let seconds = match unit {
+        's' => 1,
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    count
+        .checked_mul(seconds)
+        .filter(|s| *s <= 366 * 86_400)
+        .map(Duration::from_secs)
+        .ok_or_else(|| "at most a year".to_owned())
+}
+
+fn host() -> String {
+    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
+    if name.is_empty() { "unknown-host".to_owned() } else { name }
+}
+
+fn login_name(env: &Environment) -> String {
+    ["LOGNAME", "USER"]
+        .into_iter()
+        .find_map(|name| env.text(name))
+        .map_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()), |(name, _)| name.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn env(pairs: &[(&str, &str)]) -> Environment {
+        Environment::of(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn live_is_never_taken_from_dotenv() {
+        let mut env = env(&[]);
+        env.dotenv.insert("PAYOUTS_LIVE".into(), "1".into());
+        env.dotenv.insert("PAYOUTS_ACTOR".into(), "ann".into());
+        let config = Config::resolve(&Flags { database_url: Some("sqlite:x.db".into()), live: false }, &env).unwrap();
+        assert!(!config.live);
+        assert_eq!(config.actor, "ann");
+    }
+
+    #[test]
+    fn a_control_that_is_not_enforced_stops_everything() {
+        let error = Config::resolve(&Flags::default(), &env(&[("PAYOUTS_APPROVAL_THRESHOLD_CENTS", "0")])).unwrap_err();
+        assert!(matches!(error, ConfigError::NotEnforced("PAYOUTS_APPROVAL_THRESHOLD_CENTS")));
+    }
+
+    #[test]
+    fn wrong_values_are_named_and_secrets_are_not_shown() {
+        let say = |pairs: &[(&str, &str)]| Config::resolve(&Flags::default(), &env(pairs)).unwrap_err().to_string();
+        assert_eq!(
+            say(&[("DATABASE_URL", "sqlite:x"), ("PAYOUTS_CONCURRENCY", "0")]),
+            "PAYOUTS_CONCURRENCY (from environment) is \"0\": use a whole number from 1 to 1000"
+        );
+        assert!(!say(&[("DATABASE_URL", "mysql://u:s3cret@h/d")]).contains("s3cret"));
+        assert!(say(&[("DATABASE_URL", "sqlite:x"), ("PAYOUTS_LEASE", "5s")]).contains("alive"));
+        assert!(say(&[("STRIPE_SECRET_KEY", "a"), ("DATABASE_URL", "sqlite:x"), ("STRIPE_SECRET_KEY_FILE", "b")]).contains("use one"));
+    }
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
+        for wrong in ["", "5", "m", "-5m", "1.5h", "5é", "999999999999999999d"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+}

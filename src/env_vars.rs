@@ -1,0 +1,57 @@
+//! Every environment variable the program reads, each in one constant.
+
+/// A variable, what it means, and what holds when it is not set.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// Its name.
+    pub name: &'static str,
+    /// One line for people.
+    pub meaning: &'static str,
+    /// What holds without it, in words.
+    pub default: &'static str,
+    /// Never shown.
+    pub secret: bool,
+}
+
+macro_rules! variables {
+    ($( $konst:ident = $name:literal, $meaning:literal, $default:literal $(, $secret:ident)?; )+) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $meaning)]
+            pub const $konst: Variable = Variable {
+                name: $name, meaning: $meaning, default: $default,
+                secret: variables!(@ $($secret)?),
+            };
+        )+
+        /// All of them, in the order they are documented.
+        pub const ALL: &[Variable] = &[ $( $konst ),+ ];
+    };
+    (@) => { false };
+    (@ secret) => { true };
+}
+
+variables! {
+    DATABASE_URL = "DATABASE_URL", "postgres://…, postgresql://… or sqlite:PATH", "SQLite in the user's data directory", secret;
+    STRIPE_SECRET_KEY = "STRIPE_SECRET_KEY", "sk_… or rk_…; never a flag", "none", secret;
+    STRIPE_SECRET_KEY_FILE = "STRIPE_SECRET_KEY_FILE", "a file that holds the key, for systemd credentials", "none";
+    STRIPE_API_BASE = "STRIPE_API_BASE", "another address than Stripe's, for the sandbox and tests", "https://api.stripe.com";
+    LIVE = "PAYOUTS_LIVE", "1 allows keys that move real money; not read from .env", "off";
+    PG_POOLER = "PAYOUTS_PG_POOLER", "`transaction` behind a transaction pooler, else `none`", "none";
+    CURRENCY = "PAYOUTS_CURRENCY", "three-letter code; one database pays one currency", "usd";
+    MIN_AMOUNT_CENTS = "PAYOUTS_MIN_AMOUNT_CENTS", "smallest payout in minor units", "100";
+    MAX_AMOUNT_CENTS = "PAYOUTS_MAX_AMOUNT_CENTS", "largest payout in minor units", "1000000";
+    APPROVAL_THRESHOLD_CENTS = "PAYOUTS_APPROVAL_THRESHOLD_CENTS", "from this amount on a second person must approve", "off";
+    MAX_RUN_TOTAL_CENTS = "PAYOUTS_MAX_RUN_TOTAL_CENTS", "the most one run may pay out, in minor units", "off";
+    MAX_DAY_TOTAL_CENTS = "PAYOUTS_MAX_DAY_TOTAL_CENTS", "the most all runs of a day may pay out, in minor units", "off";
+    ACTOR_FROM_ROLE = "PAYOUTS_ACTOR_FROM_ROLE", "1 takes the actor from the PostgreSQL role", "off";
+    MAX_RETRIES = "PAYOUTS_MAX_RETRIES", "failed attempts before a payout needs --force", "5";
+    RETRY_DELAYS = "PAYOUTS_RETRY_DELAYS", "back-off after each failed attempt", "5m,10m,30m,1h,2h";
+    CONCURRENCY = "PAYOUTS_CONCURRENCY", "transfers in flight at once, 1 to 1000", "32";
+    RATE = "PAYOUTS_RATE", "sends per second", "20 live, 10 test, unlimited on a loopback base";
+    LEASE = "PAYOUTS_LEASE", "after this long without a sign of life a run's claims are taken over", "2m";
+    ACTOR = "PAYOUTS_ACTOR", "who is recorded in the history", "login name @ host";
+    WEBHOOK_SECRET = "STRIPE_WEBHOOK_SECRET", "whsec_…, the secret that signs events", "none", secret;
+}
+
+/// Set by tests only; a release binary does not know it.
+#[cfg(feature = "testing")]
+pub const TEST_NOW: &str = "PAYOUTS_TEST_NOW";

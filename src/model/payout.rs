@@ -1,0 +1,252 @@
+//! A payout, the changes of state it may go through, and the rule that says
+//! whether it may be sent.
+
+use crate::model::hold::HoldKind;
+use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
+pub use crate::model::native_enum::PayoutStatus;
+use crate::model::native_enum::RoyaltyStatementStatus;
+use crate::model::schema::payouts;
+use crate::model::text_enum;
+use crate::model::time::Time;
+
+/// A row of the founding table, as it is.
+#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable)]
+#[diesel(table_name = payouts)]
+pub struct Payout {
+    /// Primary key.
+    pub id: PayoutId,
+    /// Whom it pays.
+    pub creator_id: CreatorId,
+    /// The statement it settles; none for a manual payout.
+    pub royalty_statement_id: Option<StatementId>,
+    /// Minor units of the database's one currency.
+    pub amount_cents: i32,
+    /// `tr_…`, once a transfer is proven.
+    pub stripe_transfer_id: Option<String>,
+    /// Where it stands.
+    pub status: PayoutStatus,
+    /// The transfer's own time, once COMPLETED.
+    pub processed_at: Option<Time>,
+    /// Why it FAILED, in words.
+    pub failed_reason: Option<String>,
+    /// Failed attempts.
+    pub retry_count: i32,
+    /// When the last attempt failed.
+    pub last_retry_at: Option<Time>,
+    /// When it was created; the queue's order.
+    pub created_at: Time,
+    /// When any column last changed.
+    pub updated_at: Time,
+}
+
+impl Payout {
+    /// Whether other software may have sent this row under a key nobody here
+    /// knows: it bears marks that only a send leaves.
+    pub fn bears_marks_of_a_send(&self) -> bool {
+        self.retry_count > 0
+            || self.last_retry_at.is_some()
+            || self.failed_reason.is_some()
+            || self.processed_at.is_some()
+            || self.stripe_transfer_id.is_some()
+    }
+}
+
+/// A payout about to be created.
+#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Insertable)]
+#[diesel(table_name = payouts, treat_none_as_default_value = false)]
+pub struct NewPayout {
+    /// A fresh CUID.
+    pub id: PayoutId,
+    /// Whom it pays.
+    pub creator_id: CreatorId,
+    /// The statement it settles.
+    pub royalty_statement_id: Option<StatementId>,
+    /// Minor units, positive.
+    pub amount_cents: i32,
+    /// Always PENDING.
+    pub status: PayoutStatus,
+    /// Zero.
+    pub retry_count: i32,
+    /// Now; one moment for a whole batch.
+    pub created_at: Time,
+    /// The same.
+    pub updated_at: Time,
+}
+
+impl PayoutStatus {
+    /// The transition table. Proof of a transfer leads from any state to
+    /// COMPLETED; COMPLETED leads nowhere.
+    pub fn may_become(self, next: Self) -> bool {
+        use PayoutStatus::{Completed, Failed, Pending, Processing};
+        match (self, next) {
+            (Completed, _) => false,
+            (_, Completed) => true,
+            (Pending, Processing | Failed) => true, // claim; cancel
+            (Processing, Failed | Pending) => true, // a definite no; never left the machine
+            (Failed, Pending) => true,              // retry
+            _ => false,
+        }
+    }
+}
+
+text_enum! {
+    /// Why a payout that is due is not sent by this run.
+    pub enum Skip {
+        /// The kill switch is on.
+        SwitchOff = "stopped by `hold --all`",
+        /// The payout itself is held.
+        PayoutHeld = "payout is held",
+        /// Its creator is held.
+        CreatorHeld = "creator is held",
+        /// Its batch is held, as every new batch is.
+        BatchHeld = "batch is held; look it over, then `payouts release BATCH`",
+        /// The creator row says deleted.
+        CreatorDeleted = "creator is deleted",
+        /// Nowhere to send it.
+        NoStripeAccount = "creator has no Stripe account",
+        /// The creator objects to the statement.
+        StatementDisputed = "statement is disputed",
+        /// The statement is in a state that is not to be paid.
+        StatementNotPayable = "statement is not payable",
+        /// Another payout of the same statement is in flight.
+        StatementTaken = "another payout of the same statement is in flight",
+        /// Paying it would pass what the statement owes.
+        StatementExceeded = "more than what is left of its statement",
+        /// Zero or negative, which only other software can have written.
+        NotPositive = "amount is not positive",
+        /// Below `PAYOUTS_MIN_AMOUNT_CENTS`.
+        BelowMinimum = "below the minimum amount",
+        /// Above `PAYOUTS_MAX_AMOUNT_CENTS`.
+        AboveMaximum = "above the maximum amount",
+        /// An attempt of it is open, so it is resolved rather than claimed.
+        AttemptOpen = "an earlier attempt is unresolved",
+        /// Other software may have sent it under a key nobody here knows.
+        MaybeSentElsewhere = "may have been sent by other software",
+    }
+}
+
+impl Skip {
+    /// Whether somebody has to do something, as opposed to a row that waits on
+    /// purpose. Decides between exit codes 1 and 0.
+    pub fn needs_a_person(self) -> bool {
+        match self {
+            Self::SwitchOff
+            | Self::PayoutHeld
+            | Self::CreatorHeld
+            | Self::BatchHeld
+            | Self::BelowMinimum
+            | Self::StatementTaken
+            | Self::AttemptOpen => false,
+            Self::CreatorDeleted
+            | Self::NoStripeAccount
+            | Self::StatementDisputed
+            | Self::StatementNotPayable
+            | Self::StatementExceeded
+            | Self::NotPositive
+            | Self::AboveMaximum
+            | Self::MaybeSentElsewhere => true,
+        }
+    }
+}
+
+/// Everything about a payout that decides whether it may be sent, read in one
+/// transaction together with its row lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Candidate {
+    /// The row.
+    pub payout: Payout,
+    /// The creator's `stripeAccountId`.
+    pub destination: Option<String>,
+    /// The creator's `deletedAt` is set.
+    pub creator_deleted: bool,
+    /// The statement, if it names one.
+    pub statement: Option<CandidateStatement>,
+    /// The batch it was loaded with.
+    pub batch_id: Option<BatchId>,
+    /// The reference it was loaded under.
+    pub reference: Option<String>,
+    /// This tool created the row.
+    pub ours: bool,
+    /// Holds that apply, the switch among them.
+    pub holds: Vec<HoldKind>,
+    /// The number and outcome of its last attempt.
+    pub last_attempt: Option<(i32, crate::model::attempt::AttemptOutcome)>,
+}
+
+/// What matters of a candidate's statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CandidateStatement {
+    /// Where it stands.
+    pub status: RoyaltyStatementStatus,
+    /// Disputed at some time and not resolved since.
+    pub disputed: bool,
+    /// Net payable less its completed payouts, in minor units.
+    pub rest_cents: i64,
+    /// Another payout holds the statement's claim.
+    pub taken_by_another: bool,
+}
+
+/// The limits and permissions of one run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SendRules {
+    /// Smallest amount, minor units.
+    pub min_cents: i32,
+    /// Largest amount, minor units.
+    pub max_cents: i32,
+    /// A batch the operator named: naming it is the release for this run.
+    pub named_batch: Option<BatchId>,
+}
+
+/// Decides whether a payout may be sent now. Called in the claim and before
+/// every resend: there is no other place that decides it.
+///
+/// # Errors
+/// The first reason against it.
+pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
+    let payout = &candidate.payout;
+    for hold in &candidate.holds {
+        match hold {
+            HoldKind::All => return Err(Skip::SwitchOff),
+            HoldKind::Payout => return Err(Skip::PayoutHeld),
+            HoldKind::Creator => return Err(Skip::CreatorHeld),
+            HoldKind::Batch => {
+                if candidate.batch_id.is_none() || candidate.batch_id != rules.named_batch {
+                    return Err(Skip::BatchHeld);
+                }
+            }
+        }
+    }
+    if payout.amount_cents <= 0 {
+        return Err(Skip::NotPositive);
+    }
+    if candidate.creator_deleted {
+        return Err(Skip::CreatorDeleted);
+    }
+    if candidate.destination.as_deref().unwrap_or_default().is_empty() {
+        return Err(Skip::NoStripeAccount);
+    }
+    if let Some(statement) = &candidate.statement {
+        if statement.disputed || statement.status == RoyaltyStatementStatus::Disputed {
+            return Err(Skip::StatementDisputed);
+        }
+        if statement.taken_by_another {
+            return Err(Skip::StatementTaken);
+        }
+        if !matches!(
+            statement.status,
+            RoyaltyStatementStatus::Reviewed | RoyaltyStatementStatus::Resolved
+        ) {
+            return Err(Skip::StatementNotPayable);
+        }
+        if i64::from(payout.amount_cents) > statement.rest_cents {
+            return Err(Skip::StatementExceeded);
+        }
+    }
+    if payout.amount_cents < rules.min_cents {
+        return Err(Skip::BelowMinimum);
+    }
+    if payout.amount_cents > rules.max_cents {
+        return Err(Skip::AboveMaximum);
+    }
+    Ok(())
+}

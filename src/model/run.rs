@@ -1,0 +1,45 @@
+//! Runs: every execution of a command that writes.
+
+use sha2::{Digest, Sha256};
+
+use crate::model::ids::RunId;
+use crate::model::schema::payout_runs;
+use crate::model::time::Time;
+
+/// A row of `payout_runs`.
+#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[diesel(table_name = payout_runs, treat_none_as_default_value = false)]
+pub struct Run {
+    /// Primary key.
+    pub id: RunId,
+    /// The subcommand.
+    pub command: String,
+    /// Its arguments; secrets are never arguments.
+    pub arguments: String,
+    /// Who.
+    pub actor: String,
+    /// On which machine.
+    pub host: String,
+    /// Of this tool.
+    pub version: String,
+    /// When it began.
+    pub started_at: Time,
+    /// Its last sign of life.
+    pub seen_at: Time,
+    /// When it ended; none while it runs, or when it was killed.
+    pub ended_at: Option<Time>,
+    /// What it ended with.
+    pub exit_code: Option<i32>,
+    /// One line on what it did.
+    pub summary: Option<String>,
+    /// SHA-256 over the history heads it wrote.
+    pub heads_hash: Option<String>,
+}
+
+/// The PostgreSQL advisory lock that a live run holds for its session.
+pub fn liveness_lock(run: &RunId) -> i64 {
+    let digest = Sha256::digest(format!("payouts run {run}"));
+    let mut first = [0_u8; 8];
+    first.copy_from_slice(&digest[..8]);
+    i64::from_be_bytes(first)
+}

@@ -1,0 +1,254 @@
+// @generated automatically by Diesel CLI.
+
+diesel::table! {
+    creators (id) {
+        id -> Text,
+        #[sql_name = "userId"]
+        user_id -> Text,
+        #[sql_name = "stageName"]
+        stage_name -> Text,
+        #[sql_name = "stripeAccountId"]
+        stripe_account_id -> Nullable<Text>,
+        #[sql_name = "onboardingStatus"]
+        onboarding_status -> Text,
+        #[sql_name = "verificationStatus"]
+        verification_status -> Text,
+        #[sql_name = "deletedAt"]
+        deleted_at -> Nullable<Timestamp>,
+        #[sql_name = "createdAt"]
+        created_at -> Timestamp,
+        #[sql_name = "updatedAt"]
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    payout_answers (payout_id, attempt, send) {
+        payout_id -> Text,
+        attempt -> Int4,
+        send -> Int4,
+        sent_at -> Timestamp,
+        answered_at -> Timestamp,
+        http_status -> Nullable<Int4>,
+        request_id -> Nullable<Text>,
+        replayed -> Bool,
+        verdict -> Text,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    payout_attempts (payout_id, attempt) {
+        payout_id -> Text,
+        attempt -> Int4,
+        idempotency_key -> Text,
+        body -> Text,
+        amount_cents -> Int4,
+        currency -> Text,
+        destination -> Text,
+        transfer_group -> Text,
+        stripe_account -> Text,
+        livemode -> Bool,
+        api_version -> Text,
+        run_id -> Text,
+        outcome -> Text,
+        created_at -> Timestamp,
+        first_sent_at -> Timestamp,
+        last_sent_at -> Nullable<Timestamp>,
+        send_count -> Int4,
+        stored_error -> Bool,
+        settled_at -> Nullable<Timestamp>,
+        http_status -> Nullable<Int4>,
+        error_type -> Nullable<Text>,
+        error_code -> Nullable<Text>,
+        error_message -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        replayed -> Bool,
+        transfer_id -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    payout_batch_items (payout_id) {
+        payout_id -> Text,
+        batch_id -> Nullable<Text>,
+        line -> Nullable<Int4>,
+        reference -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    payout_batches (id) {
+        id -> Text,
+        source -> Text,
+        sha256 -> Text,
+        payout_count -> Int4,
+        total_cents -> Int8,
+        actor -> Text,
+        run_id -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    payout_history (payout_id, seq) {
+        payout_id -> Text,
+        seq -> Int4,
+        event -> Text,
+        from_status -> Nullable<Text>,
+        to_status -> Text,
+        at -> Timestamp,
+        actor -> Text,
+        run_id -> Text,
+        reason -> Nullable<Text>,
+        hash -> Text,
+    }
+}
+
+diesel::table! {
+    payout_history_heads (payout_id) {
+        payout_id -> Text,
+        seq -> Int4,
+        hash -> Text,
+    }
+}
+
+diesel::table! {
+    payout_holds (kind, target) {
+        kind -> Text,
+        target -> Text,
+        reason -> Text,
+        actor -> Text,
+        created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    payout_own_tables (name) {
+        name -> Text,
+    }
+}
+
+diesel::table! {
+    payout_runs (id) {
+        id -> Text,
+        command -> Text,
+        arguments -> Text,
+        actor -> Text,
+        host -> Text,
+        version -> Text,
+        started_at -> Timestamp,
+        seen_at -> Timestamp,
+        ended_at -> Nullable<Timestamp>,
+        exit_code -> Nullable<Int4>,
+        summary -> Nullable<Text>,
+        heads_hash -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    payout_settings (key) {
+        key -> Text,
+        value -> Text,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    payout_statement_claims (statement_id) {
+        statement_id -> Text,
+        payout_id -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
+    payouts (id) {
+        id -> Text,
+        creator_id -> Text,
+        royalty_statement_id -> Nullable<Text>,
+        amount_cents -> Int4,
+        stripe_transfer_id -> Nullable<Text>,
+        status -> PayoutStatus,
+        processed_at -> Nullable<Timestamp>,
+        failed_reason -> Nullable<Text>,
+        retry_count -> Int4,
+        last_retry_at -> Nullable<Timestamp>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
+    royalty_runs (id) {
+        id -> Text,
+        period_start -> Timestamp,
+        period_end -> Timestamp,
+        status -> RoyaltyRunStatus,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
+    royalty_statements (id) {
+        id -> Text,
+        royalty_run_id -> Text,
+        creator_id -> Text,
+        total_earnings_cents -> Int4,
+        platform_fee_cents -> Int4,
+        net_payable_cents -> Int4,
+        status -> RoyaltyStatementStatus,
+        disputed_at -> Nullable<Timestamp>,
+        paid_at -> Nullable<Timestamp>,
+        payment_reference -> Nullable<Text>,
+        created_at -> Timestamp,
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    users (id) {
+        id -> Text,
+        email -> Text,
+        name -> Nullable<Text>,
+        #[sql_name = "createdAt"]
+        created_at -> Timestamp,
+        #[sql_name = "updatedAt"]
+        updated_at -> Timestamp,
+    }
+}
+
+diesel::joinable!(creators -> users (user_id));
+diesel::joinable!(payout_batch_items -> payout_batches (batch_id));
+diesel::joinable!(payouts -> creators (creator_id));
+diesel::joinable!(payouts -> royalty_statements (royalty_statement_id));
+diesel::joinable!(royalty_statements -> creators (creator_id));
+diesel::joinable!(royalty_statements -> royalty_runs (royalty_run_id));
+
+diesel::allow_tables_to_appear_in_same_query!(
+    creators,
+    payout_answers,
+    payout_attempts,
+    payout_batch_items,
+    payout_batches,
+    payout_history,
+    payout_history_heads,
+    payout_holds,
+    payout_own_tables,
+    payout_runs,
+    payout_settings,
+    payout_statement_claims,
+    payouts,
+    royalty_runs,
+    royalty_statements,
+    users,
+);

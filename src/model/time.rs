@@ -1,0 +1,201 @@
+//! Moments, and the one clock they come from.
+//!
+//! Every moment is UTC and cut to whole milliseconds when it is made, because
+//! `TIMESTAMP(3)` keeps no more: what is written is what is read back, on both
+//! databases. Nothing else in the crate asks the operating system for the time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use diesel::backend::Backend;
+use diesel::deserialize::{self, FromSql};
+use diesel::serialize::{self, Output, ToSql};
+use diesel::sql_types::Timestamp;
+
+/// A moment in UTC, in whole milliseconds.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+)]
+#[diesel(sql_type = Timestamp)]
+pub struct Time(NaiveDateTime);
+
+impl Time {
+    /// The moment `millis` milliseconds after 1970-01-01T00:00:00Z, bounded to
+    /// the years a database can hold.
+    pub fn from_millis(millis: i64) -> Self {
+        // Years 0001 to 9999, so that every value has a four-digit year in text.
+        let bounded = millis.clamp(-62_135_596_800_000, 253_402_300_799_999);
+        Self(DateTime::from_timestamp_millis(bounded).unwrap_or_default().naive_utc())
+    }
+
+    /// The moment `seconds` seconds after 1970-01-01T00:00:00Z, as Stripe writes time.
+    pub fn from_unix_seconds(seconds: i64) -> Self {
+        Self::from_millis(seconds.saturating_mul(1000))
+    }
+
+    /// A chrono date and time taken as UTC, cut to milliseconds.
+    pub fn from_utc(utc: NaiveDateTime) -> Self {
+        Self::from_millis(utc.and_utc().timestamp_millis())
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn millis(self) -> i64 {
+        self.0.and_utc().timestamp_millis()
+    }
+
+    /// Whole seconds since 1970-01-01T00:00:00Z.
+    pub fn unix_seconds(self) -> i64 {
+        self.0.and_utc().timestamp()
+    }
+
+    /// The same moment for chrono's own calculations.
+    pub fn utc(self) -> DateTime<Utc> {
+        self.0.and_utc()
+    }
+
+    /// This moment plus a duration.
+    #[must_use]
+    pub fn plus(self, duration: Duration) -> Self {
+        Self::from_millis(self.millis().saturating_add(millis_of(duration)))
+    }
+
+    /// This moment less a duration.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self::from_millis(self.millis().saturating_sub(millis_of(duration)))
+    }
+
+    /// Milliseconds from `earlier` to this moment; negative when it lies after.
+    pub fn millis_since(self, earlier: Self) -> i64 {
+        self.millis().saturating_sub(earlier.millis())
+    }
+}
+
+/// Whole milliseconds of a duration, saturating.
+pub fn millis_of(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+impl fmt::Display for Time {
+    /// RFC 3339 in UTC with milliseconds: `2026-10-01T00:00:00.000Z`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.utc().to_rfc3339_opts(SecondsFormat::Millis, true))
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Time {
+    type Err = chrono::ParseError;
+
+    /// Reads RFC 3339 with any offset.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self::from_utc(DateTime::parse_from_rfc3339(text)?.naive_utc()))
+    }
+}
+
+impl<DB: Backend> ToSql<Timestamp, DB> for Time
+where
+    NaiveDateTime: ToSql<Timestamp, DB>,
+{
+    fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, DB>) -> serialize::Result {
+        self.0.to_sql(out)
+    }
+}
+
+impl<DB: Backend> FromSql<Timestamp, DB> for Time
+where
+    NaiveDateTime: FromSql<Timestamp, DB>,
+{
+    fn from_sql(bytes: DB::RawValue<'_>) -> deserialize::Result<Self> {
+        NaiveDateTime::from_sql(bytes).map(Self::from_utc)
+    }
+}
+
+/// Where the time comes from. Cloning shares the same clock.
+#[derive(Clone, Debug)]
+pub struct Clock(Source);
+
+#[derive(Clone, Debug)]
+enum Source {
+    System,
+    /// Milliseconds, moved by whoever holds a clone.
+    Manual(Arc<AtomicI64>),
+}
+
+impl Clock {
+    /// The operating system's clock.
+    pub fn system() -> Self {
+        Self(Source::System)
+    }
+
+    /// A clock that stands still until [`Clock::advance`] moves it.
+    pub fn manual(start: Time) -> Self {
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.millis()))))
+    }
+
+    /// Now, in UTC milliseconds.
+    pub fn now(&self) -> Time {
+        match &self.0 {
+            #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+            Source::System => Time::from_utc(Utc::now().naive_utc()),
+            Source::Manual(millis) => Time::from_millis(millis.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Milliseconds of a clock that never steps and goes on while the machine
+    /// sleeps, so that a suspended process notices how long it was away.
+    pub fn since_boot_millis(&self) -> i64 {
+        match &self.0 {
+            Source::System => {
+                let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+                now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000)
+            }
+            Source::Manual(millis) => millis.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Moves a manual clock on; the system's clock is not ours to move.
+    pub fn advance(&self, duration: Duration) {
+        if let Source::Manual(millis) = &self.0 {
+            millis.fetch_add(millis_of(duration), Ordering::SeqCst);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_rfc_3339_with_milliseconds_and_reads_back() {
+        let time = Time::from_millis(1_790_000_000_007);
+        assert_eq!(time.to_string(), "2026-09-21T14:13:20.007Z");
+        assert_eq!(time.to_string().parse::<Time>().unwrap(), time);
+        assert_eq!("2026-09-21T16:13:20.0079+02:00".parse::<Time>().unwrap(), time);
+    }
+
+    #[test]
+    fn extremes_stay_within_four_digit_years() {
+        assert_eq!(Time::from_millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
+        assert_eq!(Time::from_millis(i64::MIN).to_string(), "0001-01-01T00:00:00.000Z");
+        assert_eq!(Time::from_unix_seconds(i64::MAX), Time::from_millis(i64::MAX));
+    }
+
+    #[test]
+    fn a_manual_clock_moves_only_when_told() {
+        let clock = Clock::manual(Time::from_millis(5));
+        let shared = clock.clone();
+        shared.advance(Duration::from_millis(7));
+        assert_eq!(clock.now(), Time::from_millis(12));
+        assert_eq!(clock.since_boot_millis(), 12);
+    }
+}

@@ -1,0 +1,100 @@
+//! Text that came from outside, made harmless; plurals; times.
+
+use std::borrow::Cow;
+
+/// Removes what could move the cursor, change colours or hide text: control
+/// characters, and the invisible ones that reorder or join text. Line breaks
+/// and tabs become spaces.
+pub fn clean(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(|c| is_harmful(c) || matches!(c, '\n' | '\t' | '\r')) {
+        return Cow::Borrowed(text);
+    }
+    let cleaned = text
+        .chars()
+        .filter_map(|c| match c {
+            '\n' | '\t' | '\r' => Some(' '),
+            c if is_harmful(c) => None,
+            c => Some(c),
+        })
+        .collect();
+    Cow::Owned(cleaned)
+}
+
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+        )
+}
+
+/// Cleans and shortens a text to at most `width` characters, with `…` at the cut.
+pub fn brief(text: &str, width: usize) -> String {
+    let text = clean(text);
+    if text.chars().count() <= width {
+        return text.into_owned();
+    }
+    let mut cut: String = text.chars().take(width.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// `1 payout`, `2 payouts`, `1,000 payouts`.
+pub fn count(number: u64, singular: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {singular}{plural}", grouped(number))
+}
+
+/// A number with thousands separators.
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A moment for a table: `2026-10-01 14:03`, in UTC.
+pub fn minute(time: crate::model::time::Time) -> String {
+    time.utc().format("%Y-%m-%d %H:%M").to_string()
+}
+
+/// A cell that a spreadsheet would run as a formula gets a quote in front.
+///
+/// Source: OWASP, "CSV Injection".
+pub fn formula_safe(cell: &str) -> Cow<'_, str> {
+    match cell.chars().next() {
+        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') => {
+            Cow::Owned(format!("'{cell}"))
+        }
+        _ => Cow::Borrowed(cell),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn escape_sequences_and_direction_marks_are_removed() {
+        assert_eq!(clean("a\x1b[31mred\x07\u{202e}x\ny"), "a[31mredx y");
+        assert_eq!(brief("abcdef", 4), "abc…");
+        assert_eq!(count(1, "payout"), "1 payout");
+        assert_eq!(count(1_234_567, "payout"), "1,234,567 payouts");
+        assert_eq!(formula_safe("=HYPERLINK(1)"), "'=HYPERLINK(1)");
+        assert_eq!(formula_safe("Ann"), "Ann");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_that_controls_a_terminal_survives(text in any::<String>(), width in 0_usize..40) {
+            prop_assert!(!clean(&text).chars().any(char::is_control));
+            prop_assert!(brief(&text, width).chars().count() <= width.max(1));
+        }
+    }
+}

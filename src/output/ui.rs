@@ -1,0 +1,95 @@
+//! The two streams and what they are connected to.
+
+use std::io::{self, IsTerminal, Write};
+
+/// What stdin, stdout and stderr are, and how much to say.
+#[derive(Debug, Clone)]
+pub struct Ui {
+    /// stdout is a terminal.
+    pub stdout_terminal: bool,
+    /// A person can be asked: stdin and stderr are terminals.
+    pub interactive: bool,
+    /// stderr is a terminal: bars may be drawn.
+    pub stderr_terminal: bool,
+    /// stdout may be coloured.
+    pub stdout_color: bool,
+    /// stderr may be coloured.
+    pub stderr_color: bool,
+    /// No narration.
+    pub quiet: bool,
+}
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Ui {
+    /// Looks at the process's streams. `plain` is what `NO_COLOR` or `TERM=dumb` ask for.
+    pub fn detect(color: ColorChoice, plain: bool, quiet: bool) -> Self {
+        let stdout_terminal = io::stdout().is_terminal();
+        let stderr_terminal = io::stderr().is_terminal();
+        let colored = |terminal: bool| match color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => terminal && !plain,
+        };
+        Self {
+            stdout_terminal,
+            interactive: io::stdin().is_terminal() && stderr_terminal,
+            stderr_terminal,
+            stdout_color: colored(stdout_terminal),
+            stderr_color: colored(stderr_terminal),
+            quiet,
+        }
+    }
+
+    /// Writes the answer to stdout.
+    pub fn answer(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        if !text.is_empty() && !text.ends_with('\n') {
+            out.write_all(b"\n")?;
+        }
+        out.flush()
+    }
+
+    /// Narration: what is going on. Silenced by `--quiet`.
+    pub fn note(&self, text: &str) {
+        if !self.quiet {
+            self.line(text);
+        }
+    }
+
+    /// Something a person should know; not silenced.
+    pub fn warn(&self, text: &str) {
+        self.line(&format!("{} {text}", self.paint("33;1", "warning:")));
+    }
+
+    /// An error with its causes and hints.
+    pub fn error(&self, message: &str, causes: &[String], hints: &[String]) {
+        self.line(&format!("{} {}", self.paint("31;1", "error:"), super::text::clean(message)));
+        for (number, cause) in causes.iter().enumerate() {
+            self.line(&format!("  {}: {}", number + 1, super::text::clean(cause)));
+        }
+        for hint in hints {
+            self.line(&format!("{} {}", self.paint("36;1", "hint:"), super::text::clean(hint)));
+        }
+    }
+
+    /// A line on stderr; when nobody reads it any more, there is nobody to tell.
+    pub fn line(&self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    fn paint(&self, code: &str, text: &str) -> String {
+        if self.stderr_color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}

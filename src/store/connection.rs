@@ -1,0 +1,234 @@
+//! Opening a database: the URL decides which, and every session is set up the
+//! same way before anything is asked of it.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, SqliteConnection};
+
+use crate::store::error::StoreError;
+use crate::store::{Open, dialect};
+
+/// A connection to either database.
+#[derive(diesel::MultiConnection)]
+pub(crate) enum AnyConnection {
+    /// PostgreSQL.
+    Postgres(PgConnection),
+    /// SQLite.
+    Sqlite(SqliteConnection),
+}
+
+/// The kind of database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// Production, shared with the platform.
+    Postgres,
+    /// The embedded default.
+    Sqlite,
+}
+
+impl Backend {
+    /// The name as people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL",
+            Self::Sqlite => "SQLite",
+        }
+    }
+}
+
+/// Where the database is. Printing it never shows a password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    /// A libpq connection URL.
+    Postgres(String),
+    /// A file.
+    Sqlite(PathBuf),
+}
+
+/// Why a text is not a database URL.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UrlError {
+    /// Neither PostgreSQL nor SQLite.
+    #[error("unknown database URL scheme {0:?}; use postgres://…, postgresql://… or sqlite:PATH")]
+    Scheme(String),
+    /// Nothing after `sqlite:`, or a database that would vanish.
+    #[error("sqlite: needs the path of a file, such as sqlite:payouts.db")]
+    NoFile,
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = UrlError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        if let Some(rest) = text.strip_prefix("sqlite:") {
+            let path = rest.strip_prefix("//").unwrap_or(rest);
+            if path.is_empty() || path == ":memory:" || path.starts_with("file:") {
+                return Err(UrlError::NoFile);
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        // Only what stands before the colon is shown: the rest may hold a password.
+        let scheme = text.split(':').next().unwrap_or_default();
+        Err(UrlError::Scheme(scheme.chars().take(20).collect()))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
+            Self::Postgres(url) => f.write_str(&without_password(url)),
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Replaces the password in a URL's authority and drops its parameters, one of
+/// which may be a password too.
+fn without_password(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return "postgres://…".to_owned() };
+    // A password may hold an unescaped `@` or `/`: everything up to the last `@` is credentials.
+    match rest.rsplit_once('@') {
+        None => format!("{scheme}://{rest}"),
+        Some((credentials, host)) => {
+            let user = credentials.split(':').next().unwrap_or_default();
+            format!("{scheme}://{user}:…@{host}")
+        }
+    }
+}
+
+/// Which database a connection leads to.
+pub(crate) fn backend_of(conn: &AnyConnection) -> Backend {
+    match conn {
+        AnyConnection::Postgres(_) => Backend::Postgres,
+        AnyConnection::Sqlite(_) => Backend::Sqlite,
+    }
+}
+
+/// Connects to the database the URL names and sets the session up.
+pub(crate) fn open(url: &DatabaseUrl, how: Open, pooled: bool) -> Result<AnyConnection, StoreError> {
+    match url {
+        DatabaseUrl::Postgres(text) => open_postgres(url, text, pooled),
+        DatabaseUrl::Sqlite(path) => open_sqlite(url, path, how),
+    }
+}
+
+fn open_postgres(url: &DatabaseUrl, text: &str, pooled: bool) -> Result<AnyConnection, StoreError> {
+    #[expect(clippy::disallowed_methods, reason = "the variant is chosen by the URL's scheme, here")]
+    let connected = PgConnection::establish(text);
+    let mut conn = connected.map_err(|source| StoreError::Unreachable {
+        url: url.to_string(),
+        reason: source.to_string(),
+    })?;
+    if pooled {
+        // The pooler gives each transaction another server session: a statement
+        // prepared in one is missing in the next.
+        Connection::set_prepared_statement_cache_size(
+            &mut conn,
+            diesel::connection::CacheSize::Disabled,
+        );
+    } else {
+        conn.batch_execute(&dialect::postgres_session("SESSION"))?;
+    }
+    Ok(AnyConnection::Postgres(conn))
+}
+
+fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnection, StoreError> {
+    let unreachable = |reason: String| StoreError::Unreachable { url: url.to_string(), reason };
+    let exists = path.try_exists().map_err(|e| unreachable(e.to_string()))?;
+    if !exists {
+        match how {
+            Open::Existing => return Err(StoreError::Missing { path: path.to_owned() }),
+            Open::CreateIfMissing => {
+                create_private(path).map_err(|e| unreachable(e.to_string()))?;
+            }
+        }
+    }
+    refuse_network_file_system(path).map_err(unreachable)?;
+    let file = path.to_str().ok_or_else(|| unreachable("the path is not UTF-8".to_owned()))?;
+    #[expect(clippy::disallowed_methods, reason = "the variant is chosen by the URL's scheme, here")]
+    let connected = SqliteConnection::establish(file);
+    let mut conn = connected.map_err(|e| unreachable(e.to_string()))?;
+    conn.batch_execute(dialect::SQLITE_SESSION)?;
+    Ok(AnyConnection::Sqlite(conn))
+}
+
+/// Makes an empty file that only its owner can read, and the folders above it.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+    if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        // Another process was faster, with the same mode.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// File locks do not hold on these, and a write-ahead log is corrupted without them.
+/// Numbers from statfs(2).
+fn refuse_network_file_system(path: &Path) -> Result<(), String> {
+    const NETWORK: &[(i64, &str)] = &[
+        (0x6969, "NFS"),
+        (0x517B, "SMB"),
+        (0xFF53_4D42, "CIFS"),
+        (0xFE53_4D42, "SMB2"),
+        (0x5346_414F, "AFS"),
+        (0x0102_1997, "9P"),
+    ];
+    let kind = rustix::fs::statfs(path).map_err(|e| e.to_string())?.f_type;
+    match NETWORK.iter().find(|(number, _)| *number == kind) {
+        None => Ok(()),
+        Some((_, name)) => Err(format!(
+            "the file lies on a network file system ({name}), where SQLite's locks do not hold; \
+             use a local disk, or PostgreSQL"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scheme_decides_and_unknown_ones_are_refused() {
+        assert_eq!("sqlite:a.db".parse(), Ok(DatabaseUrl::Sqlite("a.db".into())));
+        assert_eq!("sqlite:///a/b.db".parse(), Ok(DatabaseUrl::Sqlite("/a/b.db".into())));
+        assert!(matches!("postgresql://h/d".parse(), Ok(DatabaseUrl::Postgres(_))));
+        for wrong in ["mysql://x", "postgresql:x", "payouts.db", "", "sqlite", "file:x.db"] {
+            assert!(matches!(wrong.parse::<DatabaseUrl>(), Err(UrlError::Scheme(_))), "{wrong}");
+        }
+        for wrong in ["sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory"] {
+            assert_eq!(wrong.parse::<DatabaseUrl>(), Err(UrlError::NoFile), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_never_printed() {
+        for url in [
+            "postgres://ann:s3cret@db/pay",
+            "postgres://ann:s3c/ret@x@db/pay",
+            "postgres://db/pay?user=ann&password=s3cret",
+            "mysql:s3cret",
+        ] {
+            let shown = match url.parse::<DatabaseUrl>() {
+                Ok(url) => format!("{url} {url:?}"),
+                Err(error) => error.to_string(),
+            };
+            assert!(!shown.contains("s3c"), "{shown}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Appending to the history: every change of a payout goes through here, in
+//! the transaction that makes the change.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use sha2::{Digest, Sha256};
+
+use crate::model::history::{Change, HistoryHead, HistoryRow, hex};
+use crate::model::ids::PayoutId;
+use crate::model::schema::{payout_history, payout_history_heads};
+use crate::model::time::Time;
+use crate::store::connection::{AnyConnection, backend_of};
+use crate::store::dialect::{IDS_MAX, batch_rows_max, on_each};
+use crate::store::runs::RunStamp;
+use crate::store::{Store, StoreError};
+
+/// A hash over a set of history rows, whatever their order: the exclusive or of
+/// each row's own SHA-256. A run keeps one over all it wrote, so that rows cut
+/// off the end of a chain are missed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct HeadsHash([u8; 32]);
+
+impl HeadsHash {
+    fn absorb(&mut self, row: &HistoryRow) {
+        let digest = Sha256::digest(format!("{} {} {}", row.payout_id, row.seq, row.hash));
+        for (mine, its) in self.0.iter_mut().zip(digest) {
+            *mine ^= its;
+        }
+    }
+
+    /// Takes in what a committed transaction wrote.
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (mine, its) in self.0.iter_mut().zip(other.0) {
+            *mine ^= its;
+        }
+    }
+
+    /// Lowercase hex.
+    pub(crate) fn to_hex(self) -> String {
+        hex(&self.0)
+    }
+}
+
+/// Appends changes to the chains of their payouts, in order. The caller holds
+/// the payouts' row locks, so that no two writers extend the same chain; the
+/// primary key refuses it if they do.
+pub(crate) fn append_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    changes: Vec<Change>,
+) -> Result<HeadsHash, StoreError> {
+    let mut written = HeadsHash::default();
+    if changes.is_empty() {
+        return Ok(written);
+    }
+    let mut heads = heads_of(conn, &changes)?;
+    let mut rows = Vec::with_capacity(changes.len());
+    for change in changes {
+        let row = change.clone().into_row(heads.get(&change.payout_id), now, &stamp.actor, &stamp.run_id);
+        written.absorb(&row);
+        let head = HistoryHead { payout_id: change.payout_id, seq: row.seq, hash: row.hash.clone() };
+        heads.insert(head.payout_id.clone(), head);
+        rows.push(row);
+    }
+    let backend = backend_of(conn);
+    for chunk in rows.chunks(batch_rows_max(backend, 10)) {
+        on_each!(conn, c => diesel::insert_into(payout_history::table).values(chunk).execute(c))?;
+    }
+    let heads: Vec<HistoryHead> = heads.into_values().collect();
+    for chunk in heads.chunks(batch_rows_max(backend, 3)) {
+        upsert_heads(conn, chunk)?;
+    }
+    Ok(written)
+}
+
+/// The ends of the chains that the changes extend.
+fn heads_of(
+    conn: &mut AnyConnection,
+    changes: &[Change],
+) -> Result<HashMap<PayoutId, HistoryHead>, StoreError> {
+    // A new payout has no chain yet: nothing to look up for a batch of a million.
+    let ids: Vec<&PayoutId> =
+        changes.iter().filter(|c| c.from.is_some()).map(|c| &c.payout_id).collect();
+    let mut heads = HashMap::with_capacity(ids.len());
+    for chunk in ids.chunks(IDS_MAX) {
+        let found: Vec<HistoryHead> = payout_history_heads::table
+            .filter(payout_history_heads::payout_id.eq_any(chunk.iter().copied()))
+            .select((
+                payout_history_heads::payout_id,
+                payout_history_heads::seq,
+                payout_history_heads::hash,
+            ))
+            .load(conn)?;
+        heads.extend(found.into_iter().map(|head| (head.payout_id.clone(), head)));
+    }
+    Ok(heads)
+}
+
+fn upsert_heads(conn: &mut AnyConnection, heads: &[HistoryHead]) -> Result<(), StoreError> {
+    use diesel::upsert::excluded;
+    on_each!(conn, c => diesel::insert_into(payout_history_heads::table)
+        .values(heads)
+        .on_conflict(payout_history_heads::payout_id)
+        .do_update()
+        .set((
+            payout_history_heads::seq.eq(excluded(payout_history_heads::seq)),
+            payout_history_heads::hash.eq(excluded(payout_history_heads::hash)),
+        ))
+        .execute(c))?;
+    Ok(())
+}
+
+impl Store {
+    /// The whole history of one payout, oldest first.
+    pub fn history_of(&mut self, payout: &PayoutId) -> Result<Vec<HistoryRow>, StoreError> {
+        Ok(payout_history::table
+            .filter(payout_history::payout_id.eq(payout))
+            .order(payout_history::seq)
+            .load(&mut self.conn)?)
+    }
+}

@@ -1,0 +1,91 @@
+//! How payouts are kept: the only user of Diesel's query language.
+//!
+//! Synchronous on purpose. A [`Store`] owns one connection; the asynchronous
+//! loops reach it through [`thread::StoreThread`], which hands out results and
+//! never a transaction, so that no transaction can be open while a request to
+//! Stripe is in flight.
+//!
+//! Most queries are plain Diesel on [`AnyConnection`]; what the two databases
+//! do differently is a short list of named functions in `dialect.rs`.
+//! PostgreSQL spreads claims over several runs; on SQLite one run at a time
+//! takes most of them, which is correct and right for an embedded database.
+
+pub mod connection;
+pub(crate) mod dialect;
+mod enums;
+pub mod error;
+mod history;
+mod holds;
+pub mod migrations;
+mod runs;
+mod settings;
+pub mod thread;
+
+pub use connection::{Backend, DatabaseUrl, UrlError};
+pub use error::StoreError;
+pub use runs::RunStamp;
+pub use settings::{Setting, Stamp};
+
+use connection::AnyConnection;
+use history::HeadsHash;
+
+use crate::model::time::Clock;
+
+/// One open database.
+pub struct Store {
+    conn: AnyConnection,
+    clock: Clock,
+    /// Behind a transaction pooler, session state belongs to others.
+    pooled: bool,
+    /// Over the history rows written through this store; see `payout_runs.heads_hash`.
+    heads: HeadsHash,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("backend", &self.backend()).finish_non_exhaustive()
+    }
+}
+
+/// How a store is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Open {
+    /// The database must exist.
+    Existing,
+    /// An embedded database is created when it is missing; for `migrate` and `demo`.
+    CreateIfMissing,
+}
+
+impl Store {
+    /// Connects and sets the session up; see [`connection`] for what that means.
+    pub fn open(url: &DatabaseUrl, how: Open, pooled: bool, clock: Clock) -> Result<Self, StoreError> {
+        let conn = connection::open(url, how, pooled)?;
+        Ok(Self { conn, clock, pooled, heads: HeadsHash::default() })
+    }
+
+    /// Which database it is.
+    pub fn backend(&self) -> Backend {
+        connection::backend_of(&self.conn)
+    }
+
+    /// The clock every written time comes from.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Runs `body` in one transaction that may write, and commits it.
+    fn write<T>(
+        &mut self,
+        body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        dialect::write_tx(&mut self.conn, self.pooled, body)
+    }
+
+    /// Runs `body` in one transaction that only reads, so that it sees one state.
+    fn read<T>(
+        &mut self,
+        body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        diesel::Connection::transaction(&mut self.conn, body)
+    }
+}

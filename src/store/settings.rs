@@ -1,0 +1,142 @@
+//! Facts there is one of: the stamp, the watermark, the database's own id.
+
+use diesel::prelude::*;
+
+use crate::model::money::Currency;
+use crate::model::schema::payout_settings as settings;
+use crate::model::text_enum;
+use crate::model::time::Time;
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::on_each;
+use crate::store::{Store, StoreError};
+
+text_enum! {
+    /// The keys of `payout_settings`.
+    pub enum Setting {
+        /// Made by the first migration; sent along as `metadata[database]`.
+        DatabaseId = "database_id",
+        /// The platform's `acct_…`, stamped by the first run that sends.
+        StripeAccount = "stripe_account",
+        /// `live` or `test`, stamped with the account.
+        StripeMode = "stripe_mode",
+        /// Stamped by the first command that writes an amount.
+        Currency = "currency",
+        /// RFC 3339: up to here the rollback guard has seen every transfer.
+        Watermark = "watermark",
+    }
+}
+
+/// The Stripe account and mode this database belongs to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// `acct_…` of the platform.
+    pub account: String,
+    /// Real money.
+    pub livemode: bool,
+}
+
+impl Store {
+    /// The value of a setting and when it was written.
+    pub fn setting(&mut self, key: Setting) -> Result<Option<(String, Time)>, StoreError> {
+        read(&mut self.conn, key)
+    }
+
+    /// The database's own id.
+    pub fn database_id(&mut self) -> Result<(String, Time), StoreError> {
+        self.setting(Setting::DatabaseId)?
+            .ok_or_else(|| StoreError::Corrupt("payout_settings has no database_id".to_owned()))
+    }
+
+    /// The account and mode the database was stamped with, if it was.
+    pub fn stamp(&mut self) -> Result<Option<Stamp>, StoreError> {
+        self.read(|conn| {
+            let account = read(conn, Setting::StripeAccount)?;
+            let mode = read(conn, Setting::StripeMode)?;
+            Ok(match (account, mode) {
+                (Some((account, _)), Some((mode, _))) => {
+                    Some(Stamp { account, livemode: mode == "live" })
+                }
+                _ => None,
+            })
+        })
+    }
+
+    /// Stamps the database with an account and mode, once. Returns what it is
+    /// stamped with, which is another's stamp if somebody was faster.
+    pub fn stamp_once(&mut self, stamp: &Stamp) -> Result<Stamp, StoreError> {
+        let now = self.clock.now();
+        let mode = if stamp.livemode { "live" } else { "test" };
+        self.write(|conn| {
+            insert_once(conn, Setting::StripeAccount, &stamp.account, now)?;
+            insert_once(conn, Setting::StripeMode, mode, now)
+        })?;
+        self.stamp()?.ok_or_else(|| StoreError::Corrupt("the stamp vanished".to_owned()))
+    }
+
+    /// The currency the database was stamped with, if it was.
+    pub fn currency(&mut self) -> Result<Option<Currency>, StoreError> {
+        match self.setting(Setting::Currency)? {
+            None => Ok(None),
+            Some((code, _)) => code
+                .parse()
+                .map(Some)
+                .map_err(|_| StoreError::Corrupt(format!("unknown currency {code:?} in payout_settings"))),
+        }
+    }
+
+    /// Stamps the database with its currency, once. Returns what it is stamped with.
+    pub fn currency_once(&mut self, currency: Currency) -> Result<Currency, StoreError> {
+        if let Some(stamped) = self.currency()? {
+            return Ok(stamped);
+        }
+        let now = self.clock.now();
+        self.write(|conn| insert_once(conn, Setting::Currency, currency.as_str(), now))?;
+        Ok(self.currency()?.unwrap_or(currency))
+    }
+
+    /// Up to when the rollback guard has seen every transfer: the watermark,
+    /// or for a database that never recorded one the moment it was made.
+    pub fn watermark(&mut self) -> Result<Time, StoreError> {
+        match self.setting(Setting::Watermark)? {
+            Some((text, _)) => text
+                .parse()
+                .map_err(|_| StoreError::Corrupt(format!("unreadable watermark {text:?}"))),
+            None => Ok(self.database_id()?.1),
+        }
+    }
+
+    /// Moves the watermark forward; never back.
+    pub fn watermark_advance(&mut self, to: Time) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.write(|conn| {
+            insert_once(conn, Setting::Watermark, &to.to_string(), now)?;
+            // RFC 3339 in one fixed width sorts as text.
+            diesel::update(
+                settings::table
+                    .filter(settings::key.eq(Setting::Watermark.as_str()))
+                    .filter(settings::value.lt(to.to_string())),
+            )
+            .set((settings::value.eq(to.to_string()), settings::updated_at.eq(now)))
+            .execute(conn)?;
+            Ok(())
+        })
+    }
+}
+
+fn read(conn: &mut AnyConnection, key: Setting) -> Result<Option<(String, Time)>, StoreError> {
+    Ok(settings::table
+        .filter(settings::key.eq(key.as_str()))
+        .select((settings::value, settings::updated_at))
+        .first(conn)
+        .optional()?)
+}
+
+fn insert_once(conn: &mut AnyConnection, key: Setting, value: &str, now: Time) -> Result<(), StoreError> {
+    let row = (
+        settings::key.eq(key.as_str()),
+        settings::value.eq(value),
+        settings::updated_at.eq(now),
+    );
+    on_each!(conn, c => diesel::insert_into(settings::table).values(row).on_conflict_do_nothing().execute(c))?;
+    Ok(())
+}
