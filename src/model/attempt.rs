@@ -50,7 +50,15 @@ pub fn idempotency_key(payout: &PayoutId, attempt: i32) -> String {
 }
 
 /// A row of the attempt ledger.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_attempts, treat_none_as_default_value = false)]
 pub struct Attempt {
     /// Whose attempt.
@@ -109,7 +117,15 @@ pub struct Attempt {
 }
 
 /// One answer to one send, as it came: evidence, never judged again.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_answers, treat_none_as_default_value = false)]
 pub struct AnswerRow {
     /// Whose attempt.

@@ -222,7 +222,12 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
     if candidate.creator_deleted {
         return Err(Skip::CreatorDeleted);
     }
-    if candidate.destination.as_deref().unwrap_or_default().is_empty() {
+    if candidate
+        .destination
+        .as_deref()
+        .unwrap_or_default()
+        .is_empty()
+    {
         return Err(Skip::NoStripeAccount);
     }
     if let Some(statement) = &candidate.statement {

@@ -43,7 +43,9 @@ pub struct Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("backend", &self.backend()).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("backend", &self.backend())
+            .finish_non_exhaustive()
     }
 }
 
@@ -58,9 +60,19 @@ pub enum Open {
 
 impl Store {
     /// Connects and sets the session up; see [`connection`] for what that means.
-    pub fn open(url: &DatabaseUrl, how: Open, pooled: bool, clock: Clock) -> Result<Self, StoreError> {
+    pub fn open(
+        url: &DatabaseUrl,
+        how: Open,
+        pooled: bool,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let conn = connection::open(url, how, pooled)?;
-        Ok(Self { conn, clock, pooled, heads: HeadsHash::default() })
+        Ok(Self {
+            conn,
+            clock,
+            pooled,
+            heads: HeadsHash::default(),
+        })
     }
 
     /// Which database it is.
