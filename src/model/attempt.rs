@@ -31,6 +31,9 @@ text_enum! {
 text_column!(AttemptOutcome);
 
 impl AttemptOutcome {
+    /// The outcomes under which nobody knows yet.
+    pub const UNRESOLVED: [Self; 2] = [Self::Sending, Self::Unknown];
+
     /// Whether money may still move, or did move, under this attempt. The
     /// database forbids two such attempts of one payout.
     pub fn is_open_or_paid(self) -> bool {
@@ -39,7 +42,7 @@ impl AttemptOutcome {
 
     /// Whether nobody knows yet.
     pub fn is_unresolved(self) -> bool {
-        matches!(self, Self::Sending | Self::Unknown)
+        Self::UNRESOLVED.contains(&self)
     }
 }
 

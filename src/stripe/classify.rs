@@ -64,7 +64,7 @@ const fn rule(
     }
 }
 
-const RULES: &[Rule] = &[
+static RULES: &[Rule] = &[
     rule(
         &["idempotency_error"],
         &[],
@@ -259,7 +259,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// What holds for anything the table does not name.
-const ANYTHING_ELSE: Rule = rule(
+static ANYTHING_ELSE: Rule = rule(
     &[],
     &[],
     Fate::Unknown,
