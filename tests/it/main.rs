@@ -5,6 +5,7 @@
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
 mod common;
+mod layers;
 
 use std::fs;
 use std::path::Path;
