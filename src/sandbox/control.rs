@@ -211,6 +211,11 @@ impl Controls {
         self.server.wait_hanging(count, patience)
     }
 
+    /// How many requests were admitted and are not yet answered, those that hang included.
+    pub fn in_flight(&self) -> u32 {
+        self.server.lock().limits.in_flight()
+    }
+
     /// Forgets everything, as a new start without a state file would. Requests under way end
     /// without effect.
     pub fn reset(&self) -> Result<(), ControlError> {

@@ -76,6 +76,12 @@ impl Limits {
         Ok(())
     }
 
+    /// Requests counted in and not yet out.
+    pub(super) fn in_flight(&self) -> u32 {
+        self.requests
+    }
+
+    /// Counts one request out.
     pub(super) fn leave(&mut self) {
         self.requests = self.requests.saturating_sub(1);
     }

@@ -52,6 +52,8 @@ pub(super) struct Server {
     pub(super) stop: watch::Sender<bool>,
     /// Something happened that the state file does not hold yet.
     unsaved: Notify,
+    /// Held while the file is written: one at a time, and a later one with a later state.
+    saving: Mutex<()>,
     /// There may be events to deliver.
     pub(super) events: Notify,
 }
@@ -73,6 +75,7 @@ impl Server {
             hanging: Hanging::default(),
             stop: watch::Sender::new(false),
             unsaved: Notify::new(),
+            saving: Mutex::new(()),
             events: Notify::new(),
         })
     }
@@ -163,6 +166,7 @@ impl Server {
         let Some(path) = &self.options.state_file else {
             return Ok(());
         };
+        let _alone = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
         let bytes = self.lock().to_json()?;
         write_file(path, &bytes).map_err(|error| {
             io::Error::new(
