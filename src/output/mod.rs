@@ -3,6 +3,7 @@
 //! stdout carries the answer and nothing else; narration, warnings, prompts
 //! and bars go to stderr.
 
+pub mod progress;
 pub mod rows;
 pub mod table;
 pub mod text;
