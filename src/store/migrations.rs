@@ -143,6 +143,7 @@ impl Store {
                     }
                 }
             }
+            store.database_id_once()?;
             Ok(ran)
         })
     }
