@@ -11,6 +11,7 @@ pub mod creator;
 pub mod history;
 pub mod hold;
 pub mod ids;
+pub mod listing;
 pub mod money;
 pub mod native_enum;
 pub mod payout;

@@ -1,1 +1,3 @@
 //! What the tool does.
+
+pub mod period;

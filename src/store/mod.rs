@@ -17,6 +17,7 @@ pub mod error;
 mod history;
 mod holds;
 pub mod migrations;
+pub mod payouts;
 mod runs;
 mod settings;
 pub mod thread;
@@ -86,6 +87,6 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        diesel::Connection::transaction(&mut self.conn, body)
+        dialect::read_tx(&mut self.conn, self.pooled, body)
     }
 }
