@@ -32,12 +32,19 @@ impl Context {
         let env = Environment::read(Path::new("."));
         let plain = env.as_ref().is_ok_and(Environment::asks_for_plain_output);
         let ui = Ui::detect(global.color, plain, global.quiet);
-        let flags = Flags { database_url: global.database_url.clone(), live: global.live };
+        let flags = Flags {
+            database_url: global.database_url.clone(),
+            live: global.live,
+        };
         let resolved = env.and_then(|env| Ok((Config::resolve(&flags, &env)?, clock(&env)?)));
         match resolved {
-            Ok((config, clock)) => {
-                Ok(Self { config, ui, format: global.output, yes: global.yes, clock })
-            }
+            Ok((config, clock)) => Ok(Self {
+                config,
+                ui,
+                format: global.output,
+                yes: global.yes,
+                clock,
+            }),
             Err(error) => Err((ui, error.into())),
         }
     }
@@ -52,14 +59,25 @@ impl Context {
     /// The database, in whatever state it is.
     pub(crate) fn open(&self, how: Open) -> Result<Store, CliError> {
         if self.config.database_origin == Origin::Default {
-            self.ui.note(&format!("using {} (DATABASE_URL is not set)", self.config.database));
+            self.ui.note(&format!(
+                "using {} (DATABASE_URL is not set)",
+                self.config.database
+            ));
         }
-        Ok(Store::open(&self.config.database, how, self.config.pooled, self.clock.clone())?)
+        Ok(Store::open(
+            &self.config.database,
+            how,
+            self.config.pooled,
+            self.clock.clone(),
+        )?)
     }
 }
 
 #[cfg(not(feature = "testing"))]
-#[expect(clippy::unnecessary_wraps, reason = "fallible under the feature `testing`")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "fallible under the feature `testing`"
+)]
 fn clock(_: &Environment) -> Result<Clock, crate::config::ConfigError> {
     Ok(Clock::system())
 }

@@ -18,7 +18,12 @@ use crate::output::ui::ColorChoice;
 
 /// Pay creators through Stripe Connect transfers, exactly once
 #[derive(Debug, Parser)]
-#[command(name = "payouts", version, propagate_version = false, disable_help_subcommand = true)]
+#[command(
+    name = "payouts",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -31,7 +36,14 @@ struct Cli {
 #[derive(Debug, Clone, Args)]
 struct Global {
     /// How the answer is written to stdout
-    #[arg(short, long, value_enum, default_value_t, global = true, help_heading = "Output")]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        help_heading = "Output"
+    )]
     output: Format,
 
     /// Say nothing on stderr but warnings and errors
@@ -39,7 +51,13 @@ struct Global {
     quiet: bool,
 
     /// When to use colour
-    #[arg(long, value_enum, default_value_t, global = true, help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        help_heading = "Output"
+    )]
     color: ColorChoice,
 
     /// Ask nothing
@@ -75,7 +93,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe is nobody's fault.
             let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
             return ExitCode::from(exit.code());
         }
     };
