@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::config::{Config, Environment, Flags, Origin};
+use crate::model::money::Currency;
 use crate::model::time::Clock;
 use crate::output::Format;
 use crate::output::ui::Ui;
@@ -54,6 +55,13 @@ impl Context {
         let mut store = self.open(Open::Existing)?;
         store.require_current_schema()?;
         Ok(store)
+    }
+
+    /// The currency of the amounts in a database: what it was stamped with, else
+    /// what the settings say, else US dollars.
+    pub(crate) fn shown_currency(&self, store: &mut Store) -> Result<Currency, CliError> {
+        let stamped = store.currency()?;
+        Ok(stamped.or(self.config.currency).unwrap_or(Currency::USD))
     }
 
     /// The database, in whatever state it is.

@@ -3,6 +3,7 @@
 mod context;
 pub mod error;
 pub mod exit;
+mod list;
 mod migrate;
 
 use std::ffi::OsString;
@@ -75,12 +76,14 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(list::ListArgs),
     Migrate(migrate::MigrateArgs),
 }
 
 impl Command {
     fn run(self, cx: &mut Context) -> Result<Exits, CliError> {
         match self {
+            Self::List(args) => list::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
         }
     }

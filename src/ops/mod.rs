@@ -3,5 +3,6 @@
 
 pub mod consent;
 pub mod event;
+pub mod list;
 pub mod period;
 pub mod process;
