@@ -131,6 +131,21 @@ impl Environment {
         self.text("NO_COLOR").is_some() || self.text("TERM").is_some_and(|(term, _)| term == "dumb")
     }
 
+    /// How long a test lets a request take.
+    #[cfg(feature = "testing")]
+    pub fn test_timeout(&self) -> Result<Option<Duration>, ConfigError> {
+        self.text(vars::TEST_TIMEOUT)
+            .map(|(text, origin)| {
+                duration(text).map_err(|reason| ConfigError::Value {
+                    name: vars::TEST_TIMEOUT,
+                    origin,
+                    value: format!("{text:?}"),
+                    reason,
+                })
+            })
+            .transpose()
+    }
+
     /// The moment a test wants it to be.
     #[cfg(feature = "testing")]
     pub fn test_now(&self) -> Result<Option<crate::model::time::Time>, ConfigError> {

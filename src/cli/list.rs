@@ -113,7 +113,7 @@ fn status_parser() -> impl TypedValueParser<Value = PayoutStatus> {
 
 pub(super) fn run(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
     let mut store = cx.store()?;
-    let currency = cx.shown_currency(&mut store)?;
+    let currency = cx.currency(&mut store)?;
     let request = ListRequest {
         filter: filter(cx, &mut store, args, currency)?,
         order: PayoutOrder {

@@ -1,10 +1,13 @@
 //! What a person types: the table of contents of the program.
 
+mod consent;
 mod context;
 pub mod error;
 pub mod exit;
 mod list;
 mod migrate;
+mod process;
+mod sandbox;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -77,21 +80,26 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(list::ListArgs),
+    Process(process::ProcessArgs),
     Migrate(migrate::MigrateArgs),
+    Sandbox(sandbox::SandboxArgs),
 }
 
 impl Command {
     fn run(self, cx: &mut Context) -> Result<Exits, CliError> {
         match self {
             Self::List(args) => list::run(cx, &args),
+            Self::Process(args) => process::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
+            Self::Sandbox(args) => sandbox::run(cx, &args),
         }
     }
 }
 
 /// Parses the arguments, runs the command, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe is nobody's fault.
@@ -104,7 +112,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(exit.code());
         }
     };
-    let mut cx = match Context::new(&cli.global) {
+    let mut cx = match Context::new(&cli.global, as_recorded(&arguments)) {
         Ok(cx) => cx,
         Err((ui, error)) => {
             error.print(&ui);
@@ -123,9 +131,48 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exits.strongest().code())
 }
 
+/// The command line as the record of runs keeps it: without a database URL,
+/// which may hold a password.
+fn as_recorded(arguments: &[OsString]) -> String {
+    let mut words = Vec::new();
+    let mut hide = false;
+    for argument in arguments.iter().skip(1) {
+        let word = argument.to_string_lossy();
+        if hide {
+            words.push("…".to_owned());
+        } else if word.starts_with("--database-url=") {
+            words.push("--database-url=…".to_owned());
+        } else {
+            words.push(word.clone().into_owned());
+        }
+        hide = !hide && word == "--database-url";
+    }
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn a_database_url_is_not_recorded() {
+        for line in [
+            &[
+                "payouts",
+                "--database-url",
+                "postgres://u:s3cret@h/d",
+                "list",
+            ][..],
+            &["payouts", "list", "--database-url=postgres://u:s3cret@h/d"],
+        ] {
+            let arguments: Vec<_> = line.iter().map(std::ffi::OsString::from).collect();
+            let recorded = super::as_recorded(&arguments);
+            assert!(
+                recorded.contains("list") && !recorded.contains("s3cret"),
+                "{recorded}"
+            );
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

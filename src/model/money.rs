@@ -168,8 +168,13 @@ pub enum AmountError {
 }
 
 /// Reads an amount in major units, such as `1250`, `1250.5` or `1250.00`, into
-/// minor units, exactly.
+/// minor units, exactly: the amount of one payout.
 pub fn parse_major(text: &str, currency: Currency) -> Result<i32, AmountError> {
+    payable(parse_total(text, currency)?, currency)
+}
+
+/// Reads an amount in major units that may be larger than one payout can be, or zero.
+pub fn parse_total(text: &str, currency: Currency) -> Result<i64, AmountError> {
     let (whole, fraction) = match text.split_once('.') {
         None => (text, ""),
         Some((whole, fraction)) => {
@@ -205,7 +210,7 @@ pub fn parse_major(text: &str, currency: Currency) -> Result<i32, AmountError> {
         .checked_mul(scale)
         .and_then(|m| m.checked_add(fraction_value.checked_mul(pad)?))
         .ok_or(AmountError::TooLarge)?;
-    payable(minor, currency)
+    Ok(minor)
 }
 
 /// Reads an amount that is already in minor units.

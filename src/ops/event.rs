@@ -9,12 +9,10 @@ pub enum Event {
     Note(String),
     /// Something a person should know, even with `--quiet`.
     Warning(String),
-    /// How much there is to do, once it is known.
+    /// Sending begins.
     Expected {
-        /// Payouts.
-        payouts: u64,
-        /// Minor units.
-        total_cents: i64,
+        /// How many payouts, where a plan was made.
+        payouts: Option<u64>,
     },
     /// A payout reached the end of its attempt in this run.
     Settled {

@@ -5,6 +5,7 @@
 
 pub mod json;
 pub mod list;
+pub mod progress;
 pub mod rows;
 pub mod table;
 pub mod text;

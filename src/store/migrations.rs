@@ -95,6 +95,15 @@ impl Store {
             .collect())
     }
 
+    /// Whether this tool made a founding or parent table itself, as opposed to
+    /// the platform.
+    pub fn owns_table(&mut self, name: &str) -> Result<bool, StoreError> {
+        Ok(diesel::select(diesel::dsl::exists(
+            payout_own_tables::table.filter(payout_own_tables::name.eq(name)),
+        ))
+        .get_result(&mut self.conn)?)
+    }
+
     /// Refuses a database whose schema is not this version's.
     pub fn require_current_schema(&mut self) -> Result<(), StoreError> {
         let names: Vec<String> = self

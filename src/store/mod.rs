@@ -27,7 +27,7 @@ pub mod thread;
 
 pub use connection::{Backend, DatabaseUrl, UrlError};
 pub use error::StoreError;
-pub use runs::RunStamp;
+pub use runs::{RunDescription, RunStamp};
 pub use settings::{Setting, Stamp};
 
 use connection::AnyConnection;

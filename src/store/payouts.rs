@@ -4,7 +4,7 @@
 //! Nothing here writes. A page costs the same wherever in the list it lies:
 //! the next one begins behind the last row's sort key, never at a count.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::dsl::sql;
@@ -18,12 +18,12 @@ use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
 use crate::model::listing::{LastAttempt, ListedPayout, Total, Totals};
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{
-    creators, payout_attempts, payout_batch_items, payout_holds, payout_runs, payouts, users,
+    creators, payout_attempts, payout_batch_items, payout_runs, payouts, users,
 };
 use crate::model::time::{Span, Time};
 use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::dialect::{IDS_MAX, sum_amount_cents};
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, queue};
 
 /// Creators that a part of a name may match. Their ids stand in the list's
 /// query once for each status, and a query holds 32 766 values on SQLite.
@@ -415,14 +415,18 @@ fn listed_of(
             payout_batch_items::reference.nullable(),
         ))
         .load(conn)?;
-    let holds = Holds::on(conn, &lines)?;
+    let holds = queue::holds_of(conn)?;
+    let held = |kind: HoldKind, target: &str| holds.contains(&(kind, target.to_owned()));
     let mut attempts = last_attempts(conn, ids, dead_before)?;
     let mut listed: HashMap<PayoutId, ListedPayout> = lines
         .into_iter()
         .map(|(payout, creator_name, batch_id, reference)| {
             let line = ListedPayout {
                 creator_name,
-                on_hold: holds.apply_to(&payout, batch_id.as_ref()),
+                on_hold: held(HoldKind::All, "")
+                    || held(HoldKind::Payout, payout.id.as_str())
+                    || held(HoldKind::Creator, payout.creator_id.as_str())
+                    || batch_id.as_ref().is_some_and(|id| held(HoldKind::Batch, id.as_str())),
                 batch_id,
                 reference,
                 last_attempt: attempts.remove(&payout.id),
@@ -474,52 +478,6 @@ fn last_attempts(
             )
         })
         .collect())
-}
-
-/// The holds that bear on some payouts.
-struct Holds {
-    everything: bool,
-    targets: HashSet<(HoldKind, String)>,
-}
-
-impl Holds {
-    fn on<A, B>(
-        conn: &mut AnyConnection,
-        lines: &[(Payout, A, Option<BatchId>, B)],
-    ) -> Result<Self, StoreError> {
-        let mut wanted: HashMap<HoldKind, HashSet<&str>> = HashMap::new();
-        let mut want = |kind, id| wanted.entry(kind).or_default().insert(id);
-        for (payout, _, batch, _) in lines {
-            want(HoldKind::Payout, payout.id.as_str());
-            want(HoldKind::Creator, payout.creator_id.as_str());
-            if let Some(batch) = batch {
-                want(HoldKind::Batch, batch.as_str());
-            }
-        }
-        want(HoldKind::All, "");
-        let mut targets = HashSet::new();
-        for (kind, ids) in wanted {
-            let held: Vec<String> = payout_holds::table
-                .filter(payout_holds::kind.eq(kind))
-                .filter(payout_holds::target.eq_any(ids))
-                .select(payout_holds::target)
-                .load(conn)?;
-            targets.extend(held.into_iter().map(|target| (kind, target)));
-        }
-        let everything = targets.contains(&(HoldKind::All, String::new()));
-        Ok(Self {
-            everything,
-            targets,
-        })
-    }
-
-    fn apply_to(&self, payout: &Payout, batch: Option<&BatchId>) -> bool {
-        let held = |kind, id: &str| self.targets.contains(&(kind, id.to_owned()));
-        self.everything
-            || held(HoldKind::Payout, payout.id.as_str())
-            || held(HoldKind::Creator, payout.creator_id.as_str())
-            || batch.is_some_and(|batch| held(HoldKind::Batch, batch.as_str()))
-    }
 }
 
 fn totals(conn: &mut AnyConnection, filter: &PayoutFilter) -> Result<Totals, StoreError> {

@@ -22,8 +22,8 @@ use crate::model::payout::{
     Candidate, CandidateStatement, Payout, PayoutStatus, SendRules, Skip, may_send,
 };
 use crate::model::schema::{
-    creators, payout_attempts, payout_batch_items, payout_holds, payout_statement_claims, payouts,
-    royalty_statements,
+    creators, payout_attempts, payout_batch_items, payout_batches, payout_holds,
+    payout_statement_claims, payouts, royalty_statements,
 };
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
@@ -202,6 +202,31 @@ impl Store {
         })?;
         self.heads.merge(heads);
         Ok(window)
+    }
+
+    /// Those of the given payouts that do not exist.
+    pub fn payouts_missing(&mut self, ids: &[PayoutId]) -> Result<Vec<PayoutId>, StoreError> {
+        let mut known: HashSet<PayoutId> = HashSet::new();
+        for chunk in ids.chunks(dialect::IDS_MAX) {
+            let found: Vec<PayoutId> = payouts::table
+                .filter(payouts::id.eq_any(chunk))
+                .select(payouts::id)
+                .load(&mut self.conn)?;
+            known.extend(found);
+        }
+        Ok(ids
+            .iter()
+            .filter(|id| !known.contains(*id))
+            .cloned()
+            .collect())
+    }
+
+    /// Whether a batch exists.
+    pub fn batch_exists(&mut self, batch: &BatchId) -> Result<bool, StoreError> {
+        Ok(diesel::select(diesel::dsl::exists(
+            payout_batches::table.filter(payout_batches::id.eq(batch)),
+        ))
+        .get_result(&mut self.conn)?)
     }
 
     /// Everything that decides whether one payout may be sent, whatever its status.
@@ -417,7 +442,7 @@ fn candidates(conn: &mut AnyConnection, ids: &[PayoutId]) -> Result<Vec<Candidat
 }
 
 /// Holds are few: people set them.
-fn holds_of(conn: &mut AnyConnection) -> Result<HashSet<(HoldKind, String)>, StoreError> {
+pub(super) fn holds_of(conn: &mut AnyConnection) -> Result<HashSet<(HoldKind, String)>, StoreError> {
     Ok(payout_holds::table
         .select((payout_holds::kind, payout_holds::target))
         .load::<(HoldKind, String)>(conn)?

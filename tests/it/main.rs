@@ -6,6 +6,14 @@
 
 mod common;
 mod layers;
+mod sandbox_client;
+mod sandbox_controls;
+mod sandbox_events;
+mod sandbox_faults;
+mod sandbox_idempotency;
+mod sandbox_limits;
+mod sandbox_lists;
+mod sandbox_transfers;
 
 use std::fs;
 use std::path::Path;

@@ -13,6 +13,7 @@ use crate::model::payout::may_send;
 use crate::ops::event::{Event, Settled};
 use crate::ops::process::verdict::key_is_young;
 use crate::ops::process::{ProcessError, Session, Unresolved, gate};
+use crate::store::RunStamp;
 use crate::store::attempts::{Recorded, Resolution, Settlement};
 use crate::store::foreign::NamedTransfer;
 use crate::stripe::Transfer;
@@ -89,12 +90,13 @@ impl Session {
     /// adopted; what may go out again is returned; the rest stays unresolved.
     pub(super) async fn resolve(
         &mut self,
+        stamp: &RunStamp,
         events: &mut dyn FnMut(Event),
     ) -> Result<Vec<Resend>, ProcessError> {
         let mut resends = Vec::new();
         let mut after: Option<PayoutId> = None;
         loop {
-            let (run, lease, behind) = (self.run_id(), self.settings.lease, after.clone());
+            let (run, lease, behind) = (stamp.run_id.clone(), self.settings.lease, after.clone());
             let open = self
                 .db
                 .call(move |store| {
@@ -105,7 +107,7 @@ impl Session {
                 return Ok(resends);
             };
             for attempt in open.attempts {
-                match self.resolve_one(&attempt, events).await? {
+                match self.resolve_one(stamp, &attempt, events).await? {
                     None => {}
                     Some(Ok(resend)) => resends.push(resend),
                     Some(Err(reason)) => self.report.unresolved.push(Unresolved {
@@ -122,6 +124,7 @@ impl Session {
     /// `None`: settled. Otherwise a resend, or why it stays unresolved.
     async fn resolve_one(
         &mut self,
+        stamp: &RunStamp,
         attempt: &Attempt,
         events: &mut dyn FnMut(Event),
     ) -> Result<Option<Result<Resend, String>>, ProcessError> {
@@ -156,7 +159,7 @@ impl Session {
             [] => self.may_resend(attempt).await.map(Some),
             [transfer] => match expected.mismatch(transfer) {
                 None => {
-                    self.adopt(attempt, transfer, events).await?;
+                    self.adopt(stamp, attempt, transfer, events).await?;
                     Ok(None)
                 }
                 Some(what) => {
@@ -180,6 +183,7 @@ impl Session {
 
     async fn adopt(
         &mut self,
+        stamp: &RunStamp,
         attempt: &Attempt,
         transfer: &Transfer,
         events: &mut dyn FnMut(Event),
@@ -201,16 +205,18 @@ impl Session {
             last: None,
             answers: Vec::new(),
         };
-        self.record_adopted(settlement, transfer, events).await
+        self.record_adopted(stamp, settlement, transfer, events)
+            .await
     }
 
     async fn record_adopted(
         &mut self,
+        stamp: &RunStamp,
         settlement: Settlement,
         transfer: &Transfer,
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
-        let stamp = self.stamp.clone();
+        let stamp = stamp.clone();
         let (payout_id, amount_cents) = (settlement.payout_id.clone(), settlement.amount_cents);
         let recorded = self
             .db
@@ -286,6 +292,7 @@ impl Session {
     /// clean pending ones may be sent.
     pub(super) async fn look_up_foreign(
         &mut self,
+        stamp: &RunStamp,
         events: &mut dyn FnMut(Event),
     ) -> Result<bool, ProcessError> {
         let Some(since) = self.db.call(|store| store.foreign_open_since()).await? else {
@@ -336,7 +343,8 @@ impl Session {
                         last: None,
                         answers: Vec::new(),
                     };
-                    self.record_adopted(settlement, transfer, events).await?;
+                    self.record_adopted(stamp, settlement, transfer, events)
+                        .await?;
                 }
                 _ => {
                     let named: Vec<&str> = transfers.iter().map(|t| t.id.as_str()).collect();

@@ -4,7 +4,7 @@
 //!
 //! 1. [`Session::open`]: the key's account and mode must be the ones this
 //!    database is stamped with; then the rollback guard.
-//! 2. Resolve: attempts that an earlier run left open are looked up at Stripe.
+//! 2. [`Session::resolve_earlier`]: attempts that an earlier run left open are looked up at Stripe.
 //!    What is found is adopted; what is not may go out again under its own key.
 //! 3. [`Session::plan`], where a person is there to see it.
 //! 4. [`Session::execute`], with a [`Consent`]: claim, send, record, until the
@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::ids::{PayoutId, RunId};
+use crate::model::ids::PayoutId;
 use crate::model::money::Currency;
 use crate::model::payout::{SendRules, Skip};
 use crate::model::time::{Clock, Time};
@@ -235,7 +235,6 @@ pub struct Session {
     stripe: Arc<Stripe>,
     clock: Clock,
     settings: Settings,
-    stamp: RunStamp,
     account: String,
     livemode: bool,
     database_id: String,
@@ -249,15 +248,12 @@ pub struct Session {
 }
 
 impl Session {
-    /// Opens a run: account and mode, clocks, the rollback guard, and the
-    /// resolution of what earlier runs left. Sends nothing, stamps nothing; only
-    /// transfers that exist are adopted.
+    /// Opens a run: account and mode, clocks, the rollback guard. Only reads.
     pub async fn open(
         db: StoreThread,
         stripe: Arc<Stripe>,
         clock: Clock,
         settings: Settings,
-        stamp: RunStamp,
         events: &mut dyn FnMut(Event),
     ) -> Result<Self, ProcessError> {
         let (account, date) = stripe
@@ -280,12 +276,11 @@ impl Session {
         let stripe_ahead_millis = skew(&clock, date, events)?;
         let (database_id, _) = db.call(|store| store.database_id()).await?;
         let pace = Arc::new(Pace::new(settings.rate));
-        let mut session = Self {
+        let session = Self {
             db,
             stripe,
             clock,
             settings,
-            stamp,
             account,
             livemode,
             database_id,
@@ -296,11 +291,21 @@ impl Session {
             report: Report::default(),
         };
         session.guard().await?;
-        session.resends = session.resolve(events).await?;
-        session.foreign_looked_up = session.look_up_foreign(events).await?;
-        let foreign = session.db.call(|store| store.foreign_processing()).await?;
-        session.report.foreign_processing = u64::try_from(foreign).unwrap_or(0);
         Ok(session)
+    }
+
+    /// Resolves what earlier runs left open and looks up what other software
+    /// wrote. Sends nothing; transfers that exist are adopted.
+    pub async fn resolve_earlier(
+        &mut self,
+        stamp: &RunStamp,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<(), ProcessError> {
+        self.resends = self.resolve(stamp, events).await?;
+        self.foreign_looked_up = self.look_up_foreign(stamp, events).await?;
+        let foreign = self.db.call(|store| store.foreign_processing()).await?;
+        self.report.foreign_processing = u64::try_from(foreign).unwrap_or(0);
+        Ok(())
     }
 
     /// The platform's Stripe account.
@@ -311,10 +316,6 @@ impl Session {
     /// Real money.
     pub fn livemode(&self) -> bool {
         self.livemode
-    }
-
-    fn run_id(&self) -> RunId {
-        self.stamp.run_id.clone()
     }
 }
 

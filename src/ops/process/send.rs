@@ -98,6 +98,7 @@ impl Session {
     /// of the report.
     pub async fn execute(
         mut self,
+        stamp: &RunStamp,
         consent: &Consent,
         mut interrupted: watch::Receiver<u32>,
         events: &mut dyn FnMut(Event),
@@ -107,20 +108,20 @@ impl Session {
             account: self.account.clone(),
             livemode: self.livemode,
         };
-        let stamp = self.db.call(move |store| store.stamp_once(&asked)).await?;
-        if stamp.account != agreement.account
-            || stamp.livemode != agreement.livemode
-            || stamp.account != self.account
-            || stamp.livemode != self.livemode
+        let stamped = self.db.call(move |store| store.stamp_once(&asked)).await?;
+        if stamped.account != agreement.account
+            || stamped.livemode != agreement.livemode
+            || stamped.account != self.account
+            || stamped.livemode != self.livemode
         {
             let (account, livemode) = (self.account, self.livemode);
             return Err(ProcessError::OtherAccount {
-                stamp,
+                stamp: stamped,
                 account,
                 livemode,
             });
         }
-        let first = pulse(self.db.clone(), self.stamp.clone(), None).await?;
+        let first = pulse(self.db.clone(), stamp.clone(), None).await?;
         let (reading, readings) = watch::channel(first);
         let stopping = Arc::new(AtomicBool::new(false));
         let senders = Senders {
@@ -133,6 +134,7 @@ impl Session {
             named_batch: self.settings.rules.named_batch.clone(),
             stripe_ahead_millis: self.stripe_ahead_millis,
         };
+        let planned = agreement.until.is_some();
         let request = self.queue_request(agreement.until);
         let (_, in_doubt_cents) = self.db.call(|store| store.attempts_open_total()).await?;
         let available_cents = self
@@ -143,7 +145,7 @@ impl Session {
         let newest = self.report.newest_transfer;
         let mut run = Run {
             db: self.db.clone(),
-            stamp: self.stamp.clone(),
+            stamp: stamp.clone(),
             terms: AttemptTerms {
                 currency: self.settings.currency,
                 stripe_account: self.account.clone(),
@@ -174,6 +176,9 @@ impl Session {
             unknown_in_a_row: 0,
             report: self.report,
         };
+        events(Event::Expected {
+            payouts: planned.then(|| agreement.payouts_max.saturating_add(resends.len() as u64)),
+        });
         // The sign of life goes on while the loop is busy.
         let mut ticks = tokio::time::interval(gate::PULSE);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
