@@ -8,6 +8,7 @@ mod list;
 mod migrate;
 mod process;
 mod sandbox;
+mod show;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -80,6 +81,7 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     List(list::ListArgs),
+    Show(show::ShowArgs),
     Process(process::ProcessArgs),
     Migrate(migrate::MigrateArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -89,6 +91,7 @@ impl Command {
     fn run(self, cx: &mut Context) -> Result<Exits, CliError> {
         match self {
             Self::List(args) => list::run(cx, &args),
+            Self::Show(args) => show::run(cx, &args),
             Self::Process(args) => process::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),

@@ -136,6 +136,7 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
     ];
     let lines = rows.iter().map(|row| {
         let payout = &row.payout;
+        let (status, tone) = status(row);
         let format = if day_only {
             "%Y-%m-%d"
         } else {
@@ -155,7 +156,7 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
             )
             .into(),
             money::major(payout.amount_cents.into(), shown.currency).into(),
-            status(row),
+            Value::toned(status, tone),
             brief(reason(row).unwrap_or_default(), TEXT_MAX).into(),
             brief(row.reference.as_deref().unwrap_or_default(), TEXT_MAX).into(),
         ]
@@ -173,26 +174,22 @@ fn reason(row: &ListedPayout) -> Option<&str> {
         .or(payout.failed_reason.as_deref())
 }
 
-/// The status, with the one word that changes what it means.
-pub fn status(row: &ListedPayout) -> Value {
+/// The status, with the one word that changes what it means, and its colour.
+pub fn status(row: &ListedPayout) -> (String, Tone) {
     let status = row.payout.status;
-    let remark = if row.is_unresolved() {
-        Some("unresolved")
-    } else if row.is_held() && status != PayoutStatus::Failed {
-        Some("held")
-    } else {
-        None
-    };
     let tone = match status {
-        _ if row.is_unresolved() => Tone::Doubt,
+        PayoutStatus::Pending if row.is_unresolved() => Tone::Doubt,
         PayoutStatus::Pending => Tone::Plain,
         PayoutStatus::Processing => Tone::Doubt,
         PayoutStatus::Completed => Tone::Good,
         PayoutStatus::Failed => Tone::Bad,
     };
-    match remark {
-        Some(remark) => Value::toned(format!("{status} ({remark})"), tone),
-        None => Value::toned(status.as_str(), tone),
+    if row.is_unresolved() {
+        (format!("{status} (unresolved)"), tone)
+    } else if row.is_held() && status != PayoutStatus::Failed {
+        (format!("{status} (held)"), tone)
+    } else {
+        (status.to_string(), tone)
     }
 }
 

@@ -7,6 +7,7 @@ pub mod json;
 pub mod list;
 pub mod progress;
 pub mod rows;
+pub mod show;
 pub mod table;
 pub mod text;
 pub mod ui;

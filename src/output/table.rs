@@ -73,6 +73,20 @@ pub enum Tone {
     Doubt,
 }
 
+impl Tone {
+    /// Colours a text that is written outside a table.
+    pub fn paint<'t>(self, ui: &Ui, text: &'t str) -> Cow<'t, str> {
+        let code = match self {
+            _ if !ui.stdout_color => return Cow::Borrowed(text),
+            Self::Plain => return Cow::Borrowed(text),
+            Self::Good => 32,
+            Self::Bad => 31,
+            Self::Doubt => 33,
+        };
+        Cow::Owned(format!("\x1b[{code}m{text}\x1b[0m"))
+    }
+}
+
 /// One cell. Its text is cleaned of control characters here.
 #[derive(Debug, Clone)]
 pub struct Value {

@@ -19,6 +19,7 @@ pub mod foreign;
 mod history;
 mod holds;
 pub mod migrations;
+mod payout_record;
 pub mod payouts;
 pub mod queue;
 mod runs;

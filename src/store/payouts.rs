@@ -398,7 +398,7 @@ impl QueryFragment<MultiBackend> for NewestOf<'_> {
 }
 
 /// The lines of these payouts, in the order of their ids.
-fn listed_of(
+pub(super) fn listed_of(
     conn: &mut AnyConnection,
     ids: &[PayoutId],
     dead_before: Time,
@@ -426,7 +426,9 @@ fn listed_of(
                 on_hold: held(HoldKind::All, "")
                     || held(HoldKind::Payout, payout.id.as_str())
                     || held(HoldKind::Creator, payout.creator_id.as_str())
-                    || batch_id.as_ref().is_some_and(|id| held(HoldKind::Batch, id.as_str())),
+                    || batch_id
+                        .as_ref()
+                        .is_some_and(|id| held(HoldKind::Batch, id.as_str())),
                 batch_id,
                 reference,
                 last_attempt: attempts.remove(&payout.id),

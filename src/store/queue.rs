@@ -357,7 +357,7 @@ fn due_marks(
 }
 
 /// Reads everything that decides about these payouts, in the queue's order.
-fn candidates(conn: &mut AnyConnection, ids: &[PayoutId]) -> Result<Vec<Candidate>, StoreError> {
+pub(super) fn candidates(conn: &mut AnyConnection, ids: &[PayoutId]) -> Result<Vec<Candidate>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
