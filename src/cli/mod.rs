@@ -4,9 +4,11 @@ mod consent;
 mod context;
 pub mod error;
 pub mod exit;
+mod list;
 mod migrate;
 mod process;
 mod sandbox;
+mod show;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -78,6 +80,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(list::ListArgs),
+    Show(show::ShowArgs),
     Process(process::ProcessArgs),
     Migrate(migrate::MigrateArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -86,6 +90,8 @@ enum Command {
 impl Command {
     fn run(self, cx: &mut Context) -> Result<Exits, CliError> {
         match self {
+            Self::List(args) => list::run(cx, &args),
+            Self::Show(args) => show::run(cx, &args),
             Self::Process(args) => process::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),

@@ -3,4 +3,7 @@
 
 pub mod consent;
 pub mod event;
+pub mod list;
+pub mod next_step;
+pub mod period;
 pub mod process;

@@ -19,6 +19,8 @@ pub mod foreign;
 mod history;
 mod holds;
 pub mod migrations;
+mod payout_record;
+pub mod payouts;
 pub mod queue;
 mod runs;
 mod settings;
@@ -117,6 +119,6 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        diesel::Connection::transaction(&mut self.conn, body)
+        dialect::read_tx(&mut self.conn, self.pooled, body)
     }
 }
