@@ -1,9 +1,13 @@
 //! What a person types: the table of contents of the program.
 
 mod context;
+mod create;
+mod creators;
 pub mod error;
 pub mod exit;
+mod input;
 mod migrate;
+mod recorded;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -57,12 +61,17 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Create(create::CreateArgs),
+    #[command(subcommand)]
+    Creators(creators::CreatorsCommand),
     Migrate(migrate::MigrateArgs),
 }
 
 impl Command {
     fn run(self, cx: &mut Context) -> Result<Exits, CliError> {
         match self {
+            Self::Create(args) => create::run(cx, &args),
+            Self::Creators(command) => creators::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),
         }
     }

@@ -3,6 +3,8 @@
 //! stdout carries the answer and nothing else; narration, warnings, prompts
 //! and bars go to stderr.
 
+pub mod json_records;
+pub mod record;
 pub mod rows;
 pub mod table;
 pub mod text;

@@ -10,20 +10,25 @@
 //! PostgreSQL spreads claims over several runs; on SQLite one run at a time
 //! takes most of them, which is correct and right for an embedded database.
 
+mod batches;
 pub mod connection;
+pub mod creators;
 pub(crate) mod dialect;
 mod enums;
 pub mod error;
 mod history;
 mod holds;
 pub mod migrations;
+mod own_tables;
+pub mod payout_create;
 mod runs;
 mod settings;
+pub mod statements;
 pub mod thread;
 
 pub use connection::{Backend, DatabaseUrl, UrlError};
 pub use error::StoreError;
-pub use runs::RunStamp;
+pub use runs::{RunDescription, RunStamp};
 pub use settings::{Setting, Stamp};
 
 use connection::AnyConnection;
