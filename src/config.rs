@@ -103,7 +103,9 @@ impl Environment {
         let mut dotenv = HashMap::new();
         if path.is_file() {
             // The parser's message may quote a line, and a line may hold a key: its kind is enough.
-            for item in dotenvy::from_path_iter(&path).map_err(|e| ConfigError::DotEnv(kind_of(&e)))? {
+            for item in
+                dotenvy::from_path_iter(&path).map_err(|e| ConfigError::DotEnv(kind_of(&e)))?
+            {
                 let (key, value) = item.map_err(|e| ConfigError::DotEnv(kind_of(&e)))?;
                 dotenv.insert(key, value);
             }
@@ -113,7 +115,10 @@ impl Environment {
 
     /// An environment made of these variables alone, for tests.
     pub fn of(process: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self { process: process.into_iter().collect(), dotenv: HashMap::new() }
+        Self {
+            process: process.into_iter().collect(),
+            dotenv: HashMap::new(),
+        }
     }
 
     /// A variable's value, when it is set to something.
@@ -126,22 +131,44 @@ impl Environment {
         self.text("NO_COLOR").is_some() || self.text("TERM").is_some_and(|(term, _)| term == "dumb")
     }
 
+    /// How long a test lets a request take.
+    #[cfg(feature = "testing")]
+    pub fn test_timeout(&self) -> Result<Option<Duration>, ConfigError> {
+        self.text(vars::TEST_TIMEOUT)
+            .map(|(text, origin)| {
+                duration(text).map_err(|reason| ConfigError::Value {
+                    name: vars::TEST_TIMEOUT,
+                    origin,
+                    value: format!("{text:?}"),
+                    reason,
+                })
+            })
+            .transpose()
+    }
+
     /// The moment a test wants it to be.
     #[cfg(feature = "testing")]
     pub fn test_now(&self) -> Result<Option<crate::model::time::Time>, ConfigError> {
-        let Some((text, origin)) = self.text(vars::TEST_NOW) else { return Ok(None) };
-        text.parse().map(Some).map_err(|e: chrono::ParseError| ConfigError::Value {
-            name: vars::TEST_NOW,
-            origin,
-            value: format!("{text:?}"),
-            reason: e.to_string(),
-        })
+        let Some((text, origin)) = self.text(vars::TEST_NOW) else {
+            return Ok(None);
+        };
+        text.parse()
+            .map(Some)
+            .map_err(|e: chrono::ParseError| ConfigError::Value {
+                name: vars::TEST_NOW,
+                origin,
+                value: format!("{text:?}"),
+                reason: e.to_string(),
+            })
     }
 
     fn text(&self, name: &str) -> Option<(&str, Origin)> {
-        let from = |map: &'_ HashMap<String, String>| map.get(name).filter(|v| !v.is_empty()).is_some();
+        let from =
+            |map: &'_ HashMap<String, String>| map.get(name).filter(|v| !v.is_empty()).is_some();
         if from(&self.process) {
-            self.process.get(name).map(|v| (v.as_str(), Origin::Environment))
+            self.process
+                .get(name)
+                .map(|v| (v.as_str(), Origin::Environment))
         } else if from(&self.dotenv) && name != vars::LIVE.name {
             self.dotenv.get(name).map(|v| (v.as_str(), Origin::DotEnv))
         } else {
@@ -154,13 +181,21 @@ impl Environment {
         variable: &Variable,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<Option<(T, Origin)>, ConfigError> {
-        let Some((text, origin)) = self.get(variable) else { return Ok(None) };
-        read(text).map(|value| Some((value, origin))).map_err(|reason| ConfigError::Value {
-            name: variable.name,
-            origin,
-            value: if variable.secret { "(secret)".to_owned() } else { format!("{text:?}") },
-            reason,
-        })
+        let Some((text, origin)) = self.get(variable) else {
+            return Ok(None);
+        };
+        read(text)
+            .map(|value| Some((value, origin)))
+            .map_err(|reason| ConfigError::Value {
+                name: variable.name,
+                origin,
+                value: if variable.secret {
+                    "(secret)".to_owned()
+                } else {
+                    format!("{text:?}")
+                },
+                reason,
+            })
     }
 
     fn value<T>(
@@ -169,13 +204,17 @@ impl Environment {
         default: T,
         read: impl FnOnce(&str) -> Result<T, String>,
     ) -> Result<T, ConfigError> {
-        Ok(self.parsed(variable, read)?.map_or(default, |(value, _)| value))
+        Ok(self
+            .parsed(variable, read)?
+            .map_or(default, |(value, _)| value))
     }
 }
 
 fn kind_of(error: &dotenvy::Error) -> String {
     match error {
-        dotenvy::Error::LineParse(_, at) => format!("a line does not parse (at character {at} of it)"),
+        dotenvy::Error::LineParse(_, at) => {
+            format!("a line does not parse (at character {at} of it)")
+        }
         dotenvy::Error::Io(e) => e.to_string(),
         _ => "unreadable".to_owned(),
     }
@@ -231,7 +270,9 @@ impl Config {
         }
         let (database, database_origin) = database(flags, env)?;
         let min_cents = env.value(&vars::MIN_AMOUNT_CENTS, 100, |t| whole(t, 1, i32::MAX))?;
-        let max_cents = env.value(&vars::MAX_AMOUNT_CENTS, 1_000_000, |t| whole(t, 1, i32::MAX))?;
+        let max_cents = env.value(&vars::MAX_AMOUNT_CENTS, 1_000_000, |t| {
+            whole(t, 1, i32::MAX)
+        })?;
         if min_cents > max_cents {
             return Err(ConfigError::Value {
                 name: vars::MIN_AMOUNT_CENTS.name,
@@ -253,24 +294,34 @@ impl Config {
             stripe_api_base: env.get(&vars::STRIPE_API_BASE).map(|(t, _)| t.to_owned()),
             live: flags.live || env.value(&vars::LIVE, false, switch)?,
             currency: env
-                .parsed(&vars::CURRENCY, |t| t.parse().map_err(|e: crate::model::money::UnknownCurrency| e.to_string()))?
+                .parsed(&vars::CURRENCY, |t| {
+                    t.parse()
+                        .map_err(|e: crate::model::money::UnknownCurrency| e.to_string())
+                })?
                 .map(|(currency, _)| currency),
             min_cents,
             max_cents,
             concurrency: env.value(&vars::CONCURRENCY, 32, |t| whole(t, 1, 1000))?,
-            rate: env.parsed(&vars::RATE, |t| whole(t, 1, 100_000))?.map(|(rate, _)| rate),
+            rate: env
+                .parsed(&vars::RATE, |t| whole(t, 1, 100_000))?
+                .map(|(rate, _)| rate),
             lease: env.value(&vars::LEASE, Duration::from_secs(120), |t| {
                 let lease = duration(t)?;
                 if lease < Duration::from_secs(10) {
-                    return Err("a lease shorter than 10s takes over runs that are alive".to_owned());
+                    return Err(
+                        "a lease shorter than 10s takes over runs that are alive".to_owned()
+                    );
                 }
                 Ok(lease)
             })?,
-            actor: env
-                .get(&vars::ACTOR)
-                .map_or_else(|| format!("{}@{host}", login_name(env)), |(t, _)| t.to_owned()),
+            actor: env.get(&vars::ACTOR).map_or_else(
+                || format!("{}@{host}", login_name(env)),
+                |(t, _)| t.to_owned(),
+            ),
             host,
-            webhook_secret: env.get(&vars::WEBHOOK_SECRET).map(|(t, _)| SecretString::from(t)),
+            webhook_secret: env
+                .get(&vars::WEBHOOK_SECRET)
+                .map(|(t, _)| SecretString::from(t)),
         })
     }
 }
@@ -282,23 +333,31 @@ fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), C
     };
     match said {
         Some((text, origin)) => {
-            let url = text.parse().map_err(|e: crate::store::UrlError| ConfigError::Value {
-                name: vars::DATABASE_URL.name,
-                origin,
-                value: "(not shown, as it may hold a password)".to_owned(),
-                reason: e.to_string(),
-            })?;
+            let url = text
+                .parse()
+                .map_err(|e: crate::store::UrlError| ConfigError::Value {
+                    name: vars::DATABASE_URL.name,
+                    origin,
+                    value: "(not shown, as it may hold a password)".to_owned(),
+                    reason: e.to_string(),
+                })?;
             Ok((url, origin))
         }
         None => {
             let folder = dirs::data_dir().ok_or(ConfigError::NoDataDirectory)?;
-            Ok((DatabaseUrl::Sqlite(folder.join("payouts").join("payouts.db")), Origin::Default))
+            Ok((
+                DatabaseUrl::Sqlite(folder.join("payouts").join("payouts.db")),
+                Origin::Default,
+            ))
         }
     }
 }
 
 fn stripe_key(env: &Environment) -> Result<Option<SecretString>, ConfigError> {
-    match (env.get(&vars::STRIPE_SECRET_KEY), env.get(&vars::STRIPE_SECRET_KEY_FILE)) {
+    match (
+        env.get(&vars::STRIPE_SECRET_KEY),
+        env.get(&vars::STRIPE_SECRET_KEY_FILE),
+    ) {
         (Some(_), Some(_)) => Err(ConfigError::TwoKeys),
         (Some((key, _)), None) => Ok(Some(SecretString::from(key.trim()))),
         (None, Some((path, _))) => {
@@ -344,7 +403,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         'd' => 86_400,
         _ => return Err(wrong()),
     };
-    let count: u64 = text[..text.len() - unit.len_utf8()].parse().map_err(|_| wrong())?;
+    let count: u64 = text[..text.len() - unit.len_utf8()]
+        .parse()
+        .map_err(|_| wrong())?;
     count
         .checked_mul(seconds)
         .filter(|s| *s <= 366 * 86_400)
@@ -353,15 +414,25 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn host() -> String {
-    let name = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    if name.is_empty() { "unknown-host".to_owned() } else { name }
+    let name = rustix::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned();
+    if name.is_empty() {
+        "unknown-host".to_owned()
+    } else {
+        name
+    }
 }
 
 fn login_name(env: &Environment) -> String {
     ["LOGNAME", "USER"]
         .into_iter()
         .find_map(|name| env.text(name))
-        .map_or_else(|| format!("uid-{}", rustix::process::getuid().as_raw()), |(name, _)| name.to_owned())
+        .map_or_else(
+            || format!("uid-{}", rustix::process::getuid().as_raw()),
+            |(name, _)| name.to_owned(),
+        )
 }
 
 #[cfg(test)]
@@ -369,7 +440,11 @@ mod tests {
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> Environment {
-        Environment::of(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())))
+        Environment::of(
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned())),
+        )
     }
 
     #[test]
@@ -377,27 +452,52 @@ mod tests {
         let mut env = env(&[]);
         env.dotenv.insert("PAYOUTS_LIVE".into(), "1".into());
         env.dotenv.insert("PAYOUTS_ACTOR".into(), "ann".into());
-        let config = Config::resolve(&Flags { database_url: Some("sqlite:x.db".into()), live: false }, &env).unwrap();
+        let config = Config::resolve(
+            &Flags {
+                database_url: Some("sqlite:x.db".into()),
+                live: false,
+            },
+            &env,
+        )
+        .unwrap();
         assert!(!config.live);
         assert_eq!(config.actor, "ann");
     }
 
     #[test]
     fn a_control_that_is_not_enforced_stops_everything() {
-        let error = Config::resolve(&Flags::default(), &env(&[("PAYOUTS_APPROVAL_THRESHOLD_CENTS", "0")])).unwrap_err();
-        assert!(matches!(error, ConfigError::NotEnforced("PAYOUTS_APPROVAL_THRESHOLD_CENTS")));
+        let error = Config::resolve(
+            &Flags::default(),
+            &env(&[("PAYOUTS_APPROVAL_THRESHOLD_CENTS", "0")]),
+        )
+        .unwrap_err();
+        assert!(matches!(
+            error,
+            ConfigError::NotEnforced("PAYOUTS_APPROVAL_THRESHOLD_CENTS")
+        ));
     }
 
     #[test]
     fn wrong_values_are_named_and_secrets_are_not_shown() {
-        let say = |pairs: &[(&str, &str)]| Config::resolve(&Flags::default(), &env(pairs)).unwrap_err().to_string();
+        let say = |pairs: &[(&str, &str)]| {
+            Config::resolve(&Flags::default(), &env(pairs))
+                .unwrap_err()
+                .to_string()
+        };
         assert_eq!(
             say(&[("DATABASE_URL", "sqlite:x"), ("PAYOUTS_CONCURRENCY", "0")]),
             "PAYOUTS_CONCURRENCY (from environment) is \"0\": use a whole number from 1 to 1000"
         );
         assert!(!say(&[("DATABASE_URL", "mysql://u:s3cret@h/d")]).contains("s3cret"));
         assert!(say(&[("DATABASE_URL", "sqlite:x"), ("PAYOUTS_LEASE", "5s")]).contains("alive"));
-        assert!(say(&[("STRIPE_SECRET_KEY", "a"), ("DATABASE_URL", "sqlite:x"), ("STRIPE_SECRET_KEY_FILE", "b")]).contains("use one"));
+        assert!(
+            say(&[
+                ("STRIPE_SECRET_KEY", "a"),
+                ("DATABASE_URL", "sqlite:x"),
+                ("STRIPE_SECRET_KEY_FILE", "b")
+            ])
+            .contains("use one")
+        );
     }
 
     #[test]

@@ -55,3 +55,6 @@ variables! {
 /// Set by tests only; a release binary does not know it.
 #[cfg(feature = "testing")]
 pub const TEST_NOW: &str = "PAYOUTS_TEST_NOW";
+/// How long a request to Stripe may take, in tests.
+#[cfg(feature = "testing")]
+pub const TEST_TIMEOUT: &str = "PAYOUTS_TEST_TIMEOUT";

@@ -6,5 +6,6 @@ pub mod env_vars;
 pub mod model;
 pub mod ops;
 pub mod output;
+pub mod sandbox;
 pub mod store;
 pub mod stripe;

@@ -3,13 +3,18 @@
 
 use std::path::Path;
 
+use secrecy::SecretString;
+
 use crate::cli::Global;
 use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
 use crate::config::{Config, Environment, Flags, Origin};
+use crate::model::money::Currency;
 use crate::model::time::Clock;
 use crate::output::Format;
 use crate::output::ui::Ui;
-use crate::store::{Open, Store};
+use crate::store::{Open, RunDescription, Store};
+use crate::stripe::transport::{Timeouts, key_livemode};
 
 /// Settings, streams and the clock of one execution.
 #[derive(Debug)]
@@ -24,20 +29,39 @@ pub(crate) struct Context {
     pub(crate) yes: bool,
     /// The one clock.
     pub(crate) clock: Clock,
+    /// How long a request to Stripe may take.
+    pub(crate) timeouts: Timeouts,
+    /// The command line, for the record of runs.
+    arguments: String,
 }
 
 impl Context {
     /// Resolves the settings. An error comes with the streams to print it on.
-    pub(crate) fn new(global: &Global) -> Result<Self, (Ui, CliError)> {
+    pub(crate) fn new(global: &Global, arguments: String) -> Result<Self, (Ui, CliError)> {
         let env = Environment::read(Path::new("."));
         let plain = env.as_ref().is_ok_and(Environment::asks_for_plain_output);
         let ui = Ui::detect(global.color, plain, global.quiet);
-        let flags = Flags { database_url: global.database_url.clone(), live: global.live };
-        let resolved = env.and_then(|env| Ok((Config::resolve(&flags, &env)?, clock(&env)?)));
+        let flags = Flags {
+            database_url: global.database_url.clone(),
+            live: global.live,
+        };
+        let resolved = env.and_then(|env| {
+            Ok((
+                Config::resolve(&flags, &env)?,
+                clock(&env)?,
+                timeouts(&env)?,
+            ))
+        });
         match resolved {
-            Ok((config, clock)) => {
-                Ok(Self { config, ui, format: global.output, yes: global.yes, clock })
-            }
+            Ok((config, clock, timeouts)) => Ok(Self {
+                config,
+                ui,
+                format: global.output,
+                yes: global.yes,
+                clock,
+                timeouts,
+                arguments,
+            }),
             Err(error) => Err((ui, error.into())),
         }
     }
@@ -49,17 +73,82 @@ impl Context {
         Ok(store)
     }
 
+    /// The Stripe key, and whether it moves real money; a live one only when allowed.
+    pub(crate) fn stripe_key(&self) -> Result<(&SecretString, bool), CliError> {
+        let key = self.config.stripe_key.as_ref().ok_or_else(|| {
+            CliError::new(Exit::CouldNotRun, "there is no Stripe key")
+                .hint("set STRIPE_SECRET_KEY or STRIPE_SECRET_KEY_FILE; to try it out, run `payouts sandbox` and use what it prints")
+        })?;
+        let livemode = key_livemode(key).map_err(|e| {
+            CliError::new(Exit::CouldNotRun, e.to_string()).hint("check STRIPE_SECRET_KEY")
+        })?;
+        if livemode && !self.config.live {
+            return Err(CliError::new(
+                Exit::Refused,
+                "the Stripe key moves real money, and that is not allowed here",
+            )
+            .hint("set PAYOUTS_LIVE=1 or give --live, if real money is meant"));
+        }
+        Ok((key, livemode))
+    }
+
+    /// The one currency of this database: what it is stamped with, else what is
+    /// configured. Rows of a platform's table need it said explicitly.
+    pub(crate) fn currency(&self, store: &mut Store) -> Result<Currency, CliError> {
+        let configured = self.config.currency;
+        match (store.currency()?, configured) {
+            (Some(stamped), Some(asked)) if stamped != asked => Err(CliError::new(
+                Exit::Refused,
+                format!(
+                    "this database pays in {}, not in {}",
+                    stamped.upper(),
+                    asked.upper()
+                ),
+            )
+            .hint("unset PAYOUTS_CURRENCY, or use another database")),
+            (Some(stamped), _) => Ok(stamped),
+            (None, Some(asked)) => Ok(asked),
+            (None, None) if store.owns_table("payouts")? => Ok(Currency::USD),
+            (None, None) => Err(CliError::new(
+                Exit::CouldNotRun,
+                "the payouts table was there before this tool, and says no currency",
+            )
+            .hint("set PAYOUTS_CURRENCY to the currency its amounts are in")),
+        }
+    }
+
+    /// This execution, as it is recorded with what it writes.
+    pub(crate) fn run_description(&self, command: &str) -> RunDescription {
+        RunDescription {
+            command: command.to_owned(),
+            arguments: self.arguments.clone(),
+            actor: self.config.actor.clone(),
+            host: self.config.host.clone(),
+        }
+    }
+
     /// The database, in whatever state it is.
     pub(crate) fn open(&self, how: Open) -> Result<Store, CliError> {
         if self.config.database_origin == Origin::Default {
-            self.ui.note(&format!("using {} (DATABASE_URL is not set)", self.config.database));
+            self.ui.note(&format!(
+                "using {} (DATABASE_URL is not set)",
+                self.config.database
+            ));
         }
-        Ok(Store::open(&self.config.database, how, self.config.pooled, self.clock.clone())?)
+        Ok(Store::open(
+            &self.config.database,
+            how,
+            self.config.pooled,
+            self.clock.clone(),
+        )?)
     }
 }
 
 #[cfg(not(feature = "testing"))]
-#[expect(clippy::unnecessary_wraps, reason = "fallible under the feature `testing`")]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "fallible under the feature `testing`"
+)]
 fn clock(_: &Environment) -> Result<Clock, crate::config::ConfigError> {
     Ok(Clock::system())
 }
@@ -68,4 +157,23 @@ fn clock(_: &Environment) -> Result<Clock, crate::config::ConfigError> {
 #[cfg(feature = "testing")]
 fn clock(env: &Environment) -> Result<Clock, crate::config::ConfigError> {
     Ok(env.test_now()?.map_or_else(Clock::system, Clock::manual))
+}
+
+#[cfg(not(feature = "testing"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "fallible under the feature `testing`"
+)]
+fn timeouts(_: &Environment) -> Result<Timeouts, crate::config::ConfigError> {
+    Ok(Timeouts::default())
+}
+
+/// Under the feature `testing` a lost answer need not take 80 seconds.
+#[cfg(feature = "testing")]
+fn timeouts(env: &Environment) -> Result<Timeouts, crate::config::ConfigError> {
+    let whole = env.test_timeout()?.unwrap_or(Timeouts::default().whole);
+    Ok(Timeouts {
+        whole,
+        ..Timeouts::default()
+    })
 }

@@ -11,7 +11,6 @@ use crate::cli::input;
 use crate::cli::recorded::recorded;
 use crate::model::money::with_currency;
 use crate::ops::create::{self, CreateError, Created, OnePayout, Rules, Source, Wanted};
-use crate::ops::currency::CurrencyError;
 use crate::ops::fault::FaultKind;
 use crate::ops::table_file::TableFile;
 use crate::output::json_records::{CreateRow, CreateView, FaultView};
@@ -103,10 +102,11 @@ pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError
         None => Source::One(args.one_payout()),
     };
     let mut store = cx.store()?;
+    let currency = cx.currency(&mut store)?;
     let rules = Rules {
         min_cents: cx.config.min_cents,
         max_cents: cx.config.max_cents,
-        currency: cx.config.currency,
+        currency,
         no_references: args.no_references,
         partial: args.partial,
         release: args.release,
@@ -117,18 +117,12 @@ pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError
         create::preview(&mut store, &wanted)
             .map_err(|e| refuse(cx, name, &wanted, args.dry_run, e))?
     } else {
-        recorded(
-            cx,
-            &mut store,
-            "create",
-            args.in_words(name),
-            |store, run| {
-                let created = create::create(store, run, &wanted)
-                    .map_err(|error| refuse(cx, name, &wanted, false, error))?;
-                let summary = summary(&created);
-                Ok((created, summary))
-            },
-        )?
+        recorded(cx, &mut store, "create", |store, run| {
+            let created = create::create(store, run, &wanted)
+                .map_err(|error| refuse(cx, name, &wanted, false, error))?;
+            let summary = summary(&created);
+            Ok((created, summary))
+        })?
     };
     warn(cx, args, &created);
     answer(cx, &mut store, args, &created)?;
@@ -144,31 +138,6 @@ impl CreateArgs {
             statement: self.statement.clone(),
             reference: self.reference.clone(),
         }
-    }
-
-    /// What the run's row says it was about.
-    fn in_words(&self, file: Option<&str>) -> String {
-        let flags = [
-            ("--file", file),
-            ("--creator", self.creator.as_deref()),
-            ("--amount", self.amount.as_deref()),
-            ("--amount-cents", self.amount_cents.as_deref()),
-            ("--statement", self.statement.as_deref()),
-            ("--reference", self.reference.as_deref()),
-        ];
-        let switches = [
-            ("--no-references", self.no_references),
-            ("--release", self.release),
-            ("--partial", self.partial),
-        ];
-        let flags = flags
-            .into_iter()
-            .filter_map(|(flag, value)| Some(format!("{flag} {}", value?)));
-        let switches = switches
-            .into_iter()
-            .filter(|(_, on)| *on)
-            .map(|(flag, _)| flag.to_owned());
-        flags.chain(switches).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -290,7 +259,7 @@ fn refuse(
             input::show_faults(cx, &faults);
         }
     } else {
-        let view = CreateView::of_faults(&faults, wanted.currency, dry_run);
+        let view = CreateView::of_faults(&faults, wanted.currency(), dry_run);
         let lines: Vec<FaultView> = faults.iter().map(FaultView::from).collect();
         if let Err(error) = record::print(cx.format, &cx.ui, &view, &lines, String::new) {
             return error.into();
@@ -341,20 +310,6 @@ const HINTS: &[(FaultKind, &str, &str)] = &[
 fn explain(error: CreateError) -> CliError {
     match error {
         CreateError::Store(error) => error.into(),
-        CreateError::Currency(error) => error.into(),
         CreateError::Faults { faults } => input::refused_one(ONE_REFUSED, &faults),
-    }
-}
-
-impl From<CurrencyError> for CliError {
-    fn from(error: CurrencyError) -> Self {
-        match error {
-            CurrencyError::Store(error) => error.into(),
-            CurrencyError::Other { stamped, .. } => Self::new(Exit::Refused, error.to_string()).hint(
-                format!("unset PAYOUTS_CURRENCY, or set it to {stamped}; another currency needs a database of its own"),
-            ),
-            CurrencyError::Unsaid => Self::new(Exit::Refused, error.to_string())
-                .hint("set PAYOUTS_CURRENCY to the currency of the rows that are there"),
-        }
     }
 }

@@ -17,10 +17,7 @@ use crate::ops::creators::{self, CreatorInput};
 use crate::output::json_records::{CreatorShowView, CreatorView};
 use crate::output::{Answer, record, table, text};
 use crate::store::Store;
-use crate::store::creators::NamedCreator;
-
-/// The tables that hold creators.
-const OWN_TABLES: &[&str] = &["users", "creators"];
+use crate::store::creators::{NamedCreator, OWN_TABLES};
 
 /// Payouts that `show` lists: the newest.
 const PAYOUTS_SHOWN: i64 = 10;
@@ -174,8 +171,7 @@ fn add(cx: &mut Context, args: &AddArgs) -> Result<Exits, CliError> {
     let email = input.email.clone();
     let mut store = cx.store()?;
     input::require_own_tables(&mut store, OWN_TABLES)?;
-    let arguments = format!("add --email {email}");
-    let imported = recorded(cx, &mut store, "creators", arguments, |store, _| {
+    let imported = recorded(cx, &mut store, "creators", |store, _| {
         let imported = creators::add(store, input)
             .map_err(|error| input::refuse_import(cx, None, "creator", error))?;
         Ok((imported, input::summary(imported)))
@@ -190,9 +186,7 @@ fn import(cx: &mut Context, args: &ImportArgs) -> Result<Exits, CliError> {
     let file = input::open(&args.file)?;
     let mut store = cx.store()?;
     input::require_own_tables(&mut store, OWN_TABLES)?;
-    let update = if args.update { " --update" } else { "" };
-    let arguments = format!("import {}{update}", file.name());
-    let imported = recorded(cx, &mut store, "creators", arguments, |store, _| {
+    let imported = recorded(cx, &mut store, "creators", |store, _| {
         let imported = creators::import(store, &file, args.update)
             .map_err(|error| input::refuse_import(cx, Some(&file), "creator", error))?;
         Ok((imported, input::summary(imported)))
@@ -209,10 +203,7 @@ fn show(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> {
 /// Prints the creator that a text names.
 fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, CliError> {
     let creator = named(store, text)?;
-    let currency = store
-        .currency()?
-        .or(cx.config.currency)
-        .unwrap_or(Currency::USD);
+    let currency = cx.currency(store)?;
     let totals = store.creator_totals(&creator.id)?;
     let payouts = store.creator_payouts(&creator.id, PAYOUTS_SHOWN)?;
     let view = CreatorShowView::new(&creator, &totals, &payouts, currency);

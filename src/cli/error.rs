@@ -25,7 +25,13 @@ pub struct CliError {
 impl CliError {
     /// An error without causes.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), causes: Vec::new(), hints: Vec::new(), broken_pipe: false }
+        Self {
+            exit,
+            message: message.into(),
+            causes: Vec::new(),
+            hints: Vec::new(),
+            broken_pipe: false,
+        }
     }
 
     /// An error caused by another.
@@ -82,7 +88,9 @@ impl CliError {
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {
-            ConfigError::NotEnforced(name) => Some(format!("unset {name}, or use a version that enforces it")),
+            ConfigError::NotEnforced(name) => {
+                Some(format!("unset {name}, or use a version that enforces it"))
+            }
             ConfigError::NoDataDirectory => Some("set DATABASE_URL".to_owned()),
             _ => None,
         };
@@ -104,13 +112,21 @@ impl From<StoreError> for CliError {
             StoreError::Missing { .. } => {
                 Some("run `payouts init` to create it, or set DATABASE_URL if it is elsewhere")
             }
-            StoreError::PendingMigrations { .. } => {
-                Some("run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first")
+            StoreError::PendingMigrations { .. } => Some(
+                "run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first",
+            ),
+            StoreError::NewerSchema { .. } => {
+                Some("use the version of payouts that migrated it, or a newer one")
             }
-            StoreError::NewerSchema { .. } => Some("use the version of payouts that migrated it, or a newer one"),
-            StoreError::Unreachable { .. } => Some("check DATABASE_URL and that the server accepts connections"),
-            StoreError::Busy { .. } => Some("another run or program holds a lock; try again when it is done"),
-            StoreError::Full { .. } => Some("check free space and the permissions of the database file"),
+            StoreError::Unreachable { .. } => {
+                Some("check DATABASE_URL and that the server accepts connections")
+            }
+            StoreError::Busy { .. } => {
+                Some("another run or program holds a lock; try again when it is done")
+            }
+            StoreError::Full { .. } => {
+                Some("check free space and the permissions of the database file")
+            }
             _ => None,
         };
         let mut told = Self::new(exit, error.to_string());
@@ -123,7 +139,14 @@ impl From<StoreError> for CliError {
 impl From<std::io::Error> for CliError {
     fn from(error: std::io::Error) -> Self {
         let broken_pipe = error.kind() == std::io::ErrorKind::BrokenPipe;
-        let exit = if broken_pipe { Exit::Done } else { Exit::CouldNotRun };
-        Self { broken_pipe, ..Self::caused(exit, "failed to write the output", &error) }
+        let exit = if broken_pipe {
+            Exit::Done
+        } else {
+            Exit::CouldNotRun
+        };
+        Self {
+            broken_pipe,
+            ..Self::caused(exit, "failed to write the output", &error)
+        }
     }
 }

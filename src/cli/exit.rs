@@ -92,7 +92,10 @@ mod tests {
             exits.add(exit);
         }
         assert_eq!(exits.strongest(), Exit::Unresolved);
-        assert_eq!(exits.others().collect::<Vec<_>>(), [Exit::Interrupted, Exit::Attention]);
+        assert_eq!(
+            exits.others().collect::<Vec<_>>(),
+            [Exit::Interrupted, Exit::Attention]
+        );
         let order: Vec<u8> = Exit::ALL.iter().map(|e| e.code()).collect();
         assert_eq!(order, [70, 5, 130, 3, 4, 6, 1, 2, 0]);
     }

@@ -122,7 +122,6 @@ pub(super) fn refuse_import(
 ) -> CliError {
     let faults = match error {
         ImportError::Store(error) => return error.into(),
-        ImportError::Currency(error) => return error.into(),
         ImportError::Faults { faults } => faults,
     };
     if cx.format == Format::Table {

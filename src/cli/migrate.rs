@@ -46,7 +46,10 @@ pub(super) fn run(cx: &mut Context, args: &MigrateArgs) -> Result<Exits, CliErro
     }
     if args.dry_run {
         for state in states(cx)?.iter().filter(|s| !s.applied) {
-            cx.ui.answer(&format!("-- {}\n{}", state.migration.name, state.migration.up))?;
+            cx.ui.answer(&format!(
+                "-- {}\n{}",
+                state.migration.name, state.migration.up
+            ))?;
         }
         return Ok(Exit::Done.into());
     }
@@ -58,7 +61,9 @@ pub(super) fn run(cx: &mut Context, args: &MigrateArgs) -> Result<Exits, CliErro
         let ran = store.migrate()?;
         match ran.len() {
             0 => cx.ui.note(&format!("{} is up to date", cx.config.database)),
-            _ => cx.ui.note(&format!("{}: ran {}", cx.config.database, ran.join(", "))),
+            _ => cx
+                .ui
+                .note(&format!("{}: ran {}", cx.config.database, ran.join(", "))),
         }
     }
     print_states(cx, &states(cx)?)?;
@@ -80,7 +85,13 @@ fn states(cx: &Context) -> Result<Vec<MigrationState>, CliError> {
                 DatabaseUrl::Sqlite(_) => Backend::Sqlite,
                 DatabaseUrl::Postgres(_) => Backend::Postgres,
             };
-            Ok(all(backend).iter().map(|m| MigrationState { migration: *m, applied: false }).collect())
+            Ok(all(backend)
+                .iter()
+                .map(|m| MigrationState {
+                    migration: *m,
+                    applied: false,
+                })
+                .collect())
         }
         Err(error) => Err(error.into()),
     }
@@ -89,7 +100,10 @@ fn states(cx: &Context) -> Result<Vec<MigrationState>, CliError> {
 fn print_states(cx: &Context, states: &[MigrationState]) -> Result<(), CliError> {
     let views: Vec<MigrationView> = states
         .iter()
-        .map(|s| MigrationView { name: s.migration.name, applied: s.applied })
+        .map(|s| MigrationView {
+            name: s.migration.name,
+            applied: s.applied,
+        })
         .collect();
     Answer::new("migrations", views).print(cx.format, &cx.ui, |ui, views| {
         table::render(
@@ -97,7 +111,12 @@ fn print_states(cx: &Context, states: &[MigrationState]) -> Result<(), CliError>
             &[table::left("Migration"), table::left("State")],
             views
                 .iter()
-                .map(|v| vec![v.name.into(), if v.applied { "applied" } else { "pending" }.into()])
+                .map(|v| {
+                    vec![
+                        v.name.into(),
+                        if v.applied { "applied" } else { "pending" }.into(),
+                    ]
+                })
                 .collect(),
         )
     })?;

@@ -1,5 +1,6 @@
 //! What a person types: the table of contents of the program.
 
+mod consent;
 mod context;
 mod create;
 mod creators;
@@ -7,7 +8,9 @@ pub mod error;
 pub mod exit;
 mod input;
 mod migrate;
+mod process;
 mod recorded;
+mod sandbox;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -22,7 +25,12 @@ use crate::output::ui::ColorChoice;
 
 /// Pay creators through Stripe Connect transfers, exactly once
 #[derive(Debug, Parser)]
-#[command(name = "payouts", version, propagate_version = false, disable_help_subcommand = true)]
+#[command(
+    name = "payouts",
+    version,
+    propagate_version = false,
+    disable_help_subcommand = true
+)]
 struct Cli {
     #[command(flatten)]
     global: Global,
@@ -35,7 +43,14 @@ struct Cli {
 #[derive(Debug, Clone, Args)]
 struct Global {
     /// How the answer is written to stdout
-    #[arg(short, long, value_enum, default_value_t, global = true, help_heading = "Output")]
+    #[arg(
+        short,
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        help_heading = "Output"
+    )]
     output: Format,
 
     /// Say nothing on stderr but warnings and errors
@@ -43,7 +58,13 @@ struct Global {
     quiet: bool,
 
     /// When to use colour
-    #[arg(long, value_enum, default_value_t, global = true, help_heading = "Output")]
+    #[arg(
+        long,
+        value_enum,
+        default_value_t,
+        global = true,
+        help_heading = "Output"
+    )]
     color: ColorChoice,
 
     /// Ask nothing
@@ -64,7 +85,9 @@ enum Command {
     Create(create::CreateArgs),
     #[command(subcommand)]
     Creators(creators::CreatorsCommand),
+    Process(process::ProcessArgs),
     Migrate(migrate::MigrateArgs),
+    Sandbox(sandbox::SandboxArgs),
 }
 
 impl Command {
@@ -72,23 +95,30 @@ impl Command {
         match self {
             Self::Create(args) => create::run(cx, &args),
             Self::Creators(command) => creators::run(cx, &command),
+            Self::Process(args) => process::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
+            Self::Sandbox(args) => sandbox::run(cx, &args),
         }
     }
 }
 
 /// Parses the arguments, runs the command, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // Help and version are answers, not errors; a closed pipe is nobody's fault.
             let _ = error.print();
-            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            let exit = if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Done
+            };
             return ExitCode::from(exit.code());
         }
     };
-    let mut cx = match Context::new(&cli.global) {
+    let mut cx = match Context::new(&cli.global, as_recorded(&arguments)) {
         Ok(cx) => cx,
         Err((ui, error)) => {
             error.print(&ui);
@@ -107,9 +137,48 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exits.strongest().code())
 }
 
+/// The command line as the record of runs keeps it: without a database URL,
+/// which may hold a password.
+fn as_recorded(arguments: &[OsString]) -> String {
+    let mut words = Vec::new();
+    let mut hide = false;
+    for argument in arguments.iter().skip(1) {
+        let word = argument.to_string_lossy();
+        if hide {
+            words.push("…".to_owned());
+        } else if word.starts_with("--database-url=") {
+            words.push("--database-url=…".to_owned());
+        } else {
+            words.push(word.clone().into_owned());
+        }
+        hide = !hide && word == "--database-url";
+    }
+    words.join(" ")
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
+
+    #[test]
+    fn a_database_url_is_not_recorded() {
+        for line in [
+            &[
+                "payouts",
+                "--database-url",
+                "postgres://u:s3cret@h/d",
+                "list",
+            ][..],
+            &["payouts", "list", "--database-url=postgres://u:s3cret@h/d"],
+        ] {
+            let arguments: Vec<_> = line.iter().map(std::ffi::OsString::from).collect();
+            let recorded = super::as_recorded(&arguments);
+            assert!(
+                recorded.contains("list") && !recorded.contains("s3cret"),
+                "{recorded}"
+            );
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -4,30 +4,27 @@
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::store::{RunDescription, RunStamp, Store};
+use crate::store::{RunStamp, Store};
 
 /// Does the work of a command between the begin and the end of its run. `work`
 /// returns its answer and one line on what it did.
-///
-/// `arguments` never hold a secret: they are what the command is about, not the
-/// words that were typed.
 pub(super) fn recorded<T>(
     cx: &Context,
     store: &mut Store,
     command: &str,
-    arguments: String,
     work: impl FnOnce(&mut Store, &RunStamp) -> Result<(T, String), CliError>,
 ) -> Result<T, CliError> {
-    let run = store.run_begin(RunDescription {
-        command: command.to_owned(),
-        arguments,
-        actor: cx.config.actor.clone(),
-        host: cx.config.host.clone(),
-    })?;
+    let run = store.run_begin(cx.run_description(command))?;
     let code = |exit: Exit| i32::from(exit.code());
     match work(store, &run) {
         Ok((answer, summary)) => {
-            store.run_end(&run.run_id, code(Exit::Done), &summary)?;
+            let ended = store.run_end(&run.run_id, code(Exit::Done), &summary);
+            ended.map_err(|error| {
+                CliError::from(error).doing(format!(
+                    "{summary}, but the end of run {} is not recorded",
+                    run.run_id
+                ))
+            })?;
             Ok(answer)
         }
         Err(error) => {

@@ -31,6 +31,9 @@ text_enum! {
 text_column!(AttemptOutcome);
 
 impl AttemptOutcome {
+    /// The outcomes under which nobody knows yet.
+    pub const UNRESOLVED: [Self; 2] = [Self::Sending, Self::Unknown];
+
     /// Whether money may still move, or did move, under this attempt. The
     /// database forbids two such attempts of one payout.
     pub fn is_open_or_paid(self) -> bool {
@@ -39,7 +42,7 @@ impl AttemptOutcome {
 
     /// Whether nobody knows yet.
     pub fn is_unresolved(self) -> bool {
-        matches!(self, Self::Sending | Self::Unknown)
+        Self::UNRESOLVED.contains(&self)
     }
 }
 
@@ -50,7 +53,15 @@ pub fn idempotency_key(payout: &PayoutId, attempt: i32) -> String {
 }
 
 /// A row of the attempt ledger.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_attempts, treat_none_as_default_value = false)]
 pub struct Attempt {
     /// Whose attempt.
@@ -109,7 +120,15 @@ pub struct Attempt {
 }
 
 /// One answer to one send, as it came: evidence, never judged again.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_answers, treat_none_as_default_value = false)]
 pub struct AnswerRow {
     /// Whose attempt.

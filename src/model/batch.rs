@@ -5,7 +5,15 @@ use crate::model::schema::{payout_batch_items, payout_batches};
 use crate::model::time::Time;
 
 /// A loaded file.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_batches, treat_none_as_default_value = false)]
 pub struct Batch {
     /// Primary key.
@@ -27,7 +35,15 @@ pub struct Batch {
 }
 
 /// Where a payout that this tool created came from.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_batch_items, treat_none_as_default_value = false)]
 pub struct BatchItem {
     /// The payout.

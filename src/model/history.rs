@@ -41,7 +41,15 @@ text_enum! {
 text_column!(HistoryEvent);
 
 /// A row of the history.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_history, treat_none_as_default_value = false)]
 pub struct HistoryRow {
     /// Whose history.
@@ -67,7 +75,15 @@ pub struct HistoryRow {
 }
 
 /// The end of a payout's chain.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_history_heads, treat_none_as_default_value = false)]
 pub struct HistoryHead {
     /// Whose chain.

@@ -22,7 +22,15 @@ text_enum! {
 text_column!(HoldKind);
 
 /// One hold.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_holds, treat_none_as_default_value = false)]
 pub struct Hold {
     /// What it applies to.

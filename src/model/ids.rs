@@ -88,7 +88,10 @@ pub struct NoRandomness(#[source] getrandom::Error);
 impl IdMaker {
     /// Ids counted from zero under this moment.
     pub fn new(now: Time) -> Self {
-        Self { millis: now.millis(), counter: 0 }
+        Self {
+            millis: now.millis(),
+            counter: 0,
+        }
     }
 
     /// The next id.
@@ -122,7 +125,10 @@ mod tests {
         let ids: Vec<String> = (0..5000).map(|_| maker.next_id().unwrap()).collect();
         for id in &ids {
             assert_eq!(id.len(), 25);
-            assert!(id.starts_with('c') && id.bytes().all(|b| b.is_ascii_alphanumeric()), "{id}");
+            assert!(
+                id.starts_with('c') && id.bytes().all(|b| b.is_ascii_alphanumeric()),
+                "{id}"
+            );
         }
         let mut sorted = ids.clone();
         sorted.sort();

@@ -9,7 +9,15 @@ use std::str::FromStr;
 use crate::model::text_column;
 
 /// A currency that Stripe can transfer, as its lowercase three-letter code.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+#[derive(
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
+)]
 #[diesel(sql_type = diesel::sql_types::Text)]
 pub struct Currency(&'static str);
 
@@ -85,12 +93,17 @@ impl FromStr for Currency {
     /// Reads a code without regard to case.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let lower = text.to_ascii_lowercase();
-        [TWO_DECIMALS, ZERO_DECIMALS, THREE_DECIMALS, TWO_DECIMALS_BOTH_ZERO]
-            .into_iter()
-            .flatten()
-            .find(|code| **code == lower)
-            .map(|code| Self(code))
-            .ok_or_else(|| UnknownCurrency(text.to_owned()))
+        [
+            TWO_DECIMALS,
+            ZERO_DECIMALS,
+            THREE_DECIMALS,
+            TWO_DECIMALS_BOTH_ZERO,
+        ]
+        .into_iter()
+        .flatten()
+        .find(|code| **code == lower)
+        .map(|code| Self(code))
+        .ok_or_else(|| UnknownCurrency(text.to_owned()))
     }
 }
 
@@ -115,7 +128,9 @@ pub enum AmountError {
     #[error("the amount is empty")]
     Empty,
     /// A character that has no place in an amount.
-    #[error("{0:?} has no place in an amount; write digits with a point for decimals, such as 1250.00")]
+    #[error(
+        "{0:?} has no place in an amount; write digits with a point for decimals, such as 1250.00"
+    )]
     Character(char),
     /// A comma, which different countries read differently.
     #[error("a comma can be a decimal or a thousands separator; write 1250.00")]
@@ -153,34 +168,49 @@ pub enum AmountError {
 }
 
 /// Reads an amount in major units, such as `1250`, `1250.5` or `1250.00`, into
-/// minor units, exactly.
+/// minor units, exactly: the amount of one payout.
 pub fn parse_major(text: &str, currency: Currency) -> Result<i32, AmountError> {
+    payable(parse_total(text, currency)?, currency)
+}
+
+/// Reads an amount in major units that may be larger than one payout can be, or zero.
+pub fn parse_total(text: &str, currency: Currency) -> Result<i64, AmountError> {
     let (whole, fraction) = match text.split_once('.') {
         None => (text, ""),
         Some((whole, fraction)) => {
             if whole.is_empty() || fraction.is_empty() {
-                return Err(if text.len() == 1 || !text.contains(|c: char| c.is_ascii_digit()) {
-                    AmountError::Character('.')
-                } else {
-                    AmountError::Point
-                });
+                return Err(
+                    if text.len() == 1 || !text.contains(|c: char| c.is_ascii_digit()) {
+                        AmountError::Character('.')
+                    } else {
+                        AmountError::Point
+                    },
+                );
             }
             (whole, fraction)
         }
     };
     let allowed = currency.decimals();
     let mut minor = digits(whole)?;
-    let fraction_value = if fraction.is_empty() { 0 } else { digits(fraction)? };
-    let missing = (allowed as usize).checked_sub(fraction.len()).ok_or_else(|| {
-        AmountError::Decimals { currency: currency.upper(), allowed, found: fraction.len() }
-    })?;
+    let fraction_value = if fraction.is_empty() {
+        0
+    } else {
+        digits(fraction)?
+    };
+    let missing = (allowed as usize)
+        .checked_sub(fraction.len())
+        .ok_or_else(|| AmountError::Decimals {
+            currency: currency.upper(),
+            allowed,
+            found: fraction.len(),
+        })?;
     let scale = 10_i64.pow(allowed);
     let pad = 10_i64.pow(u32::try_from(missing).unwrap_or(0));
     minor = minor
         .checked_mul(scale)
         .and_then(|m| m.checked_add(fraction_value.checked_mul(pad)?))
         .ok_or(AmountError::TooLarge)?;
-    payable(minor, currency)
+    Ok(minor)
 }
 
 /// Reads an amount that is already in minor units.
@@ -216,11 +246,18 @@ fn digits(text: &str) -> Result<i64, AmountError> {
 pub fn payable(minor: i64, currency: Currency) -> Result<i32, AmountError> {
     let minor = i32::try_from(minor).map_err(|_| AmountError::TooLarge)?;
     if minor <= 0 {
-        return Err(if minor == 0 { AmountError::Zero } else { AmountError::Sign });
+        return Err(if minor == 0 {
+            AmountError::Zero
+        } else {
+            AmountError::Sign
+        });
     }
     let step = currency.step();
     if minor % step != 0 {
-        return Err(AmountError::Step { currency: currency.upper(), step });
+        return Err(AmountError::Step {
+            currency: currency.upper(),
+            step,
+        });
     }
     Ok(minor)
 }
@@ -258,7 +295,10 @@ pub fn major_plain(minor: i64, currency: Currency) -> String {
         return format!("{sign}{whole}");
     }
     let fraction = minor.unsigned_abs() % scale;
-    format!("{sign}{whole}.{fraction:0width$}", width = decimals as usize)
+    format!(
+        "{sign}{whole}.{fraction:0width$}",
+        width = decimals as usize
+    )
 }
 
 /// Writes an amount with its currency, for a sentence: `1,250.00 USD`.
@@ -313,7 +353,14 @@ mod tests {
             ("5.", E::Point),
             (".", E::Character('.')),
             ("1.2.3", E::Character('.')),
-            ("1.234", E::Decimals { currency: "USD".into(), allowed: 2, found: 3 }),
+            (
+                "1.234",
+                E::Decimals {
+                    currency: "USD".into(),
+                    allowed: 2,
+                    found: 3,
+                },
+            ),
             ("0", E::Zero),
             ("0.00", E::Zero),
             ("21474836.48", E::TooLarge),
@@ -321,9 +368,28 @@ mod tests {
         ] {
             assert_eq!(parse_major(text, usd), Err(error), "{text:?}");
         }
-        assert_eq!(parse_major("1.5", of("jpy")), Err(E::Decimals { currency: "JPY".into(), allowed: 0, found: 1 }));
-        assert_eq!(parse_major("1.5", of("ugx")), Err(E::Step { currency: "UGX".into(), step: 100 }));
-        assert_eq!(parse_major("1.005", of("kwd")), Err(E::Step { currency: "KWD".into(), step: 10 }));
+        assert_eq!(
+            parse_major("1.5", of("jpy")),
+            Err(E::Decimals {
+                currency: "JPY".into(),
+                allowed: 0,
+                found: 1
+            })
+        );
+        assert_eq!(
+            parse_major("1.5", of("ugx")),
+            Err(E::Step {
+                currency: "UGX".into(),
+                step: 100
+            })
+        );
+        assert_eq!(
+            parse_major("1.005", of("kwd")),
+            Err(E::Step {
+                currency: "KWD".into(),
+                step: 10
+            })
+        );
         assert_eq!(parse_minor("5.0", usd), Err(E::Character('.')));
         assert!("zzz".parse::<Currency>().is_err());
     }

@@ -17,7 +17,10 @@ pub mod sql_types {
 
     /// `"RoyaltyStatementStatus"`.
     #[derive(Debug, Clone, Copy, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
-    #[diesel(postgres_type(name = "RoyaltyStatementStatus"), sqlite_type(name = "Text"))]
+    #[diesel(
+        postgres_type(name = "RoyaltyStatementStatus"),
+        sqlite_type(name = "Text")
+    )]
     pub struct RoyaltyStatementStatus;
 }
 

@@ -133,6 +133,8 @@ text_enum! {
         AttemptOpen = "an earlier attempt is unresolved",
         /// Other software may have sent it under a key nobody here knows.
         MaybeSentElsewhere = "may have been sent by other software",
+        /// Other software created it, and Stripe could not be searched for it.
+        NotLookedUp = "created by other software and not yet looked up at Stripe",
     }
 }
 
@@ -155,7 +157,8 @@ impl Skip {
             | Self::StatementExceeded
             | Self::NotPositive
             | Self::AboveMaximum
-            | Self::MaybeSentElsewhere => true,
+            | Self::MaybeSentElsewhere
+            | Self::NotLookedUp => true,
         }
     }
 }
@@ -189,8 +192,6 @@ pub struct Candidate {
 pub struct CandidateStatement {
     /// Where it stands.
     pub status: RoyaltyStatementStatus,
-    /// Disputed at some time and not resolved since.
-    pub disputed: bool,
     /// Net payable less its completed payouts, in minor units.
     pub rest_cents: i64,
     /// Another payout holds the statement's claim.
@@ -233,11 +234,16 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
     if candidate.creator_deleted {
         return Err(Skip::CreatorDeleted);
     }
-    if candidate.destination.as_deref().unwrap_or_default().is_empty() {
+    if candidate
+        .destination
+        .as_deref()
+        .unwrap_or_default()
+        .is_empty()
+    {
         return Err(Skip::NoStripeAccount);
     }
     if let Some(statement) = &candidate.statement {
-        if statement.disputed || statement.status == RoyaltyStatementStatus::Disputed {
+        if statement.status == RoyaltyStatementStatus::Disputed {
             return Err(Skip::StatementDisputed);
         }
         if statement.taken_by_another {

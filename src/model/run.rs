@@ -7,7 +7,15 @@ use crate::model::schema::payout_runs;
 use crate::model::time::Time;
 
 /// A row of `payout_runs`.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
 #[diesel(table_name = payout_runs, treat_none_as_default_value = false)]
 pub struct Run {
     /// Primary key.

@@ -8,8 +8,13 @@ use crate::model::time::Time;
 
 /// A row of `royalty_statements`.
 #[derive(
-    Debug, Clone, PartialEq, Eq,
-    diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable,
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
 )]
 #[diesel(table_name = royalty_statements, treat_none_as_default_value = false)]
 pub struct Statement {
@@ -41,8 +46,13 @@ pub struct Statement {
 
 /// A row of `royalty_runs`: the period that statements are about.
 #[derive(
-    Debug, Clone, PartialEq, Eq,
-    diesel::prelude::Queryable, diesel::prelude::Selectable, diesel::prelude::Insertable,
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
 )]
 #[diesel(table_name = royalty_runs, treat_none_as_default_value = false)]
 pub struct RoyaltyRun {
@@ -157,8 +167,14 @@ impl StatementAccount {
         }
         let left_cents = self.left_cents();
         match i64::from(amount_cents).cmp(&left_cents) {
-            std::cmp::Ordering::Greater => Err(StatementRefusal::Exceeded { left_cents, currency }),
-            std::cmp::Ordering::Less if !partial => Err(StatementRefusal::Partial { left_cents, currency }),
+            std::cmp::Ordering::Greater => Err(StatementRefusal::Exceeded {
+                left_cents,
+                currency,
+            }),
+            std::cmp::Ordering::Less if !partial => Err(StatementRefusal::Partial {
+                left_cents,
+                currency,
+            }),
             _ => Ok(()),
         }
     }

@@ -18,7 +18,15 @@ use diesel::sql_types::Timestamp;
 
 /// A moment in UTC, in whole milliseconds.
 #[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    diesel::expression::AsExpression,
+    diesel::deserialize::FromSqlRow,
 )]
 #[diesel(sql_type = Timestamp)]
 pub struct Time(NaiveDateTime);
@@ -29,7 +37,11 @@ impl Time {
     pub fn from_millis(millis: i64) -> Self {
         // Years 0001 to 9999, so that every value has a four-digit year in text.
         let bounded = millis.clamp(-62_135_596_800_000, 253_402_300_799_999);
-        Self(DateTime::from_timestamp_millis(bounded).unwrap_or_default().naive_utc())
+        Self(
+            DateTime::from_timestamp_millis(bounded)
+                .unwrap_or_default()
+                .naive_utc(),
+        )
     }
 
     /// The moment `seconds` seconds after 1970-01-01T00:00:00Z, as Stripe writes time.
@@ -98,7 +110,9 @@ impl FromStr for Time {
 
     /// Reads RFC 3339 with any offset.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(Self::from_utc(DateTime::parse_from_rfc3339(text)?.naive_utc()))
+        Ok(Self::from_utc(
+            DateTime::parse_from_rfc3339(text)?.naive_utc(),
+        ))
     }
 }
 
@@ -145,7 +159,10 @@ impl Clock {
     /// Now, in UTC milliseconds.
     pub fn now(&self) -> Time {
         match &self.0 {
-            #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the one place that reads the wall clock"
+            )]
             Source::System => Time::from_utc(Utc::now().naive_utc()),
             Source::Manual(millis) => Time::from_millis(millis.load(Ordering::SeqCst)),
         }
@@ -157,7 +174,9 @@ impl Clock {
         match &self.0 {
             Source::System => {
                 let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-                now.tv_sec.saturating_mul(1000).saturating_add(now.tv_nsec / 1_000_000)
+                now.tv_sec
+                    .saturating_mul(1000)
+                    .saturating_add(now.tv_nsec / 1_000_000)
             }
             Source::Manual(millis) => millis.load(Ordering::SeqCst),
         }
@@ -180,14 +199,26 @@ mod tests {
         let time = Time::from_millis(1_790_000_000_007);
         assert_eq!(time.to_string(), "2026-09-21T14:13:20.007Z");
         assert_eq!(time.to_string().parse::<Time>().unwrap(), time);
-        assert_eq!("2026-09-21T16:13:20.0079+02:00".parse::<Time>().unwrap(), time);
+        assert_eq!(
+            "2026-09-21T16:13:20.0079+02:00".parse::<Time>().unwrap(),
+            time
+        );
     }
 
     #[test]
     fn extremes_stay_within_four_digit_years() {
-        assert_eq!(Time::from_millis(i64::MAX).to_string(), "9999-12-31T23:59:59.999Z");
-        assert_eq!(Time::from_millis(i64::MIN).to_string(), "0001-01-01T00:00:00.000Z");
-        assert_eq!(Time::from_unix_seconds(i64::MAX), Time::from_millis(i64::MAX));
+        assert_eq!(
+            Time::from_millis(i64::MAX).to_string(),
+            "9999-12-31T23:59:59.999Z"
+        );
+        assert_eq!(
+            Time::from_millis(i64::MIN).to_string(),
+            "0001-01-01T00:00:00.000Z"
+        );
+        assert_eq!(
+            Time::from_unix_seconds(i64::MAX),
+            Time::from_millis(i64::MAX)
+        );
     }
 
     #[test]

@@ -18,7 +18,6 @@ use crate::model::creator::Creator;
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::money::{self, Currency, with_currency};
 use crate::model::statement::StatementRefusal;
-use crate::ops::currency::{self, CurrencyError};
 use crate::ops::fault::{FaultKind, RowFault};
 use crate::ops::table_file::{Columns, Row, TableFile, text_fault};
 use crate::store::creators::NamedCreator;
@@ -57,9 +56,6 @@ pub enum CreateError {
         /// All of them, in the file's order.
         faults: Vec<RowFault>,
     },
-    /// Amounts may not be written.
-    #[error(transparent)]
-    Currency(#[from] CurrencyError),
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,8 +92,8 @@ pub struct Rules {
     pub min_cents: i32,
     /// Largest amount, minor units.
     pub max_cents: i32,
-    /// What the configuration says, if it says anything.
-    pub currency: Option<Currency>,
+    /// The database's one currency.
+    pub currency: Currency,
     /// A row without a reference takes the file's hash and its line.
     pub no_references: bool,
     /// A payout may be less than what is left of its statement.
@@ -109,8 +105,6 @@ pub struct Rules {
 /// What is to be created, read and not yet held against the database.
 #[derive(Debug)]
 pub struct Wanted {
-    /// What amounts are in.
-    pub currency: Currency,
     /// A file that was loaded before: there is nothing to do.
     pub loaded_before: Option<Batch>,
     rows: Vec<WantedRow>,
@@ -231,15 +225,13 @@ struct Decision {
     loaded_before: Option<Batch>,
 }
 
-/// Settles the currency and reads what is wanted. Writes nothing.
+/// Reads what is wanted. Writes nothing.
 pub fn prepare(
     store: &mut Store,
     source: &Source<'_>,
     rules: Rules,
 ) -> Result<Wanted, CreateError> {
-    let currency = currency::settle(store, rules.currency)?;
     let mut wanted = Wanted {
-        currency,
         loaded_before: None,
         rows: Vec::new(),
         faults: Vec::new(),
@@ -282,11 +274,16 @@ fn create_once(
     keys: &CreationKeys<'_>,
 ) -> Result<Created, CreateError> {
     let mut decision = Decision::default();
-    let written =
-        store.payouts_create(run, keys, wanted.currency, wanted.batch.as_ref(), |facts| {
+    let written = store.payouts_create(
+        run,
+        keys,
+        wanted.rules.currency,
+        wanted.batch.as_ref(),
+        |facts| {
             decision = decide(wanted, facts)?;
             Ok::<_, CreateError>(std::mem::take(&mut decision.planned))
-        })?;
+        },
+    )?;
     Ok(Created {
         batch: written.batch,
         payouts: written.payouts,
@@ -305,6 +302,11 @@ pub fn preview(store: &mut Store, wanted: &Wanted) -> Result<Created, CreateErro
 }
 
 impl Wanted {
+    /// What amounts are in.
+    pub fn currency(&self) -> Currency {
+        self.rules.currency
+    }
+
     fn take_one(&mut self, one: &OnePayout) {
         let mut row = WantedRow::default();
         let texts = [
@@ -331,7 +333,7 @@ impl Wanted {
             .map(|id| StatementId::new(id.trim()));
         row.reference = one.reference.as_deref().map(|text| text.trim().to_owned());
         let (major, minor) = (one.amount.as_deref(), one.amount_cents.as_deref());
-        row.read_amount(major, minor, self.currency, &mut self.faults);
+        row.read_amount(major, minor, self.rules.currency, &mut self.faults);
         self.rows.push(row);
     }
 
@@ -364,7 +366,7 @@ impl Wanted {
             ..WantedRow::default()
         };
         let (major, minor) = (row.cell("amount"), row.cell("amount_cents"));
-        wanted.read_amount(major, minor, self.currency, faults);
+        wanted.read_amount(major, minor, self.rules.currency, faults);
         match &wanted.reference {
             Some(reference) => {
                 if let Some(first) = lines_of_references.get(reference) {
@@ -409,7 +411,7 @@ impl Wanted {
             payouts: Vec::new(),
             created: decision.created,
             total_cents: decision.total_cents,
-            currency: self.currency,
+            currency: self.rules.currency,
             already_loaded: decision.already_loaded,
             held: self
                 .batch
@@ -458,7 +460,7 @@ fn decide(wanted: &Wanted, facts: &CreationFacts) -> Result<Decision, CreateErro
             statement_id: row.statement.clone(),
         };
         if let Some(known) = known {
-            match difference(known, &content, wanted.currency) {
+            match difference(known, &content, wanted.rules.currency) {
                 None => decision.already_loaded.push(known.payout_id.clone()),
                 Some(reason) => {
                     let reference = row.reference.as_deref().unwrap_or_default();
@@ -567,7 +569,7 @@ fn difference(
 }
 
 fn limit_fault(row: &WantedRow, amount_cents: i32, wanted: &Wanted) -> Option<RowFault> {
-    let shown = |cents| with_currency(i64::from(cents), wanted.currency);
+    let shown = |cents| with_currency(i64::from(cents), wanted.rules.currency);
     let Rules {
         min_cents,
         max_cents,
@@ -599,7 +601,7 @@ fn statement_fault(
     match account.may_create(
         &content.creator_id,
         content.amount_cents,
-        wanted.currency,
+        wanted.rules.currency,
         partial,
     ) {
         Ok(()) => None,

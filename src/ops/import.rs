@@ -12,9 +12,6 @@ pub enum ImportError {
         /// All of them, in the file's order.
         faults: Vec<RowFault>,
     },
-    /// Amounts may not be written.
-    #[error(transparent)]
-    Currency(#[from] crate::ops::currency::CurrencyError),
     /// The database failed, or the tables are a platform's.
     #[error(transparent)]
     Store(#[from] StoreError),

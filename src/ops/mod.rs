@@ -1,9 +1,11 @@
-//! What the tool does: flows over the store and, one day, Stripe. No flags, no
-//! printing, no SQL.
+//! What the tool does, independent of how it is asked and how it is shown: no
+//! flags, no printing, no SQL, no HTTP.
 
+pub mod consent;
 pub mod create;
 pub mod creators;
-pub mod currency;
+pub mod event;
 pub mod fault;
 pub mod import;
+pub mod process;
 pub mod table_file;

@@ -4,6 +4,7 @@
 //! and bars go to stderr.
 
 pub mod json_records;
+pub mod progress;
 pub mod record;
 pub mod rows;
 pub mod table;
@@ -40,7 +41,11 @@ pub struct Answer<T> {
 impl<T: serde::Serialize> Answer<T> {
     /// Rows that JSON shows under `name`.
     pub fn new(name: &'static str, rows: Vec<T>) -> Self {
-        Self { name, rows, extra: serde_json::Map::new() }
+        Self {
+            name,
+            rows,
+            extra: serde_json::Map::new(),
+        }
     }
 
     /// Adds a member to the JSON object, such as `totals`.

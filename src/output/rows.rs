@@ -36,14 +36,19 @@ pub struct CsvRows<'a> {
 
 impl std::fmt::Debug for CsvRows<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("CsvRows").field("headed", &self.headed).finish_non_exhaustive()
+        f.debug_struct("CsvRows")
+            .field("headed", &self.headed)
+            .finish_non_exhaustive()
     }
 }
 
 impl<'a> CsvRows<'a> {
     /// Writes to `out`.
     pub fn new(out: &'a mut dyn Write) -> Self {
-        Self { writer: csv::Writer::from_writer(out), headed: false }
+        Self {
+            writer: csv::Writer::from_writer(out),
+            headed: false,
+        }
     }
 
     /// Writes a row, and the header before the first.
@@ -87,8 +92,16 @@ mod tests {
             note: Option<&'static str>,
         }
         let rows = [
-            Row { name: "=1+1", amount_cents: -5, note: None },
-            Row { name: "a,\"b\"", amount_cents: 7, note: Some("x") },
+            Row {
+                name: "=1+1",
+                amount_cents: -5,
+                note: None,
+            },
+            Row {
+                name: "a,\"b\"",
+                amount_cents: 7,
+                note: Some("x"),
+            },
         ];
         let mut out = Vec::new();
         write_csv(&mut out, &rows).unwrap();

@@ -17,12 +17,18 @@ pub struct Column {
 
 /// A column of text.
 pub const fn left(heading: &'static str) -> Column {
-    Column { heading, right: false }
+    Column {
+        heading,
+        right: false,
+    }
 }
 
 /// A column of numbers.
 pub const fn right(heading: &'static str) -> Column {
-    Column { heading, right: true }
+    Column {
+        heading,
+        right: true,
+    }
 }
 
 /// Colours with a fixed meaning; every one of them is said in words too.
@@ -48,7 +54,10 @@ pub struct Value {
 impl Value {
     /// A cell with a colour.
     pub fn toned(text: impl AsRef<str>, tone: Tone) -> Self {
-        Self { text: clean(text.as_ref()).into_owned(), tone }
+        Self {
+            text: clean(text.as_ref()).into_owned(),
+            tone,
+        }
     }
 }
 
@@ -73,7 +82,11 @@ pub fn render(ui: &Ui, columns: &[Column], rows: Vec<Vec<Value>>) -> String {
     }
     table.set_header(columns.iter().map(|c| {
         let cell = Cell::new(c.heading);
-        if ui.stdout_color { cell.add_attribute(Attribute::Bold) } else { cell }
+        if ui.stdout_color {
+            cell.add_attribute(Attribute::Bold)
+        } else {
+            cell
+        }
     }));
     for row in rows {
         table.add_row(row.into_iter().map(|value| {
@@ -95,5 +108,8 @@ pub fn render(ui: &Ui, columns: &[Column], rows: Vec<Vec<Value>>) -> String {
             }
         }
     }
-    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+    table
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect()
 }

@@ -6,7 +6,10 @@ use std::borrow::Cow;
 /// characters, and the invisible ones that reorder or join text. Line breaks
 /// and tabs become spaces.
 pub fn clean(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(|c| is_harmful(c) || matches!(c, '\n' | '\t' | '\r')) {
+    if !text
+        .chars()
+        .any(|c| is_harmful(c) || matches!(c, '\n' | '\t' | '\r'))
+    {
         return Cow::Borrowed(text);
     }
     let cleaned = text
@@ -68,9 +71,10 @@ pub fn minute(time: crate::model::time::Time) -> String {
 /// Source: OWASP, "CSV Injection".
 pub fn formula_safe(cell: &str) -> Cow<'_, str> {
     match cell.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}' | '\u{ff20}') => {
-            Cow::Owned(format!("'{cell}"))
-        }
+        Some(
+            '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}'
+            | '\u{ff20}',
+        ) => Cow::Owned(format!("'{cell}")),
         _ => Cow::Borrowed(cell),
     }
 }

@@ -85,12 +85,20 @@ impl Ui {
 
     /// An error with its causes and hints.
     pub fn error(&self, message: &str, causes: &[String], hints: &[String]) {
-        self.line(&format!("{} {}", self.paint("31;1", "error:"), super::text::clean(message)));
+        self.line(&format!(
+            "{} {}",
+            self.paint("31;1", "error:"),
+            super::text::clean(message)
+        ));
         for (number, cause) in causes.iter().enumerate() {
             self.line(&format!("  {}: {}", number + 1, super::text::clean(cause)));
         }
         for hint in hints {
-            self.line(&format!("{} {}", self.paint("36;1", "hint:"), super::text::clean(hint)));
+            self.line(&format!(
+                "{} {}",
+                self.paint("36;1", "hint:"),
+                super::text::clean(hint)
+            ));
         }
     }
 
@@ -100,6 +108,10 @@ impl Ui {
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
-        if self.stderr_color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+        if self.stderr_color {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }

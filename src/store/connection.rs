@@ -98,7 +98,9 @@ impl fmt::Debug for DatabaseUrl {
 /// which may be a password too.
 fn without_password(url: &str) -> String {
     let url = url.split('?').next().unwrap_or_default();
-    let Some((scheme, rest)) = url.split_once("://") else { return "postgres://…".to_owned() };
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return "postgres://…".to_owned();
+    };
     // A password may hold an unescaped `@` or `/`: everything up to the last `@` is credentials.
     match rest.rsplit_once('@') {
         None => format!("{scheme}://{rest}"),
@@ -118,7 +120,11 @@ pub(crate) fn backend_of(conn: &AnyConnection) -> Backend {
 }
 
 /// Connects to the database the URL names and sets the session up.
-pub(crate) fn open(url: &DatabaseUrl, how: Open, pooled: bool) -> Result<AnyConnection, StoreError> {
+pub(crate) fn open(
+    url: &DatabaseUrl,
+    how: Open,
+    pooled: bool,
+) -> Result<AnyConnection, StoreError> {
     match url {
         DatabaseUrl::Postgres(text) => open_postgres(url, text, pooled),
         DatabaseUrl::Sqlite(path) => open_sqlite(url, path, how),
@@ -126,7 +132,10 @@ pub(crate) fn open(url: &DatabaseUrl, how: Open, pooled: bool) -> Result<AnyConn
 }
 
 fn open_postgres(url: &DatabaseUrl, text: &str, pooled: bool) -> Result<AnyConnection, StoreError> {
-    #[expect(clippy::disallowed_methods, reason = "the variant is chosen by the URL's scheme, here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the variant is chosen by the URL's scheme, here"
+    )]
     let connected = PgConnection::establish(text);
     let mut conn = connected.map_err(|source| StoreError::Unreachable {
         url: url.to_string(),
@@ -146,19 +155,31 @@ fn open_postgres(url: &DatabaseUrl, text: &str, pooled: bool) -> Result<AnyConne
 }
 
 fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnection, StoreError> {
-    let unreachable = |reason: String| StoreError::Unreachable { url: url.to_string(), reason };
+    let unreachable = |reason: String| StoreError::Unreachable {
+        url: url.to_string(),
+        reason,
+    };
     let exists = path.try_exists().map_err(|e| unreachable(e.to_string()))?;
     if !exists {
         match how {
-            Open::Existing => return Err(StoreError::Missing { path: path.to_owned() }),
+            Open::Existing => {
+                return Err(StoreError::Missing {
+                    path: path.to_owned(),
+                });
+            }
             Open::CreateIfMissing => {
                 create_private(path).map_err(|e| unreachable(e.to_string()))?;
             }
         }
     }
     refuse_network_file_system(path).map_err(unreachable)?;
-    let file = path.to_str().ok_or_else(|| unreachable("the path is not UTF-8".to_owned()))?;
-    #[expect(clippy::disallowed_methods, reason = "the variant is chosen by the URL's scheme, here")]
+    let file = path
+        .to_str()
+        .ok_or_else(|| unreachable("the path is not UTF-8".to_owned()))?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the variant is chosen by the URL's scheme, here"
+    )]
     let connected = SqliteConnection::establish(file);
     let mut conn = connected.map_err(|e| unreachable(e.to_string()))?;
     conn.batch_execute(dialect::SQLITE_SESSION)?;
@@ -169,9 +190,17 @@ fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnectio
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
     if let Some(folder) = path.parent().filter(|f| !f.as_os_str().is_empty()) {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
     }
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+    {
         // Another process was faster, with the same mode.
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map(drop),
@@ -205,14 +234,37 @@ mod tests {
 
     #[test]
     fn the_scheme_decides_and_unknown_ones_are_refused() {
-        assert_eq!("sqlite:a.db".parse(), Ok(DatabaseUrl::Sqlite("a.db".into())));
-        assert_eq!("sqlite:///a/b.db".parse(), Ok(DatabaseUrl::Sqlite("/a/b.db".into())));
-        assert!(matches!("postgresql://h/d".parse(), Ok(DatabaseUrl::Postgres(_))));
-        for wrong in ["mysql://x", "postgresql:x", "payouts.db", "", "sqlite", "file:x.db"] {
-            assert!(matches!(wrong.parse::<DatabaseUrl>(), Err(UrlError::Scheme(_))), "{wrong}");
+        assert_eq!(
+            "sqlite:a.db".parse(),
+            Ok(DatabaseUrl::Sqlite("a.db".into()))
+        );
+        assert_eq!(
+            "sqlite:///a/b.db".parse(),
+            Ok(DatabaseUrl::Sqlite("/a/b.db".into()))
+        );
+        assert!(matches!(
+            "postgresql://h/d".parse(),
+            Ok(DatabaseUrl::Postgres(_))
+        ));
+        for wrong in [
+            "mysql://x",
+            "postgresql:x",
+            "payouts.db",
+            "",
+            "sqlite",
+            "file:x.db",
+        ] {
+            assert!(
+                matches!(wrong.parse::<DatabaseUrl>(), Err(UrlError::Scheme(_))),
+                "{wrong}"
+            );
         }
         for wrong in ["sqlite:", "sqlite::memory:", "sqlite:file:x?mode=memory"] {
-            assert_eq!(wrong.parse::<DatabaseUrl>(), Err(UrlError::NoFile), "{wrong}");
+            assert_eq!(
+                wrong.parse::<DatabaseUrl>(),
+                Err(UrlError::NoFile),
+                "{wrong}"
+            );
         }
     }
 

@@ -14,12 +14,15 @@ use crate::model::schema::{creators, payouts, users};
 use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, backend_of};
 use crate::store::dialect::{IDS_MAX, batch_rows_max, on_each, sum_amount_cents};
-use crate::store::{Store, StoreError, own_tables};
+use crate::store::{Store, StoreError};
 
 diesel::define_sql_function! {
     /// Lower case as the database sees it: SQLite knows ASCII alone.
     fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
 }
+
+/// The tables that hold creators.
+pub const OWN_TABLES: &[&str] = &["users", "creators"];
 
 /// Whom a text may name: an id, a Stripe account or an e-mail address.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,9 +184,9 @@ impl Store {
         keys: &CreatorKeys<'_>,
         decide: impl FnOnce(&KnownCreators) -> Result<CreatorChanges, E>,
     ) -> Result<CreatorChanges, E> {
+        self.require_own_tables(OWN_TABLES)?;
         let now = self.clock.now();
         let decided = self.write(|conn| {
-            own_tables::require_in_tx(conn, &["users", "creators"])?;
             let known = known_in_tx(conn, keys)?;
             // Deciding against it commits a transaction that wrote nothing.
             let changes = match decide(&known) {

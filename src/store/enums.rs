@@ -20,7 +20,9 @@ macro_rules! multi_column {
         }
 
         impl FromSql<$sql, MultiBackend> for $type {
-            fn from_sql(bytes: <MultiBackend as Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+            fn from_sql(
+                bytes: <MultiBackend as Backend>::RawValue<'_>,
+            ) -> deserialize::Result<Self> {
                 bytes.from_sql::<$type, $sql>()
             }
         }

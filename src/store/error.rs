@@ -104,7 +104,10 @@ impl StoreError {
 
     /// Whether trying the same again may help.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Lost { .. } | Self::Unreachable { .. })
+        matches!(
+            self,
+            Self::Busy { .. } | Self::Lost { .. } | Self::Unreachable { .. }
+        )
     }
 }
 

@@ -58,9 +58,18 @@ pub(crate) fn append_in_tx(
     let mut heads = heads_of(conn, &changes)?;
     let mut rows = Vec::with_capacity(changes.len());
     for change in changes {
-        let row = change.clone().into_row(heads.get(&change.payout_id), now, &stamp.actor, &stamp.run_id);
+        let row = change.clone().into_row(
+            heads.get(&change.payout_id),
+            now,
+            &stamp.actor,
+            &stamp.run_id,
+        );
         written.absorb(&row);
-        let head = HistoryHead { payout_id: change.payout_id, seq: row.seq, hash: row.hash.clone() };
+        let head = HistoryHead {
+            payout_id: change.payout_id,
+            seq: row.seq,
+            hash: row.hash.clone(),
+        };
         heads.insert(head.payout_id.clone(), head);
         rows.push(row);
     }
@@ -81,8 +90,11 @@ fn heads_of(
     changes: &[Change],
 ) -> Result<HashMap<PayoutId, HistoryHead>, StoreError> {
     // A new payout has no chain yet: nothing to look up for a batch of a million.
-    let ids: Vec<&PayoutId> =
-        changes.iter().filter(|c| c.from.is_some()).map(|c| &c.payout_id).collect();
+    let ids: Vec<&PayoutId> = changes
+        .iter()
+        .filter(|c| c.from.is_some())
+        .map(|c| &c.payout_id)
+        .collect();
     let mut heads = HashMap::with_capacity(ids.len());
     for chunk in ids.chunks(IDS_MAX) {
         let found: Vec<HistoryHead> = payout_history_heads::table

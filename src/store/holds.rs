@@ -11,13 +11,17 @@ use crate::store::{Store, StoreError};
 impl Store {
     /// Every hold, oldest first.
     pub fn holds(&mut self) -> Result<Vec<Hold>, StoreError> {
-        Ok(holds::table.order((holds::created_at, holds::kind, holds::target)).load(&mut self.conn)?)
+        Ok(holds::table
+            .order((holds::created_at, holds::kind, holds::target))
+            .load(&mut self.conn)?)
     }
 
     /// Lifts a hold. Returns whether there was one.
     pub fn hold_release(&mut self, kind: HoldKind, target: &str) -> Result<bool, StoreError> {
         let lifted = diesel::delete(
-            holds::table.filter(holds::kind.eq(kind)).filter(holds::target.eq(target)),
+            holds::table
+                .filter(holds::kind.eq(kind))
+                .filter(holds::target.eq(target)),
         )
         .execute(&mut self.conn)?;
         Ok(lifted > 0)

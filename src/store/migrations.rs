@@ -95,6 +95,30 @@ impl Store {
             .collect())
     }
 
+    /// Whether this tool made a founding or parent table itself, as opposed to
+    /// the platform.
+    pub fn owns_table(&mut self, name: &str) -> Result<bool, StoreError> {
+        Ok(diesel::select(diesel::dsl::exists(
+            payout_own_tables::table.filter(payout_own_tables::name.eq(name)),
+        ))
+        .get_result(&mut self.conn)?)
+    }
+
+    /// Refuses to write to tables that the platform made: it alone does.
+    ///
+    /// # Errors
+    /// A conflict that names the first of them.
+    pub fn require_own_tables(&mut self, tables: &[&str]) -> Result<(), StoreError> {
+        for table in tables {
+            if !self.owns_table(table)? {
+                return Err(StoreError::Conflict(format!(
+                    "the table {table} belongs to the platform, which alone writes to it"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a database whose schema is not this version's.
     pub fn require_current_schema(&mut self) -> Result<(), StoreError> {
         let names: Vec<String> = self
@@ -103,14 +127,22 @@ impl Store {
             .filter(|m| !m.applied)
             .map(|m| m.migration.name.to_owned())
             .collect();
-        if names.is_empty() { Ok(()) } else { Err(StoreError::PendingMigrations { names }) }
+        if names.is_empty() {
+            Ok(())
+        } else {
+            Err(StoreError::PendingMigrations { names })
+        }
     }
 
     /// Runs what is pending, under a lock, and returns the names of what ran.
     pub fn migrate(&mut self) -> Result<Vec<&'static str>, StoreError> {
         self.under_migration_lock(|store| {
-            let pending: Vec<SqlMigration> =
-                store.migrations()?.into_iter().filter(|m| !m.applied).map(|m| m.migration).collect();
+            let pending: Vec<SqlMigration> = store
+                .migrations()?
+                .into_iter()
+                .filter(|m| !m.applied)
+                .map(|m| m.migration)
+                .collect();
             let mut ran = Vec::new();
             for migration in pending {
                 dialect::before_migration(&mut store.conn, migration.name)?;
@@ -131,7 +163,9 @@ impl Store {
     }
 
     fn is_applied(&mut self, migration: &SqlMigration) -> Result<bool, StoreError> {
-        Ok(applied_versions(&mut self.conn)?.iter().any(|v| v == migration.version_text()))
+        Ok(applied_versions(&mut self.conn)?
+            .iter()
+            .any(|v| v == migration.version_text()))
     }
 
     /// Reverts the newest migration, and refuses wherever that could lose
@@ -145,9 +179,12 @@ impl Store {
                 .map(|m| m.migration)
                 .ok_or_else(|| StoreError::Conflict("no migration has run here".to_owned()))?;
             store.refuse_unsafe_revert(&newest)?;
-            on_each!(&mut store.conn, c => c.revert_migration(&newest).map(drop)).map_err(|reason| {
-                StoreError::Migration { name: newest.name.to_owned(), reason: reason.to_string() }
-            })?;
+            on_each!(&mut store.conn, c => c.revert_migration(&newest).map(drop)).map_err(
+                |reason| StoreError::Migration {
+                    name: newest.name.to_owned(),
+                    reason: reason.to_string(),
+                },
+            )?;
             Ok(newest.name)
         })
     }
@@ -200,7 +237,8 @@ impl Store {
 /// The tables a down migration drops, in its order.
 fn tables_dropped(down: &str) -> impl Iterator<Item = &str> {
     down.lines().filter_map(|line| {
-        line.strip_prefix("DROP TABLE \"").and_then(|rest| rest.split('"').next())
+        line.strip_prefix("DROP TABLE \"")
+            .and_then(|rest| rest.split('"').next())
     })
 }
 

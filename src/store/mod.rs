@@ -10,17 +10,19 @@
 //! PostgreSQL spreads claims over several runs; on SQLite one run at a time
 //! takes most of them, which is correct and right for an embedded database.
 
+pub mod attempts;
 mod batches;
-pub mod connection;
+mod connection;
 pub mod creators;
 pub(crate) mod dialect;
 mod enums;
 pub mod error;
+pub mod foreign;
 mod history;
 mod holds;
 pub mod migrations;
-mod own_tables;
 pub mod payout_create;
+pub mod queue;
 mod runs;
 mod settings;
 pub mod statements;
@@ -34,21 +36,28 @@ pub use settings::{Setting, Stamp};
 use connection::AnyConnection;
 use history::HeadsHash;
 
+use crate::model::ids::RunId;
+use crate::model::run::liveness_lock;
 use crate::model::time::Clock;
 
 /// One open database.
 pub struct Store {
     conn: AnyConnection,
+    url: DatabaseUrl,
     clock: Clock,
     /// Behind a transaction pooler, session state belongs to others.
     pooled: bool,
+    /// The run this session says is alive.
+    run: Option<RunId>,
     /// Over the history rows written through this store; see `payout_runs.heads_hash`.
     heads: HeadsHash,
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("backend", &self.backend()).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("backend", &self.backend())
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,9 +72,30 @@ pub enum Open {
 
 impl Store {
     /// Connects and sets the session up; see [`connection`] for what that means.
-    pub fn open(url: &DatabaseUrl, how: Open, pooled: bool, clock: Clock) -> Result<Self, StoreError> {
+    pub fn open(
+        url: &DatabaseUrl,
+        how: Open,
+        pooled: bool,
+        clock: Clock,
+    ) -> Result<Self, StoreError> {
         let conn = connection::open(url, how, pooled)?;
-        Ok(Self { conn, clock, pooled, heads: HeadsHash::default() })
+        Ok(Self {
+            conn,
+            url: url.clone(),
+            run: None,
+            clock,
+            pooled,
+            heads: HeadsHash::default(),
+        })
+    }
+
+    /// Connects anew after the connection broke, and says again that the run is alive.
+    pub fn reconnect(&mut self) -> Result<(), StoreError> {
+        self.conn = connection::open(&self.url, Open::Existing, self.pooled)?;
+        if let Some(run) = &self.run {
+            dialect::liveness_announce(&mut self.conn, self.pooled, liveness_lock(run))?;
+        }
+        Ok(())
     }
 
     /// Which database it is.

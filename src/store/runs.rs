@@ -54,8 +54,13 @@ impl Store {
         };
         // Announced before it can be seen, so that nobody finds it silent.
         dialect::liveness_announce(&mut self.conn, self.pooled, liveness_lock(&run.id))?;
-        diesel::insert_into(runs::table).values(&run).execute(&mut self.conn)?;
-        Ok(RunStamp { run_id: run.id, actor: run.actor })
+        diesel::insert_into(runs::table)
+            .values(&run)
+            .execute(&mut self.conn)?;
+        Ok(RunStamp {
+            run_id: run.id,
+            actor: run.actor,
+        })
     }
 
     /// Renews a run's sign of life. Returns the moment it now bears.
@@ -65,13 +70,20 @@ impl Store {
             .set(runs::seen_at.eq(now))
             .execute(&mut self.conn)?;
         if changed == 0 {
-            return Err(StoreError::Corrupt(format!("run {run} is not in payout_runs any more")));
+            return Err(StoreError::Corrupt(format!(
+                "run {run} is not in payout_runs any more"
+            )));
         }
         Ok(now)
     }
 
     /// Records that a run has ended, and the hash over all it wrote.
-    pub fn run_end(&mut self, run: &RunId, exit_code: i32, summary: &str) -> Result<(), StoreError> {
+    pub fn run_end(
+        &mut self,
+        run: &RunId,
+        exit_code: i32,
+        summary: &str,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         diesel::update(runs::table.filter(runs::id.eq(run)))
             .set((
@@ -101,7 +113,9 @@ pub(crate) fn has_ended(
         .select((runs::seen_at, runs::ended_at))
         .first(conn)
         .optional()?;
-    let Some((seen_at, ended_at)) = found else { return Ok(true) };
+    let Some((seen_at, ended_at)) = found else {
+        return Ok(true);
+    };
     if ended_at.is_some() || now.millis_since(seen_at).abs() > millis_of(lease) {
         return Ok(true);
     }

@@ -53,9 +53,10 @@ impl Store {
             let account = read(conn, Setting::StripeAccount)?;
             let mode = read(conn, Setting::StripeMode)?;
             Ok(match (account, mode) {
-                (Some((account, _)), Some((mode, _))) => {
-                    Some(Stamp { account, livemode: mode == "live" })
-                }
+                (Some((account, _)), Some((mode, _))) => Some(Stamp {
+                    account,
+                    livemode: mode == "live",
+                }),
                 _ => None,
             })
         })
@@ -70,17 +71,17 @@ impl Store {
             insert_once(conn, Setting::StripeAccount, &stamp.account, now)?;
             insert_once(conn, Setting::StripeMode, mode, now)
         })?;
-        self.stamp()?.ok_or_else(|| StoreError::Corrupt("the stamp vanished".to_owned()))
+        self.stamp()?
+            .ok_or_else(|| StoreError::Corrupt("the stamp vanished".to_owned()))
     }
 
     /// The currency the database was stamped with, if it was.
     pub fn currency(&mut self) -> Result<Option<Currency>, StoreError> {
         match self.setting(Setting::Currency)? {
             None => Ok(None),
-            Some((code, _)) => code
-                .parse()
-                .map(Some)
-                .map_err(|_| StoreError::Corrupt(format!("unknown currency {code:?} in payout_settings"))),
+            Some((code, _)) => code.parse().map(Some).map_err(|_| {
+                StoreError::Corrupt(format!("unknown currency {code:?} in payout_settings"))
+            }),
         }
     }
 
@@ -116,7 +117,10 @@ impl Store {
                     .filter(settings::key.eq(Setting::Watermark.as_str()))
                     .filter(settings::value.lt(to.to_string())),
             )
-            .set((settings::value.eq(to.to_string()), settings::updated_at.eq(now)))
+            .set((
+                settings::value.eq(to.to_string()),
+                settings::updated_at.eq(now),
+            ))
             .execute(conn)?;
             Ok(())
         })
@@ -128,7 +132,11 @@ impl Store {
 ///
 /// # Errors
 /// A conflict when it is stamped with another.
-pub(crate) fn currency_once_in_tx(conn: &mut AnyConnection, currency: Currency, now: Time) -> Result<(), StoreError> {
+pub(crate) fn currency_once_in_tx(
+    conn: &mut AnyConnection,
+    currency: Currency,
+    now: Time,
+) -> Result<(), StoreError> {
     insert_once(conn, Setting::Currency, currency.as_str(), now)?;
     match read(conn, Setting::Currency)? {
         Some((code, _)) if code != currency.as_str() => Err(StoreError::Conflict(format!(
@@ -146,7 +154,12 @@ fn read(conn: &mut AnyConnection, key: Setting) -> Result<Option<(String, Time)>
         .optional()?)
 }
 
-fn insert_once(conn: &mut AnyConnection, key: Setting, value: &str, now: Time) -> Result<(), StoreError> {
+fn insert_once(
+    conn: &mut AnyConnection,
+    key: Setting,
+    value: &str,
+    now: Time,
+) -> Result<(), StoreError> {
     let row = (
         settings::key.eq(key.as_str()),
         settings::value.eq(value),

@@ -21,12 +21,14 @@ impl StoreThread {
     /// When the operating system gives no thread.
     pub fn start(mut store: Store) -> std::io::Result<(Self, std::thread::JoinHandle<Store>)> {
         let (jobs, mut inbox) = mpsc::unbounded_channel::<Job>();
-        let thread = std::thread::Builder::new().name("store".to_owned()).spawn(move || {
-            while let Some(job) = inbox.blocking_recv() {
-                job(&mut store);
-            }
-            store
-        })?;
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || {
+                while let Some(job) = inbox.blocking_recv() {
+                    job(&mut store);
+                }
+                store
+            })?;
         Ok((Self { jobs }, thread))
     }
 

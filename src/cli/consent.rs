@@ -1,0 +1,85 @@
+//! Showing the plan and asking: the only caller of `Consent::given_for`.
+
+use dialoguer::{Confirm, Input};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::model::money::{self, Currency};
+use crate::ops::consent::{Agreement, Consent};
+use crate::ops::process::Plan;
+
+/// What the command line says about consent.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said<'a> {
+    /// `--yes`.
+    pub(super) yes: bool,
+    /// `--confirm-total`.
+    pub(super) total: Option<&'a str>,
+}
+
+impl Said<'_> {
+    /// Whether the plan must be made before sending: somebody looks at it, or a
+    /// total is to be compared with it.
+    pub(super) fn needs_a_plan(self, cx: &Context) -> bool {
+        cx.ui.interactive || self.total.is_some()
+    }
+}
+
+/// Asks a person to agree to the plan, or takes what the command line says.
+///
+/// Real money on a terminal needs the total, typed or given; `--yes` alone does
+/// not count. The caller has shown the plan.
+pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said<'_>) -> Result<Consent, CliError> {
+    let total = plan.total_cents();
+    if let Some(text) = said.total {
+        expect_total(text, total, plan.currency)?;
+    } else if cx.ui.interactive && plan.livemode {
+        let typed: String = Input::new()
+            .with_prompt(format!(
+                "Type the total in {} to pay it ({})",
+                plan.currency.upper(),
+                money::major_plain(total, plan.currency)
+            ))
+            .interact_text()
+            .map_err(|_| declined())?;
+        expect_total(typed.trim(), total, plan.currency)?;
+    } else if cx.ui.interactive && !said.yes {
+        let agreed = Confirm::new()
+            .with_prompt(format!(
+                "Pay {}?",
+                money::with_currency(total, plan.currency)
+            ))
+            .default(false)
+            .interact()
+            .map_err(|_| declined())?;
+        if !agreed {
+            return Err(declined());
+        }
+    }
+    Ok(Consent::given_for(plan.agreement()))
+}
+
+/// Without a terminal nothing is asked: the configuration is the consent.
+pub(super) fn by_configuration(agreement: Agreement) -> Consent {
+    Consent::given_for(agreement)
+}
+
+fn expect_total(text: &str, total: i64, currency: Currency) -> Result<(), CliError> {
+    let plain: String = text.chars().filter(|c| *c != ',').collect();
+    if plain == money::major_plain(total, currency) {
+        return Ok(());
+    }
+    Err(CliError::new(
+        Exit::Refused,
+        format!(
+            "the total is {}, not {text}; nothing was sent",
+            money::with_currency(total, currency)
+        ),
+    )
+    .hint("look at the plan again: `payouts process --dry-run`"))
+}
+
+fn declined() -> CliError {
+    CliError::new(Exit::Refused, "declined; nothing was sent")
+}

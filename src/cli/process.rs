@@ -1,0 +1,689 @@
+//! `payouts process`.
+
+use std::sync::Arc;
+
+use clap::Args;
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::cli::consent::{self, Said};
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::{Exit, Exits};
+use crate::model::ids::{BatchId, CreatorId, PayoutId};
+use crate::model::money::{self, Currency};
+use crate::model::payout::SendRules;
+use crate::ops::consent::Agreement;
+use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop};
+use crate::output::progress::Progress;
+use crate::output::table::{self, left, right};
+use crate::output::text::{brief, count, grouped};
+use crate::output::{Answer, Format};
+use crate::store::queue::QueueFilter;
+use crate::store::thread::StoreThread;
+use crate::store::{RunStamp, Store, StoreError};
+use crate::stripe::Stripe;
+
+/// Pay what is due
+///
+/// First resolves what an earlier run left open: transfers that Stripe holds
+/// are adopted, what it does not hold goes out again under its own key. Then
+/// claims and sends what is pending, oldest first. On a terminal it shows the
+/// plan and asks; without one it runs as it is. Held batches are skipped.
+#[derive(Debug, Args)]
+pub(super) struct ProcessArgs {
+    /// Only these payouts
+    #[arg(value_name = "ID", help_heading = "Selection")]
+    ids: Vec<String>,
+
+    /// Only this batch; naming it releases it for this run
+    #[arg(long, value_name = "ID", help_heading = "Selection")]
+    batch: Option<String>,
+
+    /// Only this creator: id, e-mail or Stripe account
+    #[arg(long, value_name = "WHO", help_heading = "Selection")]
+    creator: Option<String>,
+
+    /// At most this many payouts
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Selection")]
+    limit: Option<u64>,
+
+    /// At most this much in all, in major units such as 1250.00
+    #[arg(long, value_name = "AMOUNT", help_heading = "Selection")]
+    max_total: Option<String>,
+
+    /// Show the plan, and send nothing
+    #[arg(long, help_heading = "Safety")]
+    dry_run: bool,
+
+    /// The plan's total, said beforehand: anything else refuses
+    #[arg(long, value_name = "AMOUNT", help_heading = "Safety")]
+    confirm_total: Option<String>,
+}
+
+pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliError> {
+    let mut store = cx.store()?;
+    let (key, livemode) = cx.stripe_key()?;
+    let currency = cx.currency(&mut store)?;
+    let settings = settings(cx, args, &mut store, currency)?;
+    let stripe = Stripe::new(
+        key,
+        cx.config.stripe_api_base.as_deref(),
+        cx.config.concurrency,
+        cx.timeouts,
+    )
+    .map_err(|e| {
+        CliError::caused(
+            Exit::CouldNotRun,
+            "failed to set up the connection to Stripe",
+            &e,
+        )
+    })?;
+    let settings = Settings {
+        rate: cx
+            .config
+            .rate
+            .or_else(|| default_rate(stripe.is_loopback(), livemode)),
+        ..settings
+    };
+    let said = Said {
+        yes: cx.yes,
+        total: args.confirm_total.as_deref(),
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    if args.dry_run {
+        let (db, _thread) = StoreThread::start(store)?;
+        let plan = runtime.block_on(async {
+            interruptible(signals()?, 1, dry_run(cx, db, stripe, settings)).await
+        })?;
+        print_plan(cx, &plan)?;
+        return Ok(Exit::Done.into());
+    }
+    let stamp = store.run_begin(cx.run_description("process"))?;
+    let (db, thread) = StoreThread::start(store)?;
+    let mut progress = Progress::new(&cx.ui, currency);
+    let ended = runtime.block_on(pay(cx, db, stripe, settings, &stamp, said, &mut progress));
+    progress.end();
+    let exits = match &ended {
+        Ok(report) => exits_of(report),
+        Err(error) => error.exit.into(),
+    };
+    let summary = match &ended {
+        Ok(report) => summary(report, currency),
+        Err(_) => "did not run".to_owned(),
+    };
+    // Whatever happened, nothing of this run is at work any more: the next one
+    // need not wait for the lease.
+    let mut store = thread.join().map_err(|_| StoreError::Stopped)?;
+    let code = exits.strongest().code();
+    let recorded = store.run_end(&stamp.run_id, i32::from(code), &summary);
+    print_report(cx, &ended?, currency, code)?;
+    recorded?;
+    Ok(exits)
+}
+
+/// 20 sends a second with real money, 10 in Stripe's test mode, no limit on this machine.
+fn default_rate(loopback: bool, livemode: bool) -> Option<u32> {
+    match (loopback, livemode) {
+        (true, _) => None,
+        (false, true) => Some(20),
+        (false, false) => Some(10),
+    }
+}
+
+fn settings(
+    cx: &Context,
+    args: &ProcessArgs,
+    store: &mut Store,
+    currency: Currency,
+) -> Result<Settings, CliError> {
+    let total_max_cents = match &args.max_total {
+        None => i64::MAX,
+        Some(text) => parse_total(text, currency)?,
+    };
+    let batch = args.batch.as_deref().map(BatchId::new);
+    if let Some(batch) = &batch
+        && !store.batch_exists(batch)?
+    {
+        return Err(
+            CliError::new(Exit::Attention, format!("there is no batch {batch}"))
+                .hint("list them with `payouts batches list`"),
+        );
+    }
+    let ids: Vec<PayoutId> = args.ids.iter().map(PayoutId::new).collect();
+    let missing = store.payouts_missing(&ids)?;
+    if let Some(first) = missing.first() {
+        return Err(
+            CliError::new(Exit::Attention, format!("there is no payout {first}"))
+                .hint("find it with `payouts list`"),
+        );
+    }
+    Ok(Settings {
+        filter: QueueFilter {
+            ids,
+            batch: batch.clone(),
+            creator: creator(store, args)?,
+        },
+        rules: SendRules {
+            min_cents: cx.config.min_cents,
+            max_cents: cx.config.max_cents,
+            named_batch: batch,
+        },
+        payouts_max: args.limit.unwrap_or(u64::MAX),
+        total_max_cents,
+        concurrency: cx.config.concurrency,
+        rate: None,
+        lease: cx.config.lease,
+        currency,
+    })
+}
+
+fn creator(store: &mut Store, args: &ProcessArgs) -> Result<Option<CreatorId>, CliError> {
+    let _ = store;
+    Ok(args.creator.as_deref().map(CreatorId::new))
+}
+
+/// A total may be larger than one payout.
+fn parse_total(text: &str, currency: Currency) -> Result<i64, CliError> {
+    money::parse_total(text, currency)
+        .map_err(|e| CliError::new(Exit::Usage, format!("--max-total {text}: {e}")))
+}
+
+/// Counts SIGINT and SIGTERM.
+fn signals() -> Result<watch::Receiver<u32>, CliError> {
+    let (count, counted) = watch::channel(0);
+    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
+        let mut signals = signal(kind)?;
+        let count = count.clone();
+        tokio::spawn(async move {
+            while signals.recv().await.is_some() {
+                count.send_modify(|n| *n += 1);
+            }
+        });
+    }
+    Ok(counted)
+}
+
+/// Gives up a piece of work at the given number of signals.
+async fn interruptible<T>(
+    mut signals: watch::Receiver<u32>,
+    at: u32,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    tokio::select! {
+        done = work => done,
+        _ = signals.wait_for(|count| *count >= at) => {
+            Err(CliError::new(Exit::Interrupted, "interrupted")
+                .hint("the next `payouts process` resolves what was in flight"))
+        }
+    }
+}
+
+async fn dry_run(
+    cx: &Context,
+    db: StoreThread,
+    stripe: Stripe,
+    settings: Settings,
+) -> Result<Plan, CliError> {
+    let mut progress = Progress::new(&cx.ui, settings.currency);
+    let session = Session::open(db, Arc::new(stripe), cx.clock.clone(), settings, &mut |e| {
+        progress.show(e)
+    })
+    .await?;
+    Ok(session.plan().await?)
+}
+
+async fn pay(
+    cx: &Context,
+    db: StoreThread,
+    stripe: Stripe,
+    settings: Settings,
+    stamp: &RunStamp,
+    said: Said<'_>,
+    progress: &mut Progress,
+) -> Result<Report, CliError> {
+    let signals = signals()?;
+    let (payouts_max, total_max_cents) = (settings.payouts_max, settings.total_max_cents);
+    // Until the first send a single signal is enough.
+    let preparing = async {
+        let stripe = Arc::new(stripe);
+        let clock = cx.clock.clone();
+        let mut session =
+            Session::open(db, stripe, clock, settings, &mut |e| progress.show(e)).await?;
+        session
+            .resolve_earlier(stamp, &mut |e| progress.show(e))
+            .await?;
+        let plan = if said.needs_a_plan(cx) {
+            Some(session.plan().await?)
+        } else {
+            None
+        };
+        Ok((session, plan))
+    };
+    let (session, plan) = interruptible(signals.clone(), 1, preparing).await?;
+    let consent = match plan {
+        Some(plan) => {
+            cx.ui.line(&plan_text(cx, &plan));
+            consent::for_plan(cx, &plan, said)?
+        }
+        None => consent::by_configuration(Agreement {
+            until: None,
+            payouts_max,
+            total_max_cents,
+            account: session.account().to_owned(),
+            livemode: session.livemode(),
+        }),
+    };
+    let sending = async {
+        Ok(session
+            .execute(stamp, &consent, signals.clone(), &mut |e| progress.show(e))
+            .await?)
+    };
+    interruptible(signals.clone(), 2, sending).await
+}
+
+/// Every code that applies to what a run did.
+fn exits_of(report: &Report) -> Exits {
+    let mut exits = Exits::default();
+    if !report.unresolved.is_empty() || !report.alarms.is_empty() {
+        exits.add(Exit::Unresolved);
+    }
+    match &report.stop {
+        None | Some(Stop::Limit) => {}
+        Some(Stop::Signal) => exits.add(Exit::Interrupted),
+        Some(Stop::Switch) => exits.add(Exit::Refused),
+        Some(Stop::Balance { .. }) => exits.add(Exit::BalanceShort),
+        Some(
+            Stop::Refused(_)
+            | Stop::Unreachable(_)
+            | Stop::Database(_)
+            | Stop::TooManyUnknown
+            | Stop::LeaseLost,
+        ) => exits.add(Exit::CouldNotRun),
+    }
+    let people = report.skipped.keys().any(|reason| reason.needs_a_person());
+    if report.failed > 0 || people || report.foreign_processing > 0 {
+        exits.add(Exit::Attention);
+    }
+    exits
+}
+
+impl From<ProcessError> for CliError {
+    fn from(error: ProcessError) -> Self {
+        match error {
+            ProcessError::Store(error) => error.into(),
+            ProcessError::Stripe { .. } => Self::caused(Exit::CouldNotRun, "failed to prepare the run", &error)
+                .hint("check STRIPE_SECRET_KEY, its permissions, and the network; nothing was sent"),
+            ProcessError::OtherAccount { .. } => Self::new(Exit::Refused, error.to_string())
+                .hint("use the key of the account this database was stamped with"),
+            ProcessError::Forgotten { .. } => Self::new(Exit::Refused, error.to_string()).hint(
+                "this database was restored or copied from an older state; sending from it would pay \
+                 again. Use the newest database",
+            ),
+            ProcessError::TooManyTransfers { .. } => Self::new(Exit::Refused, error.to_string()),
+            ProcessError::Skew { .. } => Self::new(Exit::CouldNotRun, error.to_string())
+                .hint("set this machine's clock; keys and their age are counted by it"),
+        }
+    }
+}
+
+/// What stops a run, in words.
+fn stop_text(stop: &Stop, currency: Currency) -> String {
+    match stop {
+        Stop::Signal => {
+            "interrupted; what was in flight is recorded, the rest was given back".to_owned()
+        }
+        Stop::Switch => "everything is held".to_owned(),
+        Stop::Balance {
+            needed_cents: Some(needed),
+            available_cents: Some(available),
+        } => format!(
+            "the balance does not cover the next payout: {} needed, {} available",
+            money::with_currency(*needed, currency),
+            money::with_currency(*available, currency)
+        ),
+        Stop::Balance { .. } => "Stripe says the balance is short".to_owned(),
+        Stop::Refused(reason) => format!("Stripe refuses every request: {reason}"),
+        Stop::Unreachable(reason) => format!("Stripe cannot be reached: {reason}"),
+        Stop::TooManyUnknown => "too many outcomes in a row are unknown".to_owned(),
+        Stop::LeaseLost => "this run gave no sign of life for longer than its lease".to_owned(),
+        Stop::Database(reason) => format!("the database went away: {reason}"),
+        Stop::Limit => "the agreed limit is reached".to_owned(),
+    }
+}
+
+/// One line on a run, for its record.
+fn summary(report: &Report, currency: Currency) -> String {
+    let mut text = format!(
+        "{} paid, {}; {} found paid, {} failed, {} given back, {} unresolved",
+        report.paid,
+        money::with_currency(report.paid_cents, currency),
+        report.adopted,
+        report.failed,
+        report.returned,
+        report.unresolved.len()
+    );
+    if let Some(stop) = &report.stop {
+        text.push_str("; ");
+        text.push_str(&stop_text(stop, currency));
+    }
+    text
+}
+
+/// One line of the result.
+#[derive(Debug, Serialize)]
+struct ResultView {
+    result: &'static str,
+    payouts: u64,
+    amount_cents: Option<i64>,
+    note: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct PayoutView<'a> {
+    id: &'a str,
+    amount_cents: i32,
+    code: Option<&'a str>,
+    reason: &'a str,
+}
+
+fn print_report(
+    cx: &Context,
+    report: &Report,
+    currency: Currency,
+    code: u8,
+) -> Result<(), CliError> {
+    for failure in report.failures.iter().take(10) {
+        let code = failure.code.as_deref();
+        cx.ui.line(&format!(
+            "failed: {} {}: {}",
+            failure.payout_id,
+            money::with_currency(i64::from(failure.amount_cents), currency),
+            brief(&failure.reason, 160)
+        ));
+        cx.ui.line(&format!(
+            "  {}",
+            crate::stripe::classify::advice(code, Some(400))
+        ));
+    }
+    if report.failed > 10 {
+        cx.ui.line(&format!(
+            "… and {} more: `payouts list --status FAILED`",
+            report.failed - 10
+        ));
+    }
+    for unresolved in report.unresolved.iter().take(10) {
+        cx.ui.line(&format!(
+            "unresolved: {} {}: {}",
+            unresolved.payout_id,
+            money::with_currency(i64::from(unresolved.amount_cents), currency),
+            brief(&unresolved.reason, 160)
+        ));
+    }
+    if report.unresolved.len() > 10 {
+        cx.ui.line(&format!(
+            "… and {} more unresolved",
+            report.unresolved.len() - 10
+        ));
+    }
+    for alarm in &report.alarms {
+        cx.ui.warn(&brief(alarm, 400));
+    }
+    if report.foreign_processing > 0 {
+        cx.ui.warn(&format!(
+            "{} PROCESSING in the hands of other software; they are never sent from here",
+            count(report.foreign_processing, "payout")
+        ));
+    }
+    if let Some(stop) = &report.stop {
+        cx.ui
+            .line(&format!("stopped: {}", stop_text(stop, currency)));
+    }
+    let mut rows = vec![ResultView {
+        result: "paid",
+        payouts: report.paid,
+        amount_cents: Some(report.paid_cents),
+        note: None,
+    }];
+    let mut push =
+        |result: &'static str, payouts: u64, amount_cents: Option<i64>, note: Option<String>| {
+            if payouts > 0 {
+                rows.push(ResultView {
+                    result,
+                    payouts,
+                    amount_cents,
+                    note,
+                });
+            }
+        };
+    push(
+        "found paid",
+        report.adopted,
+        None,
+        Some("sent by an earlier run".to_owned()),
+    );
+    push("failed", report.failed, None, None);
+    push(
+        "given back",
+        report.returned,
+        None,
+        Some("claimed and not sent".to_owned()),
+    );
+    let doubt = report
+        .unresolved
+        .iter()
+        .map(|u| i64::from(u.amount_cents))
+        .sum();
+    push(
+        "unresolved",
+        report.unresolved.len() as u64,
+        Some(doubt),
+        Some("looked up by the next run".to_owned()),
+    );
+    for (reason, (payouts, amount)) in &report.skipped {
+        push("skipped", *payouts, Some(*amount), Some(reason.to_string()));
+    }
+    let failed: Vec<PayoutView<'_>> = report
+        .failures
+        .iter()
+        .map(|f| PayoutView {
+            id: f.payout_id.as_str(),
+            amount_cents: f.amount_cents,
+            code: f.code.as_deref(),
+            reason: &f.reason,
+        })
+        .collect();
+    let unresolved: Vec<PayoutView<'_>> = report
+        .unresolved
+        .iter()
+        .map(|u| PayoutView {
+            id: u.payout_id.as_str(),
+            amount_cents: u.amount_cents,
+            code: None,
+            reason: &u.reason,
+        })
+        .collect();
+    Answer::new("results", rows)
+        .with("currency", currency.as_str())
+        .with("failed", failed)
+        .with("unresolved", unresolved)
+        .with("alarms", &report.alarms)
+        .with(
+            "stopped",
+            report.stop.as_ref().map(|stop| stop_text(stop, currency)),
+        )
+        .with("exit_code", code)
+        .print(cx.format, &cx.ui, |ui, rows| {
+            let columns = [left("Result"), right("Payouts"), right("Amount"), left("")];
+            let rows = rows
+                .iter()
+                .map(|row| {
+                    vec![
+                        row.result.into(),
+                        grouped(row.payouts).into(),
+                        row.amount_cents
+                            .map(|a| money::with_currency(a, currency))
+                            .unwrap_or_default()
+                            .into(),
+                        row.note.clone().unwrap_or_default().into(),
+                    ]
+                })
+                .collect();
+            table::render(ui, &columns, rows)
+        })?;
+    Ok(())
+}
+
+/// One payout of a plan, as scripts read it.
+#[derive(Debug, Serialize)]
+struct PlanView<'a> {
+    payout_id: &'a str,
+    creator_id: &'a str,
+    destination: &'a str,
+    amount_cents: i32,
+    currency: &'a str,
+    created_at: String,
+    resend: bool,
+}
+
+fn print_plan(cx: &Context, plan: &Plan) -> Result<(), CliError> {
+    if cx.format == Format::Table {
+        cx.ui.answer(&plan_text(cx, plan))?;
+        return Ok(());
+    }
+    let rows: Vec<PlanView<'_>> = plan
+        .rows
+        .iter()
+        .map(|row| PlanView {
+            payout_id: row.payout_id.as_str(),
+            creator_id: row.creator_id.as_str(),
+            destination: &row.destination,
+            amount_cents: row.amount_cents,
+            currency: plan.currency.as_str(),
+            created_at: row.created_at.to_string(),
+            resend: row.resend,
+        })
+        .collect();
+    let skipped: Vec<serde_json::Value> = plan
+        .skipped
+        .iter()
+        .map(|group| {
+            serde_json::json!({
+                "reason": group.reason.as_str(),
+                "payouts": group.payouts,
+                "amount_cents": group.amount_cents,
+                "example": group.example.as_str(),
+            })
+        })
+        .collect();
+    Answer::new("plan", rows)
+        .with("due", plan.due)
+        .with("due_cents", plan.due_cents)
+        .with("resends", plan.resends)
+        .with("resend_cents", plan.resend_cents)
+        .with("total_cents", plan.total_cents())
+        .with("currency", plan.currency.as_str())
+        .with("account", &plan.account)
+        .with("livemode", plan.livemode)
+        .with("balance_cents", plan.balance_cents)
+        .with("balance_after_cents", plan.balance_after_cents())
+        .with("skipped", skipped)
+        .print(cx.format, &cx.ui, |_, _| String::new())?;
+    Ok(())
+}
+
+/// Rows of a plan that are shown to a person.
+const PLAN_ROWS_SHOWN: usize = 20;
+
+/// The plan as a person reads it: who, how much, from where, what not.
+fn plan_text(cx: &Context, plan: &Plan) -> String {
+    let mut text = String::new();
+    let amount = |cents: i64| money::with_currency(cents, plan.currency);
+    if !plan.rows.is_empty() {
+        let columns = [
+            left("Payout"),
+            left("Creator"),
+            left("To"),
+            right("Amount"),
+            left(""),
+        ];
+        let rows = plan
+            .rows
+            .iter()
+            .take(PLAN_ROWS_SHOWN)
+            .map(|row| {
+                vec![
+                    row.payout_id.as_str().into(),
+                    brief(row.creator_id.as_str(), 28).into(),
+                    brief(&row.destination, 28).into(),
+                    amount(i64::from(row.amount_cents)).into(),
+                    if row.resend {
+                        "sent before, sent again under its own key"
+                    } else {
+                        ""
+                    }
+                    .into(),
+                ]
+            })
+            .collect();
+        text.push_str(&table::render(&cx.ui, &columns, rows));
+        let all = plan.due.saturating_add(plan.resends);
+        if all > PLAN_ROWS_SHOWN as u64 {
+            text.push_str(&format!(
+                "… and {} more\n",
+                grouped(all - PLAN_ROWS_SHOWN as u64)
+            ));
+        }
+        text.push('\n');
+    }
+    let mut fact = |name: &str, value: String| text.push_str(&format!("{name:<14}{value}\n"));
+    fact(
+        "Mode",
+        if plan.livemode {
+            "LIVE: real money"
+        } else {
+            "test"
+        }
+        .to_owned(),
+    );
+    fact("Account", plan.account.clone());
+    fact(
+        "To send",
+        count(plan.due.saturating_add(plan.resends), "payout"),
+    );
+    fact("Total", amount(plan.total_cents()));
+    match (plan.balance_cents, plan.balance_after_cents()) {
+        (Some(before), Some(after)) => {
+            fact(
+                "Balance",
+                format!("{} before, {} after", amount(before), amount(after)),
+            );
+            if after < 0 {
+                fact(
+                    "Shortfall",
+                    format!(
+                        "{}: the run stops at the first payout that is not covered",
+                        amount(-after)
+                    ),
+                );
+            }
+        }
+        _ => fact("Balance", "not known: the key may not read it".to_owned()),
+    }
+    for group in &plan.skipped {
+        fact(
+            "Not sent",
+            format!(
+                "{}, {}: {} (such as {})",
+                count(group.payouts, "payout"),
+                amount(group.amount_cents),
+                group.reason,
+                group.example
+            ),
+        );
+    }
+    text
+}

@@ -1,0 +1,39 @@
+//! What a running operation tells the world. Bars, tables and JSON are consumers.
+
+use crate::model::ids::PayoutId;
+
+/// Something happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Something worth a line of narration.
+    Note(String),
+    /// Something a person should know, even with `--quiet`.
+    Warning(String),
+    /// Sending begins.
+    Expected {
+        /// How many payouts, where a plan was made.
+        payouts: Option<u64>,
+    },
+    /// A payout reached the end of its attempt in this run.
+    Settled {
+        /// Which.
+        payout_id: PayoutId,
+        /// Minor units.
+        amount_cents: i32,
+        /// How.
+        how: Settled,
+    },
+}
+
+/// How an attempt ended in this run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// The transfer exists.
+    Paid,
+    /// A definite no.
+    Failed,
+    /// Back in the queue, nothing sent.
+    Returned,
+    /// Nobody knows.
+    Unresolved,
+}

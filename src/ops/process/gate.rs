@@ -1,0 +1,114 @@
+//! The last check before every send.
+//!
+//! A sender that was suspended, or whose store hangs, must not act on what it
+//! believed a while ago: the holds may have changed, its claim may have been
+//! taken over, its key may be too old. So nothing is sent unless this run's
+//! sign of life is younger than the lease, by the wall clock and by a clock
+//! that runs on through suspend, and the reading of the holds is fresh.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::model::attempt::Attempt;
+use crate::model::hold::HoldKind;
+use crate::model::ids::{BatchId, CreatorId};
+use crate::model::time::{Clock, Time, millis_of};
+use crate::ops::process::verdict::key_is_young;
+
+/// No send relies on a reading of the holds older than this.
+pub(super) const READING_AGE_MAX: Duration = Duration::from_secs(1);
+
+/// How often the holds are read and, a few times a lease, the sign of life renewed.
+pub(super) const PULSE: Duration = Duration::from_millis(250);
+
+/// What the last pulse found.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    /// The run's last sign of life, by the wall clock.
+    pub(super) seen_at: Time,
+    /// The same by the clock that runs through suspend.
+    pub(super) seen_boot_millis: i64,
+    /// When the holds were read, by the clock that runs through suspend.
+    pub(super) read_boot_millis: i64,
+    /// Every hold.
+    pub(super) holds: HashSet<(HoldKind, String)>,
+}
+
+/// Whose payout is about to be sent.
+#[derive(Debug, Clone)]
+pub(super) struct Belongs {
+    pub(super) creator: CreatorId,
+    pub(super) batch: Option<BatchId>,
+}
+
+/// Why a send does not happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Closed {
+    /// The reading is too old; a new one may open the gate.
+    Stale,
+    /// The switch is on.
+    Switch,
+    /// A hold was set.
+    Held,
+    /// This run gave no sign of life for too long: others may have taken over.
+    LeaseLost,
+    /// Stripe may have forgotten the key.
+    KeyTooOld,
+}
+
+impl Closed {
+    pub(super) fn reason(&self) -> &'static str {
+        match self {
+            Self::Stale => "the holds could not be read in time",
+            Self::Switch => "everything is held",
+            Self::Held => "a hold was set before it was sent",
+            Self::LeaseLost => "this run gave no sign of life for longer than its lease",
+            Self::KeyTooOld => "the first send is too long ago",
+        }
+    }
+}
+
+/// Whether an attempt may be sent at this instant.
+pub(super) fn check(
+    reading: &Reading,
+    clock: &Clock,
+    lease: Duration,
+    attempt: &Attempt,
+    belongs: &Belongs,
+    named_batch: Option<&BatchId>,
+    stripe_ahead_millis: i64,
+) -> Result<(), Closed> {
+    let now = clock.now();
+    let boot = clock.since_boot_millis();
+    let lease = millis_of(lease);
+    let silent_wall = now.millis_since(reading.seen_at);
+    let silent_boot = boot.saturating_sub(reading.seen_boot_millis);
+    if silent_wall.abs() >= lease || silent_boot >= lease {
+        return Err(Closed::LeaseLost);
+    }
+    let stripe_now = now.millis().saturating_add(stripe_ahead_millis);
+    if !key_is_young(stripe_now.saturating_sub(attempt.first_sent_at.millis())) {
+        return Err(Closed::KeyTooOld);
+    }
+    if boot.saturating_sub(reading.read_boot_millis) >= millis_of(READING_AGE_MAX) {
+        return Err(Closed::Stale);
+    }
+    let held = |kind: HoldKind, target: &str| reading.holds.contains(&(kind, target.to_owned()));
+    if reading.holds.is_empty() {
+        return Ok(());
+    }
+    if held(HoldKind::All, "") {
+        return Err(Closed::Switch);
+    }
+    let batch_held = belongs
+        .batch
+        .as_ref()
+        .is_some_and(|batch| Some(batch) != named_batch && held(HoldKind::Batch, batch.as_str()));
+    if batch_held
+        || held(HoldKind::Payout, attempt.payout_id.as_str())
+        || held(HoldKind::Creator, belongs.creator.as_str())
+    {
+        return Err(Closed::Held);
+    }
+    Ok(())
+}

@@ -1,0 +1,344 @@
+//! Paying what is due: exactly once, whatever happens in between.
+//!
+//! One run goes through the same steps every time:
+//!
+//! 1. [`Session::open`]: the key's account and mode must be the ones this
+//!    database is stamped with; then the rollback guard.
+//! 2. [`Session::resolve_earlier`]: attempts that an earlier run left open are looked up at Stripe.
+//!    What is found is adopted; what is not may go out again under its own key.
+//! 3. [`Session::plan`], where a person is there to see it.
+//! 4. [`Session::execute`], with a [`Consent`]: claim, send, record, until the
+//!    queue is empty or going on cannot help.
+//!
+//! The decisions are pure functions: `verdict` (what answers prove), `gate`
+//! (whether a send may happen now), `model::payout::may_send` (whether a payout
+//! may be paid). The loop in `send` only carries them out.
+
+mod gate;
+mod lookup;
+mod pace;
+mod plan;
+mod send;
+pub mod verdict;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::ids::PayoutId;
+use crate::model::money::Currency;
+use crate::model::payout::{SendRules, Skip};
+use crate::model::time::{Clock, Time};
+use crate::ops::event::Event;
+use crate::store::queue::QueueFilter;
+use crate::store::thread::StoreThread;
+use crate::store::{RunStamp, Stamp, StoreError};
+use crate::stripe::Stripe;
+use crate::stripe::api::ReadError;
+use lookup::Resend;
+use pace::Pace;
+
+pub use plan::{Plan, PlanRow, SkippedGroup};
+
+/// From this difference between the clocks on, every run warns.
+const SKEW_WARN_MILLIS: i64 = 30_000;
+/// From this difference on, nothing is sent.
+const SKEW_REFUSE_MILLIS: i64 = 30 * 60_000;
+
+/// How a run is asked for.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Which part of the queue.
+    pub filter: QueueFilter,
+    /// Limits and permissions.
+    pub rules: SendRules,
+    /// At most this many payouts.
+    pub payouts_max: u64,
+    /// At most this much, minor units.
+    pub total_max_cents: i64,
+    /// In flight at once.
+    pub concurrency: usize,
+    /// Sends per second; none is unlimited.
+    pub rate: Option<u32>,
+    /// See `PAYOUTS_LEASE`.
+    pub lease: Duration,
+    /// The database's one currency.
+    pub currency: Currency,
+}
+
+/// Why a run could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A read at Stripe.
+    #[error("failed to {doing}")]
+    Stripe {
+        /// What was being done.
+        doing: &'static str,
+        /// What came back.
+        #[source]
+        source: ReadError,
+    },
+    /// The key belongs to another account or mode than the database.
+    #[error("this database pays from Stripe account {}, in {} mode; the key belongs to {account}, in {} mode", stamp.account, mode(stamp.livemode), mode(*livemode))]
+    OtherAccount {
+        /// What the database is stamped with.
+        stamp: Stamp,
+        /// The key's account.
+        account: String,
+        /// The key's mode.
+        livemode: bool,
+    },
+    /// The rollback guard.
+    #[error("Stripe holds {} that this database made or must know, and does not: {}", plural(transfers.len(), "transfer"), brief_list(transfers))]
+    Forgotten {
+        /// Their ids.
+        transfers: Vec<String>,
+    },
+    /// Too many transfers to look through.
+    #[error("more than {pages} pages of transfers since {since}: too many to check before sending")]
+    TooManyTransfers {
+        /// The bound.
+        pages: usize,
+        /// Where the check began.
+        since: Time,
+    },
+    /// The clocks are too far apart.
+    #[error(
+        "this machine's clock is {minutes} minutes away from Stripe's; nothing is sent before it is set"
+    )]
+    Skew {
+        /// Absolute difference.
+        minutes: i64,
+    },
+}
+
+fn mode(livemode: bool) -> &'static str {
+    if livemode { "live" } else { "test" }
+}
+
+fn plural(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
+}
+
+fn brief_list(ids: &[String]) -> String {
+    let shown = ids.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+    if ids.len() > 3 {
+        format!("{shown}, …")
+    } else {
+        shown
+    }
+}
+
+/// A payout whose outcome stays unknown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// Which.
+    pub payout_id: PayoutId,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// What is known.
+    pub reason: String,
+}
+
+/// A payout that failed in this run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Which.
+    pub payout_id: PayoutId,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// Stripe's code.
+    pub code: Option<String>,
+    /// Stripe's words.
+    pub reason: String,
+}
+
+/// Why a run ended before the queue was empty.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGINT or SIGTERM.
+    Signal,
+    /// The kill switch.
+    Switch,
+    /// The balance does not cover the next payout, minor units.
+    Balance {
+        /// What the next payout needs; none when Stripe itself said no.
+        needed_cents: Option<i64>,
+        /// What is available, less what is on its way.
+        available_cents: Option<i64>,
+    },
+    /// Stripe refuses the key, the account or the request.
+    Refused(String),
+    /// Stripe cannot be reached.
+    Unreachable(String),
+    /// Too many outcomes in a row are unknown.
+    TooManyUnknown,
+    /// This run gave no sign of life for longer than its lease.
+    LeaseLost,
+    /// The database went away.
+    Database(String),
+    /// The agreed count or total is reached.
+    Limit,
+}
+
+/// What a run did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Paid by this run's own sends.
+    pub paid: u64,
+    /// Their sum, minor units.
+    pub paid_cents: i64,
+    /// Found paid at Stripe.
+    pub adopted: u64,
+    /// A definite no.
+    pub failed: u64,
+    /// The first of them; see [`FAILURES_KEPT`].
+    pub failures: Vec<Failure>,
+    /// Claimed and given back unsent.
+    pub returned: u64,
+    /// Outcome unknown at the end of this run.
+    pub unresolved: Vec<Unresolved>,
+    /// Left alone, by reason: how many and minor units.
+    pub skipped: BTreeMap<Skip, (u64, i64)>,
+    /// What does not fit and needs a person.
+    pub alarms: Vec<String>,
+    /// PROCESSING rows of other software.
+    pub foreign_processing: u64,
+    /// Why it ended early.
+    pub stop: Option<Stop>,
+    /// The newest transfer that was recorded.
+    pub(crate) newest_transfer: Option<Time>,
+}
+
+/// Failures kept for the summary; the rest is counted.
+pub const FAILURES_KEPT: usize = 1000;
+
+impl Report {
+    pub(super) fn skip(&mut self, reason: Skip, amount_cents: i32) {
+        let entry = self.skipped.entry(reason).or_default();
+        entry.0 += 1;
+        entry.1 = entry.1.saturating_add(i64::from(amount_cents));
+    }
+}
+
+/// A run between its opening and its end.
+#[derive(Debug)]
+pub struct Session {
+    db: StoreThread,
+    stripe: Arc<Stripe>,
+    clock: Clock,
+    settings: Settings,
+    account: String,
+    livemode: bool,
+    database_id: String,
+    /// How far Stripe's clock is ahead of this machine's.
+    stripe_ahead_millis: i64,
+    pace: Arc<Pace>,
+    resends: Vec<Resend>,
+    foreign_looked_up: bool,
+    /// What was done so far.
+    pub report: Report,
+}
+
+impl Session {
+    /// Opens a run: account and mode, clocks, the rollback guard. Only reads.
+    pub async fn open(
+        db: StoreThread,
+        stripe: Arc<Stripe>,
+        clock: Clock,
+        settings: Settings,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Self, ProcessError> {
+        let (account, date) = stripe
+            .account()
+            .await
+            .map_err(|source| ProcessError::Stripe {
+                doing: "ask Stripe whose key this is",
+                source,
+            })?;
+        let livemode = stripe.livemode();
+        if let Some(stamp) = db.call(|store| store.stamp()).await?
+            && (stamp.account != account || stamp.livemode != livemode)
+        {
+            return Err(ProcessError::OtherAccount {
+                stamp,
+                account,
+                livemode,
+            });
+        }
+        let stripe_ahead_millis = skew(&clock, date, events)?;
+        let (database_id, _) = db.call(|store| store.database_id()).await?;
+        let pace = Arc::new(Pace::new(settings.rate));
+        let session = Self {
+            db,
+            stripe,
+            clock,
+            settings,
+            account,
+            livemode,
+            database_id,
+            stripe_ahead_millis,
+            pace,
+            resends: Vec::new(),
+            foreign_looked_up: false,
+            report: Report::default(),
+        };
+        session.guard().await?;
+        Ok(session)
+    }
+
+    /// Resolves what earlier runs left open and looks up what other software
+    /// wrote. Sends nothing; transfers that exist are adopted.
+    pub async fn resolve_earlier(
+        &mut self,
+        stamp: &RunStamp,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<(), ProcessError> {
+        self.resends = self.resolve(stamp, events).await?;
+        self.foreign_looked_up = self.look_up_foreign(stamp, events).await?;
+        let foreign = self.db.call(|store| store.foreign_processing()).await?;
+        self.report.foreign_processing = u64::try_from(foreign).unwrap_or(0);
+        Ok(())
+    }
+
+    /// The platform's Stripe account.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// Real money.
+    pub fn livemode(&self) -> bool {
+        self.livemode
+    }
+}
+
+/// How far Stripe's clock is ahead of ours, milliseconds. Its `Date` has whole
+/// seconds, so less than a second means nothing.
+fn skew(
+    clock: &Clock,
+    date: Option<Time>,
+    events: &mut dyn FnMut(Event),
+) -> Result<i64, ProcessError> {
+    let Some(date) = date else { return Ok(0) };
+    let ahead = date.millis_since(clock.now());
+    if ahead.abs() >= SKEW_REFUSE_MILLIS {
+        return Err(ProcessError::Skew {
+            minutes: ahead.abs() / 60_000,
+        });
+    }
+    if ahead.abs() >= SKEW_WARN_MILLIS {
+        events(Event::Warning(format!(
+            "this machine's clock is {} seconds {} Stripe's",
+            ahead.abs() / 1000,
+            if ahead > 0 { "behind" } else { "ahead of" }
+        )));
+    }
+    Ok(if ahead.abs() < 1000 { 0 } else { ahead })
+}

@@ -1,0 +1,223 @@
+//! The plan: what a run would send, what not and why, shown before anything
+//! happens. The same rule decides as in the claim.
+
+use std::collections::BTreeMap;
+
+use crate::model::ids::{CreatorId, PayoutId};
+use crate::model::money::Currency;
+use crate::model::payout::Skip;
+use crate::model::time::Time;
+use crate::ops::consent::Agreement;
+use crate::ops::process::{ProcessError, Session};
+use crate::store::queue::{Mark, QueueRequest};
+
+/// Rows a plan lists; the rest is counted.
+const PLAN_ROWS: usize = 1000;
+
+/// What a run would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// Payouts that would be sent for the first time.
+    pub due: u64,
+    /// Their sum, minor units.
+    pub due_cents: i64,
+    /// Unresolved attempts that would go out again under their own keys.
+    pub resends: u64,
+    /// Their sum, minor units.
+    pub resend_cents: i64,
+    /// The first of both, in order.
+    pub rows: Vec<PlanRow>,
+    /// What would not be sent, by reason.
+    pub skipped: Vec<SkippedGroup>,
+    /// The last row of the queue that was looked at.
+    pub last: Option<Mark>,
+    /// Available card funds, minor units; none when the key may not read them.
+    pub balance_cents: Option<i64>,
+    /// Of it, what is on its way already.
+    pub in_doubt_cents: i64,
+    /// The platform's account.
+    pub account: String,
+    /// Real money.
+    pub livemode: bool,
+    /// The currency of every amount.
+    pub currency: Currency,
+}
+
+/// One payout of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanRow {
+    /// Which.
+    pub payout_id: PayoutId,
+    /// Whom.
+    pub creator_id: CreatorId,
+    /// Where to.
+    pub destination: String,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// In the queue since.
+    pub created_at: Time,
+    /// An unresolved attempt, sent again.
+    pub resend: bool,
+}
+
+/// Payouts that are left alone for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkippedGroup {
+    /// Why.
+    pub reason: Skip,
+    /// How many.
+    pub payouts: u64,
+    /// Minor units.
+    pub amount_cents: i64,
+    /// One of them.
+    pub example: PayoutId,
+}
+
+impl Plan {
+    /// What the operator is asked to agree to, minor units.
+    pub fn total_cents(&self) -> i64 {
+        self.due_cents.saturating_add(self.resend_cents)
+    }
+
+    /// The balance once all of it is paid; none when the balance is not known.
+    pub fn balance_after_cents(&self) -> Option<i64> {
+        // What goes out again is part of what is in doubt.
+        Some(
+            self.balance_cents?
+                .saturating_sub(self.in_doubt_cents)
+                .saturating_sub(self.due_cents),
+        )
+    }
+
+    /// The agreement to exactly this plan.
+    pub fn agreement(&self) -> Agreement {
+        Agreement {
+            until: self.last.clone(),
+            payouts_max: self.due,
+            total_max_cents: self.due_cents,
+            account: self.account.clone(),
+            livemode: self.livemode,
+        }
+    }
+}
+
+impl Session {
+    /// Walks the queue without claiming and adds up what would happen.
+    pub async fn plan(&self) -> Result<Plan, ProcessError> {
+        let (_, in_doubt_cents) = self.db.call(|store| store.attempts_open_total()).await?;
+        let mut plan = Plan {
+            due: 0,
+            due_cents: 0,
+            resends: 0,
+            resend_cents: 0,
+            rows: Vec::new(),
+            skipped: Vec::new(),
+            last: None,
+            balance_cents: self.balance_cents().await,
+            in_doubt_cents,
+            account: self.account.clone(),
+            livemode: self.livemode,
+            currency: self.settings.currency,
+        };
+        for resend in &self.resends {
+            let attempt = &resend.attempt;
+            plan.resends += 1;
+            plan.resend_cents = plan
+                .resend_cents
+                .saturating_add(i64::from(attempt.amount_cents));
+            plan.push(PlanRow {
+                payout_id: attempt.payout_id.clone(),
+                creator_id: resend.belongs.creator.clone(),
+                destination: attempt.destination.clone(),
+                amount_cents: attempt.amount_cents,
+                created_at: attempt.created_at,
+                resend: true,
+            });
+        }
+        self.plan_due(&mut plan).await?;
+        Ok(plan)
+    }
+
+    async fn plan_due(&self, plan: &mut Plan) -> Result<(), ProcessError> {
+        let mut groups: BTreeMap<Skip, SkippedGroup> = BTreeMap::new();
+        let mut request = self.queue_request(None);
+        'walk: loop {
+            let asked = request.clone();
+            let window = self
+                .db
+                .call(move |store| store.queue_preview(&asked))
+                .await?;
+            for skipped in window.skipped {
+                let group = groups
+                    .entry(skipped.reason)
+                    .or_insert_with(|| SkippedGroup {
+                        reason: skipped.reason,
+                        payouts: 0,
+                        amount_cents: 0,
+                        example: skipped.payout_id.clone(),
+                    });
+                group.payouts += 1;
+                group.amount_cents = group
+                    .amount_cents
+                    .saturating_add(i64::from(skipped.amount_cents));
+            }
+            for candidate in window.due {
+                let payout = candidate.payout;
+                let amount = i64::from(payout.amount_cents);
+                if plan.due >= self.settings.payouts_max
+                    || plan.due_cents.saturating_add(amount) > self.settings.total_max_cents
+                {
+                    break 'walk;
+                }
+                plan.due += 1;
+                plan.due_cents = plan.due_cents.saturating_add(amount);
+                plan.last = Some(Mark {
+                    created_at: payout.created_at,
+                    id: payout.id.clone(),
+                });
+                plan.push(PlanRow {
+                    payout_id: payout.id,
+                    creator_id: payout.creator_id,
+                    destination: candidate.destination.unwrap_or_default(),
+                    amount_cents: payout.amount_cents,
+                    created_at: payout.created_at,
+                    resend: false,
+                });
+            }
+            if !window.more {
+                break;
+            }
+            request.after = window.last;
+        }
+        plan.skipped = groups.into_values().collect();
+        Ok(())
+    }
+
+    /// Available card funds, or nothing when the key may not read them.
+    pub(super) async fn balance_cents(&self) -> Option<i64> {
+        self.pace.slot().await;
+        self.stripe
+            .balance(self.settings.currency)
+            .await
+            .ok()
+            .map(|balance| balance.available_cents)
+    }
+
+    pub(super) fn queue_request(&self, until: Option<Mark>) -> QueueRequest {
+        QueueRequest {
+            filter: self.settings.filter.clone(),
+            after: None,
+            until,
+            rules: self.settings.rules.clone(),
+            looked_up: self.foreign_looked_up,
+        }
+    }
+}
+
+impl Plan {
+    fn push(&mut self, row: PlanRow) {
+        if self.rows.len() < PLAN_ROWS {
+            self.rows.push(row);
+        }
+    }
+}

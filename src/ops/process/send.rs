@@ -1,0 +1,1056 @@
+//! The loop that carries a run out: claim, send, record.
+//!
+//! The network never waits for the disk, and the disk never for the network:
+//! claims, records and pulses are jobs of the store's own thread, sends are
+//! tasks, and this loop only starts what can be started and takes in what has
+//! ended. Outcomes are recorded in the order they arrive, as many in one
+//! transaction as have arrived while the last one was being written.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
+use crate::model::hold::HoldKind;
+use crate::model::ids::BatchId;
+use crate::model::time::{Clock, Time};
+use crate::ops::consent::Consent;
+use crate::ops::event::{Event, Settled};
+use crate::ops::process::gate::{self, Belongs, Closed, Reading};
+use crate::ops::process::lookup::expected_of;
+use crate::ops::process::pace::Pace;
+use crate::ops::process::verdict::{self, Circumstances, Next, Progress};
+use crate::ops::process::{
+    FAILURES_KEPT, Failure, ProcessError, Report, Session, Stop, Unresolved,
+};
+use crate::store::attempts::{LastAnswer, Recorded, Resolution, Settlement};
+use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, Window};
+use crate::store::thread::StoreThread;
+use crate::store::{RunStamp, Stamp, StoreError};
+use crate::stripe::api::{TransferRequest, api_version};
+use crate::stripe::classify::{Judgement, classify};
+use crate::stripe::{Exchange, RunEffect, Stripe};
+
+/// Settlements written in one transaction at most.
+const RECORDED_TOGETHER_MAX: usize = 500;
+/// How long outcomes are kept trying to be recorded while the database is away.
+const RECORD_PATIENCE: Duration = Duration::from_secs(60);
+/// Unknown outcomes in a row after which going on cannot help.
+const UNKNOWN_IN_A_ROW_MAX: u32 = 50;
+/// Claims go on for this long past a lock or a broken connection.
+const CLAIM_TRIES: u32 = 5;
+
+/// Something to send.
+#[derive(Debug, Clone)]
+struct Job {
+    attempt: Attempt,
+    belongs: Belongs,
+    /// Taken over from an earlier run: a send under its key may have been executed.
+    taken_over: bool,
+}
+
+/// A job that has ended.
+#[derive(Debug)]
+struct Carried {
+    job: Job,
+    settlement: Settlement,
+    effect: RunEffect,
+    /// Every send failed before a connection stood.
+    unreachable: Option<String>,
+    closed: Option<Closed>,
+}
+
+/// What a task of the loop has ended with.
+enum Done {
+    Carried(Box<Carried>),
+    Claimed(Result<Window, StoreError>),
+    Recorded(Vec<(Settlement, Recorded)>, Option<StoreError>),
+    Pulsed(Result<Reading, StoreError>),
+    Balance(Option<i64>),
+}
+
+/// What every sender shares.
+#[derive(Clone)]
+struct Senders {
+    stripe: Arc<Stripe>,
+    clock: Clock,
+    pace: Arc<Pace>,
+    reading: watch::Receiver<Reading>,
+    stopping: Arc<AtomicBool>,
+    lease: Duration,
+    named_batch: Option<BatchId>,
+    stripe_ahead_millis: i64,
+}
+
+impl Session {
+    /// Sends what is due, as far as was agreed, and records what becomes of it.
+    ///
+    /// `interrupted` counts signals: after the first nothing more is claimed,
+    /// what is in flight is finished and recorded, the rest given back.
+    ///
+    /// # Errors
+    /// Only before the first send. Later trouble ends the run early and is part
+    /// of the report.
+    pub async fn execute(
+        mut self,
+        stamp: &RunStamp,
+        consent: &Consent,
+        mut interrupted: watch::Receiver<u32>,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Report, ProcessError> {
+        let agreement = consent.agreement().clone();
+        let asked = Stamp {
+            account: self.account.clone(),
+            livemode: self.livemode,
+        };
+        let stamped = self.db.call(move |store| store.stamp_once(&asked)).await?;
+        if stamped.account != agreement.account
+            || stamped.livemode != agreement.livemode
+            || stamped.account != self.account
+            || stamped.livemode != self.livemode
+        {
+            let (account, livemode) = (self.account, self.livemode);
+            return Err(ProcessError::OtherAccount {
+                stamp: stamped,
+                account,
+                livemode,
+            });
+        }
+        let first = pulse(self.db.clone(), stamp.clone(), None).await?;
+        let (reading, readings) = watch::channel(first);
+        let stopping = Arc::new(AtomicBool::new(false));
+        let senders = Senders {
+            stripe: Arc::clone(&self.stripe),
+            clock: self.clock.clone(),
+            pace: Arc::clone(&self.pace),
+            reading: readings,
+            stopping: Arc::clone(&stopping),
+            lease: self.settings.lease,
+            named_batch: self.settings.rules.named_batch.clone(),
+            stripe_ahead_millis: self.stripe_ahead_millis,
+        };
+        let planned = agreement.until.is_some();
+        let request = self.queue_request(agreement.until);
+        let (_, in_doubt_cents) = self.db.call(|store| store.attempts_open_total()).await?;
+        let available_cents = self
+            .balance_cents()
+            .await
+            .map(|b| b.saturating_sub(in_doubt_cents));
+        let resends = std::mem::take(&mut self.resends);
+        let newest = self.report.newest_transfer;
+        let mut run = Run {
+            db: self.db.clone(),
+            stamp: stamp.clone(),
+            terms: AttemptTerms {
+                currency: self.settings.currency,
+                stripe_account: self.account.clone(),
+                livemode: self.livemode,
+                api_version: api_version(),
+                database_id: self.database_id.clone(),
+                stripe_ahead_millis: self.stripe_ahead_millis,
+                body: transfer_body,
+            },
+            senders,
+            concurrency: self.settings.concurrency,
+            tasks: JoinSet::new(),
+            request,
+            payouts_room: agreement.payouts_max,
+            total_room_cents: agreement.total_max_cents,
+            queue_empty: agreement.payouts_max == 0,
+            claiming: false,
+            recording: false,
+            pulsing: false,
+            asking_balance: false,
+            ready: VecDeque::new(),
+            waiting: HashMap::new(),
+            busy: HashSet::new(),
+            in_flight: 0,
+            unrecorded: Vec::new(),
+            available_cents,
+            balance_is_fresh: true,
+            unknown_in_a_row: 0,
+            report: self.report,
+        };
+        events(Event::Expected {
+            payouts: planned.then(|| agreement.payouts_max.saturating_add(resends.len() as u64)),
+        });
+        // The sign of life goes on while the loop is busy.
+        let mut ticks = tokio::time::interval(gate::PULSE);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        run.take_over(resends).await?;
+        loop {
+            run.start_what_can_be_started(&stopping);
+            if run.is_over() {
+                break;
+            }
+            tokio::select! {
+                Some(done) = run.tasks.join_next() => {
+                    // A task that panicked is a bug; its attempt stays open and is resolved later.
+                    if let Ok(done) = done {
+                        run.take_in(done, &reading, events);
+                    } else {
+                        run.stop(Stop::Database("a task of this run ended unexpectedly".to_owned()));
+                        run.in_flight = run.in_flight.saturating_sub(1);
+                    }
+                }
+                _ = ticks.tick() => run.start_pulse(&reading),
+                Ok(()) = interrupted.changed() => run.stop(Stop::Signal),
+            }
+        }
+        run.tasks.shutdown().await;
+        let newest_recorded = run.report.newest_transfer;
+        if let Some(newest) = newest_recorded.max(newest) {
+            // The watermark is a convenience of the next guard; without it that one reads more.
+            let _ = self
+                .db
+                .call(move |store| store.watermark_advance(newest))
+                .await;
+        }
+        Ok(run.report)
+    }
+}
+
+/// The form body of an attempt; stored, and sent as stored.
+fn transfer_body(
+    candidate: &crate::model::payout::Candidate,
+    attempt: i32,
+    terms: &AttemptTerms,
+) -> String {
+    let payout = &candidate.payout;
+    let mut metadata = vec![
+        ("payout_id", payout.id.as_str().to_owned()),
+        ("attempt", attempt.to_string()),
+        ("creator_id", payout.creator_id.as_str().to_owned()),
+        ("database", terms.database_id.clone()),
+    ];
+    if let Some(statement) = &payout.royalty_statement_id {
+        metadata.push(("royalty_statement_id", statement.as_str().to_owned()));
+    }
+    if let Some(reference) = &candidate.reference {
+        // Stripe takes values of at most 500 characters.
+        metadata.push(("reference", reference.chars().take(500).collect()));
+    }
+    TransferRequest {
+        amount: payout.amount_cents,
+        currency: terms.currency,
+        destination: candidate.destination.clone().unwrap_or_default(),
+        transfer_group: payout.id.as_str().to_owned(),
+        metadata,
+    }
+    .body()
+}
+
+/// The state of the loop.
+struct Run {
+    db: StoreThread,
+    stamp: RunStamp,
+    terms: AttemptTerms,
+    senders: Senders,
+    concurrency: usize,
+    tasks: JoinSet<Done>,
+    request: QueueRequest,
+    payouts_room: u64,
+    total_room_cents: i64,
+    queue_empty: bool,
+    claiming: bool,
+    recording: bool,
+    pulsing: bool,
+    asking_balance: bool,
+    /// Claimed, in order, not yet sent.
+    ready: VecDeque<Job>,
+    /// Claimed, but their destination is busy.
+    waiting: HashMap<String, VecDeque<Job>>,
+    busy: HashSet<String>,
+    in_flight: usize,
+    unrecorded: Vec<Settlement>,
+    /// Available, less everything that is on its way; none when not known.
+    available_cents: Option<i64>,
+    balance_is_fresh: bool,
+    unknown_in_a_row: u32,
+    report: Report,
+}
+
+impl Run {
+    /// Takes over what goes out again; what somebody else was faster with is left.
+    async fn take_over(&mut self, resends: Vec<super::lookup::Resend>) -> Result<(), ProcessError> {
+        for resend in resends {
+            let (stamp, attempt) = (self.stamp.clone(), resend.attempt);
+            if let Some(attempt) = self
+                .db
+                .call(move |store| store.attempt_take_over(&stamp, &attempt))
+                .await?
+            {
+                self.ready.push_back(Job {
+                    attempt,
+                    belongs: resend.belongs,
+                    taken_over: true,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn stopped(&self) -> bool {
+        self.report.stop.is_some()
+    }
+
+    /// The first reason stands.
+    fn stop(&mut self, reason: Stop) {
+        self.report.stop.get_or_insert(reason);
+    }
+
+    fn is_over(&self) -> bool {
+        let nothing_to_send = self.ready.is_empty() && self.waiting.is_empty();
+        let nothing_running =
+            self.in_flight == 0 && !self.claiming && !self.recording && !self.asking_balance;
+        nothing_to_send
+            && nothing_running
+            && self.unrecorded.is_empty()
+            && (self.queue_empty || self.stopped())
+    }
+
+    fn start_what_can_be_started(&mut self, stopping: &AtomicBool) {
+        if self.stopped() {
+            stopping.store(true, Ordering::SeqCst);
+            self.give_back_what_was_not_sent();
+        }
+        self.start_sends();
+        self.start_claim();
+        self.start_record();
+    }
+
+    fn start_sends(&mut self) {
+        while self.in_flight < self.concurrency && !self.stopped() {
+            let Some(job) = self.ready.pop_front() else {
+                return;
+            };
+            if self.busy.contains(&job.attempt.destination) {
+                self.waiting
+                    .entry(job.attempt.destination.clone())
+                    .or_default()
+                    .push_back(job);
+                continue;
+            }
+            if !self.covered(&job) {
+                self.ready.push_front(job);
+                return;
+            }
+            self.start_send(job);
+        }
+    }
+
+    fn start_send(&mut self, job: Job) {
+        self.busy.insert(job.attempt.destination.clone());
+        self.in_flight += 1;
+        let senders = self.senders.clone();
+        self.tasks
+            .spawn(async move { Done::Carried(Box::new(senders.carry(job).await)) });
+    }
+
+    /// Whether the balance covers a first send; reserves it. What goes out again
+    /// is reserved already. A shortage is believed only when nothing is in
+    /// flight and the balance was just read.
+    fn covered(&mut self, job: &Job) -> bool {
+        if job.taken_over {
+            return true;
+        }
+        let Some(available) = self.available_cents else {
+            return true;
+        };
+        let amount = i64::from(job.attempt.amount_cents);
+        if amount <= available {
+            self.available_cents = Some(available - amount);
+            return true;
+        }
+        if self.in_flight > 0
+            || self.recording
+            || !self.unrecorded.is_empty()
+            || self.asking_balance
+        {
+            return false;
+        }
+        if self.balance_is_fresh {
+            self.stop(Stop::Balance {
+                needed_cents: Some(amount),
+                available_cents: Some(available),
+            });
+            self.give_back_what_was_not_sent();
+            return false;
+        }
+        self.asking_balance = true;
+        let (stripe, pace, currency) = (
+            Arc::clone(&self.senders.stripe),
+            Arc::clone(&self.senders.pace),
+            self.terms.currency,
+        );
+        self.tasks.spawn(async move {
+            pace.slot().await;
+            Done::Balance(
+                stripe
+                    .balance(currency)
+                    .await
+                    .ok()
+                    .map(|b| b.available_cents),
+            )
+        });
+        false
+    }
+
+    fn start_claim(&mut self) {
+        let queued = self.ready.len() + self.waiting.values().map(VecDeque::len).sum::<usize>();
+        let wanted = (self.concurrency * 2).saturating_sub(queued);
+        if self.claiming || self.queue_empty || self.stopped() || wanted < self.concurrency {
+            return;
+        }
+        if self.payouts_room == 0 {
+            self.queue_empty = true;
+            return;
+        }
+        self.claiming = true;
+        let room = usize::try_from(self.payouts_room).unwrap_or(usize::MAX);
+        let terms = ClaimTerms {
+            payouts_max: wanted.min(room),
+            total_max_cents: self.total_room_cents,
+            attempt: self.terms.clone(),
+        };
+        let (db, stamp, request) = (self.db.clone(), self.stamp.clone(), self.request.clone());
+        self.tasks
+            .spawn(async move { Done::Claimed(claim(db, stamp, request, terms).await) });
+    }
+
+    fn start_record(&mut self) {
+        if self.recording || self.unrecorded.is_empty() {
+            return;
+        }
+        self.recording = true;
+        let take = self.unrecorded.len().min(RECORDED_TOGETHER_MAX);
+        let settlements: Vec<Settlement> = self.unrecorded.drain(..take).collect();
+        let (db, stamp) = (self.db.clone(), self.stamp.clone());
+        self.tasks.spawn(record(db, stamp, settlements));
+    }
+
+    fn start_pulse(&mut self, reading: &watch::Sender<Reading>) {
+        if self.pulsing {
+            return;
+        }
+        self.pulsing = true;
+        let (db, stamp, last) = (
+            self.db.clone(),
+            self.stamp.clone(),
+            reading.borrow().clone(),
+        );
+        let renew_every = self.senders.lease / 8;
+        self.tasks
+            .spawn(async move { Done::Pulsed(pulse(db, stamp, Some((last, renew_every))).await) });
+    }
+
+    /// Claimed but never sent goes back to the queue. What was taken over is in
+    /// doubt and stays so.
+    fn give_back_what_was_not_sent(&mut self) {
+        let jobs = std::mem::take(&mut self.ready)
+            .into_iter()
+            .chain(std::mem::take(&mut self.waiting).into_values().flatten());
+        for job in jobs {
+            if job.taken_over {
+                self.report.unresolved.push(unresolved(
+                    &job.attempt,
+                    "it was to be sent again, and the run stopped before",
+                ));
+                continue;
+            }
+            self.unrecorded.push(Settlement {
+                payout_id: job.attempt.payout_id.clone(),
+                attempt: job.attempt.attempt,
+                amount_cents: job.attempt.amount_cents,
+                resolution: Resolution::NotSent {
+                    reason: "the run stopped before it was sent".to_owned(),
+                },
+                last: None,
+                answers: Vec::new(),
+            });
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        done: Done,
+        reading: &watch::Sender<Reading>,
+        events: &mut dyn FnMut(Event),
+    ) {
+        match done {
+            Done::Claimed(result) => {
+                self.claiming = false;
+                match result {
+                    Ok(window) => self.take_in_window(window),
+                    Err(error) => self.stop(Stop::Database(error.to_string())),
+                }
+            }
+            Done::Carried(carried) => self.take_in_carried(*carried),
+            Done::Recorded(recorded, failed) => {
+                self.recording = false;
+                for (settlement, how) in recorded {
+                    self.count(&settlement, how, events);
+                }
+                if let Some(error) = failed {
+                    self.stop(Stop::Database(error.to_string()));
+                }
+            }
+            Done::Pulsed(result) => {
+                self.pulsing = false;
+                // A pulse that fails leaves the old reading, which grows stale by itself.
+                if let Ok(fresh) = result {
+                    if fresh.holds.contains(&(HoldKind::All, String::new())) {
+                        self.stop(Stop::Switch);
+                    }
+                    reading.send_replace(fresh);
+                }
+            }
+            Done::Balance(balance) => {
+                self.asking_balance = false;
+                let on_its_way = self.reserved_cents();
+                self.available_cents = balance.map(|b| b.saturating_sub(on_its_way));
+                self.balance_is_fresh = true;
+            }
+        }
+    }
+
+    fn take_in_window(&mut self, window: Window) {
+        for skipped in window.skipped {
+            self.report.skip(skipped.reason, skipped.amount_cents);
+        }
+        for claimed in window.claimed {
+            self.payouts_room = self.payouts_room.saturating_sub(1);
+            let amount = i64::from(claimed.attempt.amount_cents);
+            self.total_room_cents = self.total_room_cents.saturating_sub(amount);
+            let belongs = Belongs {
+                creator: claimed.payout.creator_id,
+                batch: claimed.batch_id,
+            };
+            self.ready.push_back(Job {
+                attempt: claimed.attempt,
+                belongs,
+                taken_over: false,
+            });
+        }
+        if window.last.is_some() {
+            self.request.after = window.last;
+        }
+        self.queue_empty = !window.more || window.total_reached;
+        if window.total_reached {
+            self.stop_at_limit();
+        }
+    }
+
+    /// The agreed total is reached: nothing more is claimed, what is claimed is sent.
+    fn stop_at_limit(&mut self) {
+        self.queue_empty = true;
+    }
+
+    fn take_in_carried(&mut self, carried: Carried) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.balance_is_fresh = false;
+        let destination = carried.job.attempt.destination.clone();
+        self.busy.remove(&destination);
+        if let Some(queue) = self.waiting.get_mut(&destination) {
+            if let Some(next) = queue.pop_front() {
+                self.ready.push_front(next);
+            }
+            if queue.is_empty() {
+                self.waiting.remove(&destination);
+            }
+        }
+        let amount = i64::from(carried.settlement.amount_cents);
+        match &carried.settlement.resolution {
+            Resolution::Declined { .. } | Resolution::NotSent { .. } => {
+                self.unknown_in_a_row = 0;
+                if !carried.job.taken_over {
+                    self.available_cents = self.available_cents.map(|a| a.saturating_add(amount));
+                }
+            }
+            Resolution::Paid { .. } => self.unknown_in_a_row = 0,
+            Resolution::Unknown { .. } | Resolution::Alarm { .. } => {
+                self.unknown_in_a_row = self.unknown_in_a_row.saturating_add(1);
+            }
+        }
+        match carried.effect {
+            RunEffect::StopBalance => {
+                self.stop(Stop::Balance {
+                    needed_cents: None,
+                    available_cents: self.available_cents,
+                });
+            }
+            RunEffect::StopKey | RunEffect::StopRequest => {
+                let said = carried
+                    .settlement
+                    .last
+                    .as_ref()
+                    .and_then(|l| l.error_message.clone());
+                self.stop(Stop::Refused(
+                    said.unwrap_or_else(|| "no reason given".to_owned()),
+                ));
+            }
+            RunEffect::GoOn | RunEffect::SlowDown => {}
+        }
+        if let Some(reason) = carried.unreachable {
+            self.stop(Stop::Unreachable(reason));
+        }
+        match carried.closed {
+            Some(Closed::Switch) => self.stop(Stop::Switch),
+            Some(Closed::LeaseLost) => self.stop(Stop::LeaseLost),
+            _ => {}
+        }
+        if self.unknown_in_a_row >= UNKNOWN_IN_A_ROW_MAX {
+            self.stop(Stop::TooManyUnknown);
+        }
+        self.unrecorded.push(carried.settlement);
+    }
+
+    fn count(&mut self, settlement: &Settlement, how: Recorded, events: &mut dyn FnMut(Event)) {
+        if let Recorded::Alarm(reason) = how {
+            self.report.alarms.push(reason);
+        }
+        let amount_cents = settlement.amount_cents;
+        let settled = match &settlement.resolution {
+            Resolution::Paid { at, .. } => {
+                self.report.paid += 1;
+                self.report.paid_cents = self
+                    .report
+                    .paid_cents
+                    .saturating_add(i64::from(amount_cents));
+                self.report.newest_transfer = self.report.newest_transfer.max(Some(*at));
+                Settled::Paid
+            }
+            Resolution::Declined { reason } => {
+                self.report.failed += 1;
+                if self.report.failures.len() < FAILURES_KEPT {
+                    self.report.failures.push(Failure {
+                        payout_id: settlement.payout_id.clone(),
+                        amount_cents,
+                        code: settlement.last.as_ref().and_then(|l| l.error_code.clone()),
+                        reason: reason.clone(),
+                    });
+                }
+                Settled::Failed
+            }
+            Resolution::NotSent { .. } => {
+                self.report.returned += 1;
+                Settled::Returned
+            }
+            Resolution::Unknown { reason, .. } | Resolution::Alarm { reason } => {
+                self.report.unresolved.push(Unresolved {
+                    payout_id: settlement.payout_id.clone(),
+                    amount_cents,
+                    reason: reason.clone(),
+                });
+                Settled::Unresolved
+            }
+        };
+        events(Event::Settled {
+            payout_id: settlement.payout_id.clone(),
+            amount_cents,
+            how: settled,
+        });
+    }
+
+    /// What unresolved outcomes of this run hold back of the balance.
+    fn reserved_cents(&self) -> i64 {
+        self.report
+            .unresolved
+            .iter()
+            .map(|u| i64::from(u.amount_cents))
+            .fold(0, i64::saturating_add)
+    }
+}
+
+impl Senders {
+    /// Carries one attempt to its end in this run: sends, waits, sends again.
+    async fn carry(self, job: Job) -> Carried {
+        let mut progress = Progress {
+            maybe_executed: job.taken_over,
+            ..Progress::default()
+        };
+        let mut answers: Vec<AnswerRow> = Vec::new();
+        let mut last: Option<LastAnswer> = None;
+        let mut stored_error = false;
+        let mut all_unwritten = true;
+        let started = Instant::now();
+        let expected = expected_of(&job.attempt);
+        let carried = |resolution, answers, last, effect| Carried {
+            settlement: Settlement {
+                payout_id: job.attempt.payout_id.clone(),
+                attempt: job.attempt.attempt,
+                amount_cents: job.attempt.amount_cents,
+                resolution,
+                last,
+                answers,
+            },
+            job: job.clone(),
+            effect,
+            unreachable: None,
+            closed: None,
+        };
+        loop {
+            self.pace.slot().await;
+            if let Err(closed) = self.pass_the_gate(&job).await {
+                let reason = closed
+                    .as_ref()
+                    .map_or("the run stopped before it was sent", Closed::reason)
+                    .to_owned();
+                let resolution = if progress.maybe_executed {
+                    Resolution::Unknown {
+                        reason,
+                        stored_error,
+                    }
+                } else {
+                    Resolution::NotSent { reason }
+                };
+                return Carried {
+                    closed,
+                    ..carried(resolution, answers, last, RunEffect::GoOn)
+                };
+            }
+            let sent_at = self.clock.now();
+            let attempt = &job.attempt;
+            let exchange = self
+                .stripe
+                .transfer_send(
+                    &attempt.idempotency_key,
+                    &attempt.api_version,
+                    attempt.body.clone(),
+                )
+                .await;
+            all_unwritten &= matches!(exchange, Exchange::NotWritten { .. });
+            let judgement = classify(&exchange, &expected);
+            stored_error |= judgement.stored_error;
+            if judgement.run == RunEffect::SlowDown {
+                self.pace.slow_down(retry_after(&exchange));
+            }
+            let send = attempt
+                .send_count
+                .saturating_add(i32::try_from(answers.len()).unwrap_or(i32::MAX))
+                .saturating_add(1);
+            answers.push(answer_row(
+                attempt,
+                send,
+                sent_at,
+                self.clock.now(),
+                &exchange,
+                &judgement,
+            ));
+            last = Some(last_answer(&exchange, &judgement));
+            let reason = spoken(&judgement);
+            let circumstances = Circumstances {
+                elapsed: started.elapsed(),
+                key_age_millis: self.key_age_millis(attempt),
+                retry_after: retry_after(&exchange),
+                jitter_per_mille: fastrand::u64(500..=1000),
+            };
+            let effect = judgement.run;
+            let resolution = match verdict::next(&mut progress, &judgement, circumstances) {
+                Next::Resend(wait) => {
+                    if self.wait(wait).await {
+                        continue;
+                    }
+                    // Stopping: what may have been executed is left to the next run.
+                    if progress.maybe_executed {
+                        Resolution::Unknown {
+                            reason,
+                            stored_error,
+                        }
+                    } else {
+                        Resolution::NotSent { reason }
+                    }
+                }
+                Next::Paid(transfer) if judgement.replayed => {
+                    self.judge_replayed(&transfer.id, &expected).await
+                }
+                Next::Paid(transfer) => Resolution::Paid {
+                    transfer_id: transfer.id.clone(),
+                    at: transfer.created,
+                    adopted: false,
+                },
+                Next::Declined => Resolution::Declined { reason },
+                Next::NotSent => Resolution::NotSent { reason },
+                Next::Unknown => Resolution::Unknown {
+                    reason,
+                    stored_error,
+                },
+                Next::Alarm(what) => Resolution::Alarm {
+                    reason: format!("{reason} ({what})"),
+                },
+            };
+            let unreachable = (all_unwritten && matches!(resolution, Resolution::NotSent { .. }))
+                .then(|| {
+                    last.as_ref()
+                        .and_then(|l| l.error_message.clone())
+                        .unwrap_or_default()
+                });
+            return Carried {
+                unreachable,
+                ..carried(resolution, answers, last, effect)
+            };
+        }
+    }
+
+    /// Waits until the gate is open or closed for good. `Err(None)`: the run is stopping.
+    async fn pass_the_gate(&self, job: &Job) -> Result<(), Option<Closed>> {
+        let mut readings = self.reading.clone();
+        loop {
+            if self.stopping.load(Ordering::SeqCst) {
+                return Err(None);
+            }
+            let reading = readings.borrow_and_update().clone();
+            match gate::check(
+                &reading,
+                &self.clock,
+                self.lease,
+                &job.attempt,
+                &job.belongs,
+                self.named_batch.as_ref(),
+                self.stripe_ahead_millis,
+            ) {
+                Ok(()) => return Ok(()),
+                // The store is slow: a new reading may open the gate.
+                Err(Closed::Stale) => {
+                    let waited = tokio::time::timeout(self.lease, readings.changed()).await;
+                    if !matches!(waited, Ok(Ok(()))) {
+                        return Err(Some(Closed::Stale));
+                    }
+                }
+                Err(closed) => return Err(Some(closed)),
+            }
+        }
+    }
+
+    /// Waits before a resend. False when the run stops meanwhile.
+    async fn wait(&self, wait: Duration) -> bool {
+        let until = Instant::now() + wait;
+        while Instant::now() < until {
+            if self.stopping.load(Ordering::SeqCst) {
+                return false;
+            }
+            tokio::time::sleep_until(until.min(Instant::now() + gate::PULSE)).await;
+        }
+        !self.stopping.load(Ordering::SeqCst)
+    }
+
+    /// A replay shows the transfer as it was first answered; what counts is how
+    /// it is now.
+    async fn judge_replayed(
+        &self,
+        id: &str,
+        expected: &crate::stripe::classify::Expected,
+    ) -> Resolution {
+        match self.stripe.transfer(id).await {
+            Err(error) => Resolution::Unknown {
+                reason: format!(
+                    "transfer {id} was answered from Stripe's store and could not be fetched: {error}"
+                ),
+                stored_error: false,
+            },
+            Ok(transfer) => match expected.mismatch(&transfer) {
+                Some(what) => Resolution::Alarm {
+                    reason: format!("transfer {id} does not fit: {what}"),
+                },
+                None => Resolution::Paid {
+                    transfer_id: transfer.id,
+                    at: transfer.created,
+                    adopted: false,
+                },
+            },
+        }
+    }
+
+    fn key_age_millis(&self, attempt: &Attempt) -> i64 {
+        let stripe_now = self
+            .clock
+            .now()
+            .millis()
+            .saturating_add(self.stripe_ahead_millis);
+        stripe_now.saturating_sub(attempt.first_sent_at.millis())
+    }
+}
+
+fn unresolved(attempt: &Attempt, reason: &str) -> Unresolved {
+    Unresolved {
+        payout_id: attempt.payout_id.clone(),
+        amount_cents: attempt.amount_cents,
+        reason: reason.to_owned(),
+    }
+}
+
+fn retry_after(exchange: &Exchange) -> Option<Duration> {
+    match exchange {
+        Exchange::Answered(reply) => reply.retry_after,
+        _ => None,
+    }
+}
+
+/// Stripe's message, or the code where it gave none.
+fn spoken(judgement: &Judgement) -> String {
+    let error = &judgement.error;
+    match (&error.code, &error.message) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(text), None) | (None, Some(text)) => text.clone(),
+        (None, None) => judgement.verdict(),
+    }
+}
+
+fn last_answer(exchange: &Exchange, judgement: &Judgement) -> LastAnswer {
+    let (http_status, request_id) = match exchange {
+        Exchange::Answered(reply) => (Some(i32::from(reply.status)), reply.request_id.clone()),
+        Exchange::Lost { status, .. } => (status.map(i32::from), None),
+        Exchange::NotWritten { .. } => (None, None),
+    };
+    LastAnswer {
+        http_status,
+        error_type: judgement.error.kind.clone(),
+        error_code: judgement.error.code.clone(),
+        error_message: judgement.error.message.clone(),
+        request_id,
+        replayed: judgement.replayed,
+    }
+}
+
+fn answer_row(
+    attempt: &Attempt,
+    send: i32,
+    sent_at: Time,
+    answered_at: Time,
+    exchange: &Exchange,
+    judgement: &Judgement,
+) -> AnswerRow {
+    let last = last_answer(exchange, judgement);
+    let body = match exchange {
+        Exchange::Answered(reply) => {
+            let kept = &reply.body[..reply.body.len().min(ANSWER_BYTES_KEPT)];
+            // PostgreSQL keeps no NUL in a text.
+            String::from_utf8_lossy(kept).replace('\0', "\u{fffd}")
+        }
+        Exchange::Lost { reason, .. } | Exchange::NotWritten { reason } => reason.clone(),
+    };
+    AnswerRow {
+        payout_id: attempt.payout_id.clone(),
+        attempt: attempt.attempt,
+        send,
+        sent_at,
+        answered_at,
+        http_status: last.http_status,
+        request_id: last.request_id,
+        replayed: last.replayed,
+        verdict: judgement.verdict(),
+        body,
+    }
+}
+
+/// Claims, past locks and broken connections.
+async fn claim(
+    db: StoreThread,
+    stamp: RunStamp,
+    request: QueueRequest,
+    terms: ClaimTerms,
+) -> Result<Window, StoreError> {
+    let mut wait = Duration::from_millis(100);
+    for tries in 1.. {
+        let (stamp, request, terms) = (stamp.clone(), request.clone(), terms.clone());
+        match db
+            .call(move |store| store.queue_claim(&stamp, &request, &terms))
+            .await
+        {
+            // After a COMMIT whose answer was lost the rows are claimed all the
+            // same; they are this run's until it ends, then the next one's.
+            Err(error) if error.is_transient() && tries < CLAIM_TRIES => {
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+                reconnect(&db, &error).await;
+            }
+            result => return result,
+        }
+    }
+    Err(StoreError::Stopped)
+}
+
+/// Records outcomes, trying for a while when the database is away: they are
+/// facts already, and what cannot be recorded the next run finds at Stripe.
+async fn record(db: StoreThread, stamp: RunStamp, settlements: Vec<Settlement>) -> Done {
+    let started = Instant::now();
+    let mut wait = Duration::from_millis(100);
+    loop {
+        let (run, batch) = (stamp.clone(), settlements.clone());
+        let error = match db
+            .call(move |store| store.attempts_settle(&run, &batch))
+            .await
+        {
+            Ok(recorded) => {
+                return Done::Recorded(settlements.into_iter().zip(recorded).collect(), None);
+            }
+            Err(error) => error,
+        };
+        if !error.is_transient() || started.elapsed() >= RECORD_PATIENCE {
+            let lost = settlements
+                .into_iter()
+                .map(|mut settlement| {
+                    let reason = format!("its outcome could not be recorded: {error}");
+                    settlement.resolution = Resolution::Unknown {
+                        reason,
+                        stored_error: false,
+                    };
+                    (settlement, Recorded::NotOurs)
+                })
+                .collect();
+            return Done::Recorded(lost, Some(error));
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(Duration::from_secs(5));
+        reconnect(&db, &error).await;
+    }
+}
+
+/// Opens the connection anew when it is the connection that broke.
+async fn reconnect(db: &StoreThread, error: &StoreError) {
+    if matches!(
+        error,
+        StoreError::Lost { .. } | StoreError::Unreachable { .. }
+    ) {
+        // Still away: the caller waits and tries again.
+        let _ = db.call(crate::store::Store::reconnect).await;
+    }
+}
+
+/// Reads the holds and, when it is time, renews the sign of life.
+async fn pulse(
+    db: StoreThread,
+    stamp: RunStamp,
+    last: Option<(Reading, Duration)>,
+) -> Result<Reading, StoreError> {
+    db.call(move |store| {
+        let clock = store.clock().clone();
+        // Read before the store is asked, so that a slow answer makes it older, not younger.
+        let boot = clock.since_boot_millis();
+        let holds = store
+            .holds()?
+            .into_iter()
+            .map(|hold| (hold.kind, hold.target))
+            .collect();
+        let kept = last.filter(|(reading, renew_every)| {
+            boot.saturating_sub(reading.seen_boot_millis)
+                < crate::model::time::millis_of(*renew_every)
+        });
+        let (seen_at, seen_boot_millis) = match kept {
+            Some((reading, _)) => (reading.seen_at, reading.seen_boot_millis),
+            None => (store.run_seen(&stamp.run_id)?, boot),
+        };
+        Ok(Reading {
+            seen_at,
+            seen_boot_millis,
+            read_boot_millis: boot,
+            holds,
+        })
+    })
+    .await
+}

@@ -1,0 +1,133 @@
+//! Progress of long work: a bar with rate and time left on a terminal, one line
+//! a minute otherwise.
+
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use crate::model::money::{Currency, with_currency};
+use crate::ops::event::{Event, Settled};
+use crate::output::text::count;
+use crate::output::ui::Ui;
+
+/// One line at most this often, where no bar can be drawn.
+const LINE_EVERY: Duration = Duration::from_secs(60);
+
+/// Shows a run's events on stderr.
+#[derive(Debug)]
+pub struct Progress {
+    ui: Ui,
+    bar: Option<ProgressBar>,
+    currency: Currency,
+    paid: u64,
+    paid_cents: i64,
+    failed: u64,
+    unresolved: u64,
+    last_line: Instant,
+}
+
+impl Progress {
+    /// Starts without a bar; it appears with the first [`Event::Expected`].
+    pub fn new(ui: &Ui, currency: Currency) -> Self {
+        Self {
+            ui: ui.clone(),
+            bar: None,
+            currency,
+            paid: 0,
+            paid_cents: 0,
+            failed: 0,
+            unresolved: 0,
+            last_line: Instant::now(),
+        }
+    }
+
+    /// Takes in what happened.
+    pub fn show(&mut self, event: Event) {
+        match event {
+            Event::Note(text) => self.aside(|ui| ui.note(&text)),
+            Event::Warning(text) => self.aside(|ui| ui.warn(&text)),
+            Event::Expected { payouts } => self.begin(payouts),
+            Event::Settled {
+                amount_cents, how, ..
+            } => {
+                match how {
+                    Settled::Paid => {
+                        self.paid += 1;
+                        self.paid_cents = self.paid_cents.saturating_add(i64::from(amount_cents));
+                    }
+                    Settled::Failed => self.failed += 1,
+                    Settled::Unresolved => self.unresolved += 1,
+                    Settled::Returned => {}
+                }
+                self.step();
+            }
+        }
+    }
+
+    fn begin(&mut self, payouts: Option<u64>) {
+        if !self.ui.stderr_terminal || self.ui.quiet || payouts == Some(0) {
+            return;
+        }
+        let (bar, template) = match payouts {
+            Some(payouts) => (
+                ProgressBar::new(payouts),
+                "{bar:30} {pos}/{len} {per_sec} {eta} left  {msg}",
+            ),
+            None => (ProgressBar::no_length(), "{spinner} {pos} {per_sec}  {msg}"),
+        };
+        bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            bar.set_style(style.progress_chars("=> "));
+        }
+        self.bar = Some(bar);
+    }
+
+    fn step(&mut self) {
+        let summary = self.summary();
+        match &self.bar {
+            Some(bar) => {
+                bar.inc(1);
+                bar.set_message(summary);
+            }
+            None if self.last_line.elapsed() >= LINE_EVERY => {
+                self.last_line = Instant::now();
+                self.ui.note(&summary);
+            }
+            None => {}
+        }
+    }
+
+    fn summary(&self) -> String {
+        let mut text = format!(
+            "{} paid, {}",
+            count(self.paid, "payout"),
+            with_currency(self.paid_cents, self.currency)
+        );
+        if self.failed > 0 {
+            text.push_str(", ");
+            text.push_str(&self.failed.to_string());
+            text.push_str(" failed");
+        }
+        if self.unresolved > 0 {
+            text.push_str(", ");
+            text.push_str(&self.unresolved.to_string());
+            text.push_str(" unresolved");
+        }
+        text
+    }
+
+    /// Prints beside the bar.
+    fn aside(&self, print: impl FnOnce(&Ui)) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| print(&self.ui)),
+            None => print(&self.ui),
+        }
+    }
+
+    /// Takes the bar away.
+    pub fn end(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! The platform's money: what is available per currency and source type, and one balance
+//! transaction for every movement.
+
+use serde::{Deserialize, Serialize};
+
+use super::clock::seconds;
+use super::currency::{Currency, SourceType};
+use super::error::ApiError;
+use super::form::Params;
+use super::ids::{self, Id, Kind};
+use super::ledger::Ledger;
+use super::listing::{Among, ListQuery, ListView};
+
+/// Available minor units per currency and source type. Nothing is ever pending here.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Funds(Vec<Fund>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Fund {
+    pub(super) currency: Currency,
+    pub(super) source_type: SourceType,
+    /// Minor units; may be negative.
+    pub(super) available: i64,
+}
+
+impl Funds {
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Fund> {
+        self.0.iter()
+    }
+
+    pub(super) fn of(&mut self, currency: Currency, source_type: SourceType) -> &mut i64 {
+        let place = self
+            .0
+            .iter()
+            .position(|fund| (fund.currency, fund.source_type) == (currency, source_type));
+        let place = place.unwrap_or_else(|| {
+            self.0.push(Fund {
+                currency,
+                source_type,
+                available: 0,
+            });
+            self.0.len() - 1
+        });
+        &mut self.0[place].available
+    }
+
+    /// Takes out `amount`, or says that it is not there.
+    pub(super) fn spend(
+        &mut self,
+        currency: Currency,
+        source_type: SourceType,
+        amount: i64,
+    ) -> Result<(), ApiError> {
+        let available = self.of(currency, source_type);
+        if *available < amount {
+            return Err(ApiError::new(
+                400,
+                "balance_insufficient",
+                "You have insufficient available funds in your Stripe account. Try adding funds directly to your available balance.",
+            ));
+        }
+        *available -= amount;
+        Ok(())
+    }
+}
+
+/// What moved the balance.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Source {
+    Transfer(usize),
+    Reversal(usize),
+    Topup(usize),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum EntryType {
+    Transfer,
+    TransferRefund,
+    Topup,
+}
+
+impl EntryType {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Transfer => "transfer",
+            Self::TransferRefund => "transfer_refund",
+            Self::Topup => "topup",
+        }
+    }
+
+    fn find(name: &str) -> Option<Self> {
+        [Self::Transfer, Self::TransferRefund, Self::Topup]
+            .into_iter()
+            .find(|r#type| r#type.name() == name)
+    }
+}
+
+/// A balance transaction.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) created_ms: i64,
+    /// Minor units, negative when money leaves.
+    pub(super) amount: i64,
+    pub(super) currency: Currency,
+    pub(super) source: Source,
+}
+
+impl Entry {
+    pub(super) fn r#type(&self) -> EntryType {
+        match self.source {
+            Source::Transfer(_) => EntryType::Transfer,
+            Source::Reversal(_) => EntryType::TransferRefund,
+            Source::Topup(_) => EntryType::Topup,
+        }
+    }
+}
+
+/// `GET /v1/balance_transactions`.
+#[derive(Debug)]
+pub(super) struct EntryQuery {
+    list: ListQuery,
+    r#type: Option<String>,
+    source: Option<String>,
+    currency: Option<String>,
+}
+
+impl EntryQuery {
+    pub(super) fn from_params(mut params: Params) -> Result<Self, ApiError> {
+        let query = Self {
+            list: ListQuery::take(&mut params)?,
+            r#type: params.filled_text("type")?,
+            source: params.filled_text("source")?,
+            currency: params.filled_text("currency")?,
+        };
+        params.finish()?;
+        Ok(query)
+    }
+}
+
+impl Ledger {
+    /// Adds money, as a top-up would.
+    pub(super) fn top_up(
+        &mut self,
+        currency: Currency,
+        source_type: SourceType,
+        amount: i64,
+        now_ms: i64,
+    ) {
+        let available = self.funds.of(currency, source_type);
+        *available = available.saturating_add(amount);
+        let topup = self.topups;
+        self.topups += 1;
+        self.enter(Entry {
+            created_ms: now_ms,
+            amount,
+            currency,
+            source: Source::Topup(topup),
+        });
+    }
+
+    /// Books a movement and returns its place.
+    pub(super) fn enter(&mut self, entry: Entry) -> usize {
+        let place = self.entries.len();
+        self.entries_by_type.add(&entry.r#type(), place);
+        self.entries.push(entry);
+        place
+    }
+
+    pub(super) fn balance_view(&self) -> BalanceView {
+        let mut available: Vec<BalanceAmount> = Vec::new();
+        for fund in self.funds.iter() {
+            let place = available
+                .iter()
+                .position(|entry| entry.currency == fund.currency)
+                .unwrap_or_else(|| {
+                    available.push(BalanceAmount {
+                        amount: 0,
+                        currency: fund.currency,
+                        source_types: SourceAmounts::default(),
+                    });
+                    available.len() - 1
+                });
+            let entry = &mut available[place];
+            entry.amount = entry.amount.saturating_add(fund.available);
+            match fund.source_type {
+                SourceType::Card => entry.source_types.card = Some(fund.available),
+                SourceType::BankAccount => entry.source_types.bank_account = Some(fund.available),
+                SourceType::Fpx => entry.source_types.fpx = Some(fund.available),
+            }
+        }
+        let nothing = available.iter().map(|entry| BalanceAmount {
+            amount: 0,
+            source_types: SourceAmounts {
+                card: Some(0),
+                ..SourceAmounts::default()
+            },
+            ..*entry
+        });
+        BalanceView {
+            object: "balance",
+            pending: nothing.collect(),
+            available,
+            livemode: self.scope.livemode,
+        }
+    }
+
+    pub(super) fn entry_view(&self, place: usize) -> Option<EntryView<'_>> {
+        let entry = self.entries.get(place)?;
+        let (source, reporting_category, description) = match entry.source {
+            Source::Transfer(at) => (
+                self.id(Kind::Transfer, at),
+                "transfer",
+                self.transfers
+                    .get(at)
+                    .and_then(|transfer| transfer.notes.description.as_deref()),
+            ),
+            Source::Reversal(at) => (self.id(Kind::Reversal, at), "transfer_reversal", None),
+            Source::Topup(at) => (self.id(Kind::Topup, at), "topup", None),
+        };
+        Some(EntryView {
+            id: self.id(Kind::BalanceTransaction, place),
+            object: "balance_transaction",
+            amount: entry.amount,
+            available_on: seconds(entry.created_ms),
+            created: seconds(entry.created_ms),
+            currency: entry.currency,
+            description,
+            exchange_rate: None,
+            fee: 0,
+            fee_details: [],
+            net: entry.amount,
+            reporting_category,
+            source,
+            status: "available",
+            r#type: entry.r#type().name(),
+        })
+    }
+
+    pub(super) fn entry_list(&self, query: &EntryQuery, now_ms: i64) -> Result<Vec<u8>, ApiError> {
+        let of_source = match &query.source {
+            None => None,
+            Some(id) => Some(
+                self.entry_of_source(id)
+                    .ok_or_else(|| ApiError::no_such(400, "source", id, "source"))?,
+            ),
+        };
+        let r#type = query.r#type.as_deref().map(EntryType::find);
+        let among = match (&of_source, r#type) {
+            (Some(place), _) => Among::These(std::slice::from_ref(place)),
+            (None, Some(Some(r#type))) => Among::These(self.entries_by_type.of(&r#type)),
+            // A type that exists at Stripe and not here.
+            (None, Some(None)) => Among::These(&[]),
+            (None, None) => Among::All(self.entries.len()),
+        };
+        let visible = |place: usize| {
+            self.entries.get(place).is_some_and(|entry| {
+                r#type.is_none_or(|wanted| wanted == Some(entry.r#type()))
+                    && query
+                        .currency
+                        .as_deref()
+                        .is_none_or(|code| code == entry.currency.code())
+                    && match entry.source {
+                        Source::Transfer(at) => self.is_listed(at, now_ms),
+                        Source::Reversal(_) | Source::Topup(_) => true,
+                    }
+            })
+        };
+        let created_ms = |place: usize| self.entries.get(place).map_or(0, |entry| entry.created_ms);
+        let page = query.list.page(
+            among,
+            "balance transaction",
+            |id| self.entry_place(id),
+            created_ms,
+            visible,
+        )?;
+        let data: Vec<_> = page
+            .places
+            .iter()
+            .filter_map(|&place| self.entry_view(place))
+            .collect();
+        Ok(serde_json::to_vec(&ListView::new(
+            "/v1/balance_transactions",
+            data,
+            page.has_more,
+        ))?)
+    }
+
+    fn entry_of_source(&self, id: &str) -> Option<usize> {
+        if let Some(place) = self.transfer_place(id) {
+            return self.transfers.get(place).map(|transfer| transfer.entry);
+        }
+        if let Some(place) = self.reversal_place(id) {
+            return self.reversals.get(place).map(|reversal| reversal.entry);
+        }
+        let topup = ids::place(Kind::Topup, &self.space, id)?;
+        self.entries
+            .iter()
+            .position(|entry| matches!(entry.source, Source::Topup(at) if at == topup))
+    }
+}
+
+/// The balance as Stripe writes it.
+#[derive(Serialize)]
+pub(super) struct BalanceView {
+    object: &'static str,
+    available: Vec<BalanceAmount>,
+    livemode: bool,
+    pending: Vec<BalanceAmount>,
+}
+
+#[derive(Serialize)]
+struct BalanceAmount {
+    amount: i64,
+    currency: Currency,
+    source_types: SourceAmounts,
+}
+
+#[derive(Default, Serialize)]
+struct SourceAmounts {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    card: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bank_account: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fpx: Option<i64>,
+}
+
+/// A balance transaction as Stripe writes it.
+#[derive(Serialize)]
+pub(super) struct EntryView<'a> {
+    id: Id<'a>,
+    object: &'static str,
+    amount: i64,
+    available_on: i64,
+    created: i64,
+    currency: Currency,
+    description: Option<&'a str>,
+    exchange_rate: Option<()>,
+    fee: i64,
+    fee_details: [(); 0],
+    net: i64,
+    reporting_category: &'static str,
+    source: Id<'a>,
+    status: &'static str,
+    r#type: &'static str,
+}

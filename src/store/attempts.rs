@@ -1,0 +1,723 @@
+//! The attempt ledger: recording what became of attempts, and finding those
+//! that nobody knows about yet.
+//!
+//! Facts are not fenced, decisions are. "This key made transfer tr_…" is
+//! recorded whoever holds the claim and whatever the payout's status says;
+//! "failed", "give back" and "unknown" are recorded only while the attempt is
+//! still this run's.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use crate::model::attempt::{AnswerRow, Attempt, AttemptOutcome};
+use crate::model::history::{Change, HistoryEvent};
+use crate::model::ids::{PayoutId, RunId, StatementId};
+use crate::model::native_enum::RoyaltyStatementStatus;
+use crate::model::payout::{Payout, PayoutStatus};
+use crate::model::schema::{payout_answers, payout_attempts, payouts, royalty_statements};
+use crate::model::time::Time;
+use crate::store::connection::{AnyConnection, backend_of};
+use crate::store::dialect::{self, batch_rows_max, on_each};
+use crate::store::runs::{RunStamp, has_ended};
+use crate::store::{Store, StoreError, history, queue};
+
+/// What became of an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resolution {
+    /// The transfer exists.
+    Paid {
+        /// `tr_…`.
+        transfer_id: String,
+        /// The transfer's own time.
+        at: Time,
+        /// Found by looking, rather than answered to our send.
+        adopted: bool,
+    },
+    /// A definite no: the payout has FAILED.
+    Declined {
+        /// For people.
+        reason: String,
+    },
+    /// Nothing of it was executed: the payout goes back to the queue.
+    NotSent {
+        /// For people.
+        reason: String,
+    },
+    /// Nobody knows. The payout stays PROCESSING.
+    Unknown {
+        /// For people.
+        reason: String,
+        /// Stripe stored a server error under the key.
+        stored_error: bool,
+    },
+    /// Stripe holds something that does not fit; the attempt stays unknown.
+    Alarm {
+        /// For people.
+        reason: String,
+    },
+}
+
+/// The last answer's facts, kept on the attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LastAnswer {
+    /// None when no answer came.
+    pub http_status: Option<i32>,
+    /// Stripe's `type`.
+    pub error_type: Option<String>,
+    /// Stripe's `code`, or ours.
+    pub error_code: Option<String>,
+    /// Stripe's words, or ours.
+    pub error_message: Option<String>,
+    /// `req_…`.
+    pub request_id: Option<String>,
+    /// Stripe's stored answer.
+    pub replayed: bool,
+}
+
+/// What is to be recorded of one attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Whose attempt.
+    pub payout_id: PayoutId,
+    /// Which.
+    pub attempt: i32,
+    /// Minor units the attempt sent.
+    pub amount_cents: i32,
+    /// What became of it.
+    pub resolution: Resolution,
+    /// The last answer; none when nothing was sent.
+    pub last: Option<LastAnswer>,
+    /// Every answer of this run, in order.
+    pub answers: Vec<AnswerRow>,
+}
+
+/// How recording went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Recorded {
+    /// As given.
+    Done,
+    /// Another run recorded the same before.
+    Already,
+    /// The claim is not this run's any more, so its decision was not recorded.
+    NotOurs,
+    /// Something does not fit and needs a person.
+    Alarm(String),
+}
+
+/// A page of attempts that nobody works on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OpenAttempts {
+    /// Those to look up.
+    pub attempts: Vec<Attempt>,
+    /// Where the next page begins; none when there is nothing behind.
+    pub last_looked_at: Option<PayoutId>,
+}
+
+impl Store {
+    /// Records settlements in one transaction, in order. When the transaction
+    /// fails for another reason than the database being away, each is recorded
+    /// on its own, so that one that cannot be recorded does not hold up the rest.
+    pub fn attempts_settle(
+        &mut self,
+        stamp: &RunStamp,
+        settlements: &[Settlement],
+    ) -> Result<Vec<Recorded>, StoreError> {
+        match self.settle_together(stamp, settlements) {
+            Ok(recorded) => Ok(recorded),
+            Err(error) if error.is_transient() || settlements.len() == 1 => Err(error),
+            Err(_) => settlements
+                .iter()
+                .map(
+                    |one| match self.settle_together(stamp, std::slice::from_ref(one)) {
+                        Ok(mut recorded) => Ok(recorded.pop().unwrap_or(Recorded::Done)),
+                        Err(error) if error.is_transient() => Err(error),
+                        Err(error) => Ok(Recorded::Alarm(format!(
+                            "the outcome of payout {} could not be recorded: {error}",
+                            one.payout_id
+                        ))),
+                    },
+                )
+                .collect(),
+        }
+    }
+
+    fn settle_together(
+        &mut self,
+        stamp: &RunStamp,
+        settlements: &[Settlement],
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let now = self.clock.now();
+        let (recorded, heads) = self.write(|conn| {
+            let mut changes = Vec::with_capacity(settlements.len());
+            let mut recorded = Vec::with_capacity(settlements.len());
+            for settlement in settlements {
+                recorded.push(settle_in_tx(conn, stamp, now, settlement, &mut changes)?);
+            }
+            answers_insert(conn, settlements)?;
+            let heads = history::append_in_tx(conn, stamp, now, changes)?;
+            Ok((recorded, heads))
+        })?;
+        self.heads.merge(heads);
+        Ok(recorded)
+    }
+
+    /// Attempts nobody knows the outcome of and no live run is working on:
+    /// those of ended runs, and those parked as unknown for `parked` by a run
+    /// that still lives. At most `limit`, oldest first, behind `after`.
+    pub fn attempts_unresolved(
+        &mut self,
+        own: &RunId,
+        lease: Duration,
+        parked: Duration,
+        after: Option<&PayoutId>,
+        limit: i64,
+    ) -> Result<OpenAttempts, StoreError> {
+        let now = self.clock.now();
+        let pooled = self.pooled;
+        self.read(|conn| {
+            let mut query = payout_attempts::table
+                .filter(payout_attempts::outcome.eq_any(AttemptOutcome::UNRESOLVED))
+                .order(payout_attempts::payout_id)
+                .limit(limit)
+                .into_boxed();
+            if let Some(after) = after {
+                query = query.filter(payout_attempts::payout_id.gt(after));
+            }
+            let open: Vec<Attempt> = query.load(conn)?;
+            let mut ended: HashMap<RunId, bool> = HashMap::new();
+            let last_looked_at = open.last().map(|attempt| attempt.payout_id.clone());
+            let mut attempts = Vec::with_capacity(open.len());
+            for attempt in open {
+                let over = match ended.get(&attempt.run_id) {
+                    Some(over) => *over,
+                    None => {
+                        let over = attempt.run_id != *own
+                            && has_ended(conn, pooled, &attempt.run_id, lease, now)?;
+                        ended.insert(attempt.run_id.clone(), over);
+                        over
+                    }
+                };
+                let parked_long = attempt.outcome == AttemptOutcome::Unknown
+                    && attempt
+                        .last_sent_at
+                        .is_some_and(|sent| sent.plus(parked) <= now);
+                if over || parked_long {
+                    attempts.push(attempt);
+                }
+            }
+            Ok(OpenAttempts {
+                attempts,
+                last_looked_at,
+            })
+        })
+    }
+
+    /// How many attempts are unresolved, and their sum in minor units: money
+    /// that may be on its way and must not be counted as available.
+    pub fn attempts_open_total(&mut self) -> Result<(i64, i64), StoreError> {
+        let open: Vec<i32> = payout_attempts::table
+            .filter(payout_attempts::outcome.eq_any(AttemptOutcome::UNRESOLVED))
+            .select(payout_attempts::amount_cents)
+            .load(&mut self.conn)?;
+        let count = i64::try_from(open.len()).unwrap_or(i64::MAX);
+        Ok((
+            count,
+            open.into_iter().map(i64::from).fold(0, i64::saturating_add),
+        ))
+    }
+
+    /// Takes an unresolved attempt over from the run that left it. From then on
+    /// it counts as unknown, whatever it said before: its first sender may still
+    /// be at work. `None` when somebody else was faster.
+    pub fn attempt_take_over(
+        &mut self,
+        stamp: &RunStamp,
+        attempt: &Attempt,
+    ) -> Result<Option<Attempt>, StoreError> {
+        let now = self.clock.now();
+        let (taken, heads) = self.write(|conn| {
+            let status: PayoutStatus = payouts::table
+                .filter(payouts::id.eq(&attempt.payout_id))
+                .select(payouts::status)
+                .first(conn)?;
+            let changed = diesel::update(open_attempt(
+                &attempt.payout_id,
+                attempt.attempt,
+                &attempt.run_id,
+            ))
+            .set((
+                payout_attempts::run_id.eq(&stamp.run_id),
+                payout_attempts::outcome.eq(AttemptOutcome::Unknown),
+            ))
+            .execute(conn)?;
+            if changed == 0 {
+                return Ok((None, history::HeadsHash::default()));
+            }
+            let change = Change {
+                payout_id: attempt.payout_id.clone(),
+                event: HistoryEvent::TakenOver,
+                from: Some(status),
+                to: status,
+                reason: Some(format!(
+                    "attempt {} of run {}",
+                    attempt.attempt, attempt.run_id
+                )),
+            };
+            let heads = history::append_in_tx(conn, stamp, now, vec![change])?;
+            let taken = Attempt {
+                run_id: stamp.run_id.clone(),
+                outcome: AttemptOutcome::Unknown,
+                ..attempt.clone()
+            };
+            Ok((Some(taken), heads))
+        })?;
+        self.heads.merge(heads);
+        Ok(taken)
+    }
+
+    /// The attempts of the given payouts, newest number last.
+    pub fn attempts_of(&mut self, payouts: &[PayoutId]) -> Result<Vec<Attempt>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in payouts.chunks(dialect::IDS_MAX) {
+            found.extend(
+                payout_attempts::table
+                    .filter(payout_attempts::payout_id.eq_any(chunk))
+                    .order((payout_attempts::payout_id, payout_attempts::attempt))
+                    .load::<Attempt>(&mut self.conn)?,
+            );
+        }
+        Ok(found)
+    }
+}
+
+/// Narrows to an attempt that is unresolved and in the hands of `run`.
+#[diesel::dsl::auto_type]
+fn open_attempt<'a>(payout: &'a PayoutId, attempt: i32, run: &'a RunId) -> _ {
+    let unresolved: [AttemptOutcome; 2] = AttemptOutcome::UNRESOLVED;
+    payout_attempts::table
+        .filter(payout_attempts::payout_id.eq(payout))
+        .filter(payout_attempts::attempt.eq(attempt))
+        .filter(payout_attempts::run_id.eq(run))
+        .filter(payout_attempts::outcome.eq_any(unresolved))
+}
+
+fn settle_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    settlement: &Settlement,
+    changes: &mut Vec<Change>,
+) -> Result<Recorded, StoreError> {
+    match &settlement.resolution {
+        Resolution::Paid {
+            transfer_id,
+            at,
+            adopted,
+        } => paid_in_tx(conn, now, settlement, transfer_id, *at, *adopted, changes),
+        Resolution::Declined { reason } => {
+            let closed = close_attempt(
+                conn,
+                stamp,
+                now,
+                settlement,
+                AttemptOutcome::Declined,
+                false,
+            )?;
+            if !closed {
+                return Ok(Recorded::NotOurs);
+            }
+            let failed = diesel::update(claimed(settlement)).set((
+                payouts::status.eq(PayoutStatus::Failed),
+                payouts::failed_reason.eq(reason),
+                payouts::retry_count.eq(payouts::retry_count + 1),
+                payouts::last_retry_at.eq(now),
+                payouts::updated_at.eq(now),
+            ));
+            let moved = failed.execute(conn)?;
+            queue::statement_release(conn, &settlement.payout_id)?;
+            decided(
+                settlement,
+                moved,
+                HistoryEvent::Declined,
+                PayoutStatus::Failed,
+                reason,
+                changes,
+            )
+        }
+        Resolution::NotSent { reason } => {
+            if !close_attempt(conn, stamp, now, settlement, AttemptOutcome::NotSent, false)? {
+                return Ok(Recorded::NotOurs);
+            }
+            let moved = diesel::update(claimed(settlement))
+                .set((
+                    payouts::status.eq(PayoutStatus::Pending),
+                    payouts::updated_at.eq(now),
+                ))
+                .execute(conn)?;
+            queue::statement_release(conn, &settlement.payout_id)?;
+            decided(
+                settlement,
+                moved,
+                HistoryEvent::Returned,
+                PayoutStatus::Pending,
+                reason,
+                changes,
+            )
+        }
+        Resolution::Unknown {
+            reason,
+            stored_error,
+        } => {
+            if !close_attempt(
+                conn,
+                stamp,
+                now,
+                settlement,
+                AttemptOutcome::Unknown,
+                *stored_error,
+            )? {
+                return Ok(Recorded::NotOurs);
+            }
+            stays(conn, settlement, HistoryEvent::Unknown, reason, changes)?;
+            Ok(Recorded::Done)
+        }
+        Resolution::Alarm { reason } => {
+            // What Stripe holds is a fact, whoever works on the attempt.
+            close_attempt(conn, stamp, now, settlement, AttemptOutcome::Unknown, false)?;
+            stays(conn, settlement, HistoryEvent::Alarm, reason, changes)?;
+            Ok(Recorded::Alarm(format!(
+                "payout {}: {reason}",
+                settlement.payout_id
+            )))
+        }
+    }
+}
+
+/// A decision that moved the payout, or found it moved by somebody else.
+fn decided(
+    settlement: &Settlement,
+    moved: usize,
+    event: HistoryEvent,
+    to: PayoutStatus,
+    reason: &str,
+    changes: &mut Vec<Change>,
+) -> Result<Recorded, StoreError> {
+    if moved == 0 {
+        return Ok(Recorded::Alarm(format!(
+            "payout {} was changed by other software while it was being paid; attempt {} is recorded, its status is not",
+            settlement.payout_id, settlement.attempt
+        )));
+    }
+    changes.push(Change {
+        payout_id: settlement.payout_id.clone(),
+        event,
+        from: Some(PayoutStatus::Processing),
+        to,
+        reason: Some(format!("attempt {}: {reason}", settlement.attempt)),
+    });
+    Ok(Recorded::Done)
+}
+
+/// Notes an event that leaves the status as it is.
+fn stays(
+    conn: &mut AnyConnection,
+    settlement: &Settlement,
+    event: HistoryEvent,
+    reason: &str,
+    changes: &mut Vec<Change>,
+) -> Result<(), StoreError> {
+    // The history's writers hold the payout's row lock.
+    let status = dialect::lock_status(conn, &settlement.payout_id)?;
+    changes.push(Change {
+        payout_id: settlement.payout_id.clone(),
+        event,
+        from: Some(status),
+        to: status,
+        reason: Some(format!("attempt {}: {reason}", settlement.attempt)),
+    });
+    Ok(())
+}
+
+/// The payout as this run claimed it.
+#[diesel::dsl::auto_type]
+fn claimed<'a>(settlement: &'a Settlement) -> _ {
+    let id: &'a PayoutId = &settlement.payout_id;
+    let amount: i32 = settlement.amount_cents;
+    let processing: PayoutStatus = PayoutStatus::Processing;
+    payouts::table
+        .filter(payouts::id.eq(id))
+        .filter(payouts::status.eq(processing))
+        .filter(payouts::amount_cents.eq(amount))
+}
+
+/// Records the outcome on an attempt that is still this run's. False when it is not.
+fn close_attempt(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    settlement: &Settlement,
+    outcome: AttemptOutcome,
+    stored_error: bool,
+) -> Result<bool, StoreError> {
+    use payout_attempts as a;
+    let settled_at = (!outcome.is_unresolved()).then_some(now);
+    let attempt = open_attempt(&settlement.payout_id, settlement.attempt, &stamp.run_id);
+    let changed = match &settlement.last {
+        None => diesel::update(attempt)
+            .set((a::outcome.eq(outcome), a::settled_at.eq(settled_at)))
+            .execute(conn)?,
+        Some(last) => diesel::update(attempt)
+            .set((
+                a::outcome.eq(outcome),
+                a::settled_at.eq(settled_at),
+                a::stored_error.eq(stored_error),
+                sends(settlement),
+                facts(last),
+            ))
+            .execute(conn)?,
+    };
+    Ok(changed == 1)
+}
+
+/// The sends this run made, on top of those on record.
+#[diesel::dsl::auto_type]
+fn sends<'a>(settlement: &'a Settlement) -> _ {
+    let last_sent_at: Option<Time> = last_sent_at(settlement);
+    let send_count: i32 = send_count(settlement);
+    (
+        payout_attempts::last_sent_at.eq(last_sent_at),
+        payout_attempts::send_count.eq(send_count),
+    )
+}
+
+fn last_sent_at(settlement: &Settlement) -> Option<Time> {
+    settlement.answers.last().map(|answer| answer.sent_at)
+}
+
+fn send_count(settlement: &Settlement) -> i32 {
+    settlement.answers.last().map_or(0, |answer| answer.send)
+}
+
+#[diesel::dsl::auto_type]
+fn facts<'a>(last: &'a LastAnswer) -> _ {
+    let http_status: Option<i32> = last.http_status;
+    let error_type: &'a Option<String> = &last.error_type;
+    let error_code: &'a Option<String> = &last.error_code;
+    let error_message: &'a Option<String> = &last.error_message;
+    let request_id: &'a Option<String> = &last.request_id;
+    let replayed: bool = last.replayed;
+    (
+        payout_attempts::http_status.eq(http_status),
+        payout_attempts::error_type.eq(error_type),
+        payout_attempts::error_code.eq(error_code),
+        payout_attempts::error_message.eq(error_message),
+        payout_attempts::request_id.eq(request_id),
+        payout_attempts::replayed.eq(replayed),
+    )
+}
+
+/// Records that a transfer exists, from whatever state the payout is in.
+fn paid_in_tx(
+    conn: &mut AnyConnection,
+    now: Time,
+    settlement: &Settlement,
+    transfer_id: &str,
+    at: Time,
+    adopted: bool,
+    changes: &mut Vec<Change>,
+) -> Result<Recorded, StoreError> {
+    let complete = (
+        payouts::status.eq(PayoutStatus::Completed),
+        payouts::stripe_transfer_id.eq(transfer_id),
+        payouts::processed_at.eq(at),
+        payouts::failed_reason.eq(None::<String>),
+        payouts::updated_at.eq(now),
+    );
+    let mut from = PayoutStatus::Processing;
+    // The usual case first, in one statement.
+    if diesel::update(claimed(settlement))
+        .set(complete.clone())
+        .execute(conn)?
+        == 0
+    {
+        let status = dialect::lock_status(conn, &settlement.payout_id)?;
+        let row: Payout = payouts::table
+            .filter(payouts::id.eq(&settlement.payout_id))
+            .first(conn)?;
+        if row.stripe_transfer_id.as_deref() == Some(transfer_id)
+            && status == PayoutStatus::Completed
+        {
+            attempt_paid(conn, now, settlement, transfer_id)?;
+            return Ok(Recorded::Already);
+        }
+        let reason = if row.stripe_transfer_id.is_some() {
+            Some(format!(
+                "Stripe made transfer {transfer_id}, but the row holds transfer {}",
+                row.stripe_transfer_id.unwrap_or_default()
+            ))
+        } else if row.amount_cents != settlement.amount_cents {
+            Some(format!(
+                "Stripe made transfer {transfer_id} over {} minor units, but the row's amount was changed to {}",
+                settlement.amount_cents, row.amount_cents
+            ))
+        } else {
+            None
+        };
+        if let Some(reason) = reason {
+            attempt_paid(conn, now, settlement, transfer_id)?;
+            changes.push(Change {
+                payout_id: settlement.payout_id.clone(),
+                event: HistoryEvent::Alarm,
+                from: Some(status),
+                to: status,
+                reason: Some(reason.clone()),
+            });
+            return Ok(Recorded::Alarm(format!(
+                "payout {}: {reason}",
+                settlement.payout_id
+            )));
+        }
+        // Proof of a transfer leads from any state to COMPLETED.
+        from = status;
+        diesel::update(payouts::table.filter(payouts::id.eq(&settlement.payout_id)))
+            .set(complete)
+            .execute(conn)?;
+    }
+    attempt_paid(conn, now, settlement, transfer_id)?;
+    changes.push(Change {
+        payout_id: settlement.payout_id.clone(),
+        event: if adopted {
+            HistoryEvent::Adopted
+        } else {
+            HistoryEvent::Paid
+        },
+        from: Some(from),
+        to: PayoutStatus::Completed,
+        reason: Some(format!("attempt {}: {transfer_id}", settlement.attempt)),
+    });
+    let statement: Option<StatementId> = payouts::table
+        .filter(payouts::id.eq(&settlement.payout_id))
+        .select(payouts::royalty_statement_id)
+        .first(conn)?;
+    if let Some(statement) = statement {
+        queue::statement_release(conn, &settlement.payout_id)?;
+        if let Err(error) = statement_mark_paid(conn, now, &statement, transfer_id, at) {
+            if error.is_transient() {
+                return Err(error);
+            }
+            // The platform's table refuses; the payment is a fact all the same.
+            return Ok(Recorded::Alarm(format!(
+                "payout {} is paid, but its statement {statement} could not be marked: {error}",
+                settlement.payout_id
+            )));
+        }
+    }
+    Ok(Recorded::Done)
+}
+
+/// Records the transfer on its attempt. If another attempt of the payout is
+/// paid already, this one is surplus.
+fn attempt_paid(
+    conn: &mut AnyConnection,
+    now: Time,
+    settlement: &Settlement,
+    transfer_id: &str,
+) -> Result<(), StoreError> {
+    use payout_attempts as a;
+    let this = a::table
+        .filter(a::payout_id.eq(&settlement.payout_id))
+        .filter(a::attempt.eq(settlement.attempt));
+    let other_paid: bool = diesel::select(diesel::dsl::exists(
+        a::table
+            .filter(a::payout_id.eq(&settlement.payout_id))
+            .filter(a::attempt.ne(settlement.attempt))
+            .filter(a::outcome.eq(AttemptOutcome::Paid)),
+    ))
+    .get_result(conn)?;
+    let outcome = if other_paid {
+        AttemptOutcome::Surplus
+    } else {
+        AttemptOutcome::Paid
+    };
+    if outcome == AttemptOutcome::Paid {
+        // A released attempt that was paid after all closes the one that followed it.
+        diesel::update(
+            a::table
+                .filter(a::payout_id.eq(&settlement.payout_id))
+                .filter(a::attempt.ne(settlement.attempt))
+                .filter(a::outcome.eq_any(AttemptOutcome::UNRESOLVED)),
+        )
+        .set((
+            a::outcome.eq(AttemptOutcome::Released),
+            a::settled_at.eq(now),
+        ))
+        .execute(conn)?;
+    }
+    let outcome_and_transfer = (
+        a::outcome.eq(outcome),
+        a::settled_at.eq(now),
+        a::transfer_id.eq(transfer_id),
+    );
+    match &settlement.last {
+        None => diesel::update(this)
+            .set(outcome_and_transfer)
+            .execute(conn)?,
+        Some(last) => diesel::update(this)
+            .set((outcome_and_transfer, sends(settlement), facts(last)))
+            .execute(conn)?,
+    };
+    Ok(())
+}
+
+/// Marks a statement PAID once completed payouts cover it; in a savepoint, so
+/// that a platform's refusal does not undo the record of the payment.
+fn statement_mark_paid(
+    conn: &mut AnyConnection,
+    now: Time,
+    statement: &StatementId,
+    transfer_id: &str,
+    at: Time,
+) -> Result<(), StoreError> {
+    use royalty_statements as s;
+    conn.transaction(|conn| {
+        let net: i32 = s::table
+            .filter(s::id.eq(statement))
+            .select(s::net_payable_cents)
+            .first(conn)?;
+        let paid: i64 = payouts::table
+            .filter(payouts::royalty_statement_id.eq(statement))
+            .filter(payouts::status.eq(PayoutStatus::Completed))
+            .select(dialect::sum_amount_cents())
+            .first(conn)?;
+        if paid >= i64::from(net) {
+            diesel::update(
+                s::table
+                    .filter(s::id.eq(statement))
+                    .filter(s::status.ne(RoyaltyStatementStatus::Paid)),
+            )
+            .set((
+                s::status.eq(RoyaltyStatementStatus::Paid),
+                s::paid_at.eq(at),
+                s::payment_reference.eq(transfer_id),
+                s::updated_at.eq(now),
+            ))
+            .execute(conn)?;
+        }
+        Ok(())
+    })
+}
+
+fn answers_insert(conn: &mut AnyConnection, settlements: &[Settlement]) -> Result<(), StoreError> {
+    let answers: Vec<&AnswerRow> = settlements.iter().flat_map(|s| &s.answers).collect();
+    let rows = batch_rows_max(backend_of(conn), 10);
+    for chunk in answers.chunks(rows) {
+        let chunk: Vec<AnswerRow> = chunk.iter().map(|row| (*row).clone()).collect();
+        on_each!(conn, c => diesel::insert_into(payout_answers::table)
+            .values(&chunk)
+            .on_conflict_do_nothing()
+            .execute(c))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! Rows that other software wrote, and transfers this database should know.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::prelude::*;
+
+use crate::model::attempt::AttemptOutcome;
+use crate::model::ids::PayoutId;
+use crate::model::payout::{Payout, PayoutStatus};
+use crate::model::schema::{creators, payout_attempts, payout_batch_items, payouts};
+use crate::model::time::Time;
+use crate::store::{Store, StoreError, dialect};
+
+/// A transfer that may be one of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedTransfer {
+    /// `tr_…`.
+    pub transfer_id: String,
+    /// The payout it names.
+    pub payout_id: Option<PayoutId>,
+    /// It bears this database's id.
+    pub of_this_database: bool,
+}
+
+impl Store {
+    /// Those transfers that this database made, or that pay its payouts, and
+    /// that it does not remember: in no attempt, and in no attempt's doubt.
+    pub fn transfers_forgotten(
+        &mut self,
+        transfers: &[NamedTransfer],
+    ) -> Result<Vec<String>, StoreError> {
+        let ids: Vec<&PayoutId> = transfers
+            .iter()
+            .filter_map(|t| t.payout_id.as_ref())
+            .collect();
+        self.read(|conn| {
+            let mut attempts: HashMap<PayoutId, Vec<(AttemptOutcome, Option<String>)>> =
+                HashMap::new();
+            let mut rows: HashMap<PayoutId, Option<String>> = HashMap::new();
+            let mut ours: HashSet<PayoutId> = HashSet::new();
+            for chunk in ids.chunks(dialect::IDS_MAX) {
+                let chunk: Vec<&PayoutId> = chunk.to_vec();
+                for (id, outcome, transfer) in payout_attempts::table
+                    .filter(payout_attempts::payout_id.eq_any(chunk.iter().copied()))
+                    .select((
+                        payout_attempts::payout_id,
+                        payout_attempts::outcome,
+                        payout_attempts::transfer_id,
+                    ))
+                    .load::<(PayoutId, AttemptOutcome, Option<String>)>(conn)?
+                {
+                    attempts.entry(id).or_default().push((outcome, transfer));
+                }
+                rows.extend(
+                    payouts::table
+                        .filter(payouts::id.eq_any(chunk.iter().copied()))
+                        .select((payouts::id, payouts::stripe_transfer_id))
+                        .load::<(PayoutId, Option<String>)>(conn)?,
+                );
+                ours.extend(
+                    payout_batch_items::table
+                        .filter(payout_batch_items::payout_id.eq_any(chunk.iter().copied()))
+                        .select(payout_batch_items::payout_id)
+                        .load::<PayoutId>(conn)?,
+                );
+            }
+            let remembered = |transfer: &NamedTransfer| {
+                let Some(id) = &transfer.payout_id else {
+                    return !transfer.of_this_database;
+                };
+                let Some(row) = rows.get(id) else {
+                    return !transfer.of_this_database;
+                };
+                if row.as_ref() == Some(&transfer.transfer_id) {
+                    return true;
+                }
+                match attempts.get(id) {
+                    // Sent by other software, or by nobody: looked up before it is sent.
+                    None => !transfer.of_this_database && !ours.contains(id),
+                    Some(tries) => tries.iter().any(|(outcome, held)| {
+                        outcome.is_unresolved() || held.as_ref() == Some(&transfer.transfer_id)
+                    }),
+                }
+            };
+            Ok(transfers
+                .iter()
+                .filter(|t| !remembered(t))
+                .map(|t| t.transfer_id.clone())
+                .collect())
+        })
+    }
+
+    /// Since when other software has had payouts that are pending or being
+    /// processed without an attempt of ours.
+    pub fn foreign_open_since(&mut self) -> Result<Option<Time>, StoreError> {
+        Ok(payouts::table
+            .left_join(payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)))
+            .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
+            .filter(payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]))
+            .filter(payout_batch_items::payout_id.is_null())
+            .filter(payout_attempts::payout_id.is_null())
+            .select(diesel::dsl::min(payouts::created_at))
+            .first(&mut self.conn)?)
+    }
+
+    /// Those of the given payouts that other software wrote, that have no
+    /// attempt of ours and no transfer yet, with their creators' accounts.
+    pub fn foreign_open(
+        &mut self,
+        ids: &[PayoutId],
+    ) -> Result<Vec<(Payout, Option<String>)>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in ids.chunks(dialect::IDS_MAX) {
+            found.extend(
+                payouts::table
+                    .inner_join(creators::table)
+                    .left_join(
+                        payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
+                    )
+                    .left_join(
+                        payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)),
+                    )
+                    .filter(payouts::id.eq_any(chunk))
+                    .filter(payouts::status.ne(PayoutStatus::Completed))
+                    .filter(payout_batch_items::payout_id.is_null())
+                    .filter(payout_attempts::payout_id.is_null())
+                    .select((payouts::all_columns, creators::stripe_account_id))
+                    .load::<(Payout, Option<String>)>(&mut self.conn)?,
+            );
+        }
+        Ok(found)
+    }
+
+    /// How many payouts are PROCESSING without an attempt of ours.
+    pub fn foreign_processing(&mut self) -> Result<i64, StoreError> {
+        Ok(payouts::table
+            .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
+            .filter(payouts::status.eq(PayoutStatus::Processing))
+            .filter(payout_attempts::payout_id.is_null())
+            .count()
+            .get_result(&mut self.conn)?)
+    }
+}

@@ -1,0 +1,712 @@
+//! The queue: which pending payouts may be sent, and claiming them.
+//!
+//! One place claims. Every check that decides whether a payout may be sent is
+//! made here, inside the transaction that claims it, by the rule in
+//! [`crate::model::payout::may_send`].
+//!
+//! A run walks the queue once, in the order of `created_at`, `id`, behind a
+//! [`Mark`]: rows that are skipped are counted and never looked at again by
+//! this run, so a skipped row cannot block the ones behind it, and a queue of a
+//! million rows needs the memory of one window.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::prelude::*;
+
+use crate::model::attempt::{Attempt, AttemptOutcome, idempotency_key};
+use crate::model::history::{Change, HistoryEvent};
+use crate::model::hold::HoldKind;
+use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
+use crate::model::native_enum::RoyaltyStatementStatus;
+use crate::model::payout::{
+    Candidate, CandidateStatement, Payout, PayoutStatus, SendRules, Skip, may_send,
+};
+use crate::model::schema::{
+    creators, payout_attempts, payout_batch_items, payout_batches, payout_holds,
+    payout_statement_claims, payouts, royalty_statements,
+};
+use crate::model::time::Time;
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::{self, batch_rows_max, on_each};
+use crate::store::runs::RunStamp;
+use crate::store::{Store, StoreError, connection, history};
+
+/// A place in the queue: everything up to and with this row.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark {
+    /// The row's `created_at`.
+    pub created_at: Time,
+    /// The row's id.
+    pub id: PayoutId,
+}
+
+/// Which part of the queue a run works on. Empty: all of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct QueueFilter {
+    /// Only these payouts.
+    pub ids: Vec<PayoutId>,
+    /// Only this batch.
+    pub batch: Option<BatchId>,
+    /// Only this creator.
+    pub creator: Option<CreatorId>,
+}
+
+/// Everything that decides what may be claimed now.
+#[derive(Debug, Clone)]
+pub struct QueueRequest {
+    /// Which part of the queue.
+    pub filter: QueueFilter,
+    /// Behind this row.
+    pub after: Option<Mark>,
+    /// Up to this row, which a person agreed to.
+    pub until: Option<Mark>,
+    /// Limits and permissions.
+    pub rules: SendRules,
+    /// Clean rows of other software were looked up by metadata, and no transfer
+    /// of those that are still pending was found.
+    pub looked_up: bool,
+}
+
+/// What a claim turns into attempts.
+#[derive(Debug, Clone)]
+pub struct ClaimTerms {
+    /// At most this many payouts.
+    pub payouts_max: usize,
+    /// At most this much, minor units.
+    pub total_max_cents: i64,
+    /// How the attempt is written.
+    pub attempt: AttemptTerms,
+}
+
+/// What every attempt of a run has in common.
+#[derive(Debug, Clone)]
+pub struct AttemptTerms {
+    /// Lowercase code.
+    pub currency: crate::model::money::Currency,
+    /// The platform's account.
+    pub stripe_account: String,
+    /// Real money.
+    pub livemode: bool,
+    /// `Stripe-Version`.
+    pub api_version: String,
+    /// This database's id, sent along as metadata.
+    pub database_id: String,
+    /// How far Stripe's clock is ahead of ours, milliseconds.
+    pub stripe_ahead_millis: i64,
+    /// Writes the form body.
+    pub body: fn(&Candidate, i32, &AttemptTerms) -> String,
+}
+
+/// A window of the queue that was walked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Window {
+    /// Sent on by this run: claimed, or in a plan only counted.
+    pub claimed: Vec<Claimed>,
+    /// Left alone, and why.
+    pub skipped: Vec<Skipped>,
+    /// The last row that was looked at; none when nothing is left.
+    pub last: Option<Mark>,
+    /// The queue goes on behind `last`.
+    pub more: bool,
+    /// The next payout would have passed the agreed total.
+    pub total_reached: bool,
+    /// The walk stopped before a payout that may be sent.
+    pub stopped_short: bool,
+}
+
+/// A payout and the attempt that was written for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claimed {
+    /// The row as it was.
+    pub payout: Payout,
+    /// The committed attempt.
+    pub attempt: Attempt,
+    /// The batch it was loaded with.
+    pub batch_id: Option<BatchId>,
+}
+
+/// A payout that is not sent, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Which.
+    pub payout_id: PayoutId,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// Why.
+    pub reason: Skip,
+}
+
+/// A window of the queue as a plan sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Preview {
+    /// Would be sent, in order.
+    pub due: Vec<Candidate>,
+    /// Would not, and why.
+    pub skipped: Vec<Skipped>,
+    /// The last row that was looked at.
+    pub last: Option<Mark>,
+    /// The queue goes on behind `last`.
+    pub more: bool,
+}
+
+/// Rows looked at in one window.
+const WINDOW: usize = 500;
+
+impl Store {
+    /// Walks one window of the queue without claiming anything.
+    pub fn queue_preview(&mut self, request: &QueueRequest) -> Result<Preview, StoreError> {
+        self.read(|conn| {
+            let marks = due_marks(conn, request, WINDOW)?;
+            let more = marks.len() == WINDOW;
+            let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
+            let mut preview = Preview {
+                more,
+                last: marks.into_iter().next_back(),
+                ..Preview::default()
+            };
+            for candidate in candidates(conn, &ids)? {
+                match sendable(&candidate, request) {
+                    Ok(()) => preview.due.push(candidate),
+                    Err(reason) => preview.skipped.push(skipped(&candidate.payout, reason)),
+                }
+            }
+            Ok(preview)
+        })
+    }
+
+    /// Claims what may be sent: payouts become PROCESSING, each with its
+    /// attempt, committed before anything is sent.
+    pub fn queue_claim(
+        &mut self,
+        stamp: &RunStamp,
+        request: &QueueRequest,
+        terms: &ClaimTerms,
+    ) -> Result<Window, StoreError> {
+        let now = self.clock.now();
+        let (window, heads) = self.write(|conn| {
+            let size = terms.payouts_max.saturating_mul(4).clamp(1, WINDOW);
+            let marks = due_marks(conn, request, size)?;
+            let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
+            // Rows that another run holds are passed over; the walk goes on behind them.
+            let locked = dialect::lock_pending(conn, &ids)?;
+            let mut window = Window {
+                more: marks.len() == size,
+                ..Window::default()
+            };
+            let chosen = choose(candidates(conn, &locked)?, request, terms, &mut window);
+            if window.last.is_none() && !window.stopped_short {
+                window.last = marks.into_iter().next_back();
+            }
+            let heads = claim_in_tx(conn, stamp, now, &terms.attempt, chosen, &mut window)?;
+            Ok((window, heads))
+        })?;
+        self.heads.merge(heads);
+        Ok(window)
+    }
+
+    /// Those of the given payouts that do not exist.
+    pub fn payouts_missing(&mut self, ids: &[PayoutId]) -> Result<Vec<PayoutId>, StoreError> {
+        let mut known: HashSet<PayoutId> = HashSet::new();
+        for chunk in ids.chunks(dialect::IDS_MAX) {
+            let found: Vec<PayoutId> = payouts::table
+                .filter(payouts::id.eq_any(chunk))
+                .select(payouts::id)
+                .load(&mut self.conn)?;
+            known.extend(found);
+        }
+        Ok(ids
+            .iter()
+            .filter(|id| !known.contains(*id))
+            .cloned()
+            .collect())
+    }
+
+    /// Whether a batch exists.
+    pub fn batch_exists(&mut self, batch: &BatchId) -> Result<bool, StoreError> {
+        Ok(diesel::select(diesel::dsl::exists(
+            payout_batches::table.filter(payout_batches::id.eq(batch)),
+        ))
+        .get_result(&mut self.conn)?)
+    }
+
+    /// Everything that decides whether one payout may be sent, whatever its status.
+    pub fn candidate(&mut self, payout: &PayoutId) -> Result<Option<Candidate>, StoreError> {
+        self.read(|conn| Ok(candidates(conn, std::slice::from_ref(payout))?.pop()))
+    }
+}
+
+/// Picks what is claimed, in order, within the agreed count and total.
+fn choose(
+    candidates: Vec<Candidate>,
+    request: &QueueRequest,
+    terms: &ClaimTerms,
+    window: &mut Window,
+) -> Vec<Candidate> {
+    let mut chosen = Vec::new();
+    let mut room_cents = terms.total_max_cents;
+    let mut statements: HashSet<StatementId> = HashSet::new();
+    let mut passed: Option<Mark> = request.after.clone();
+    for candidate in candidates {
+        let payout = &candidate.payout;
+        let mark = Mark {
+            created_at: payout.created_at,
+            id: payout.id.clone(),
+        };
+        let taken_here = payout
+            .royalty_statement_id
+            .as_ref()
+            .is_some_and(|s| statements.contains(s));
+        match sendable(&candidate, request) {
+            Err(reason) => window.skipped.push(skipped(payout, reason)),
+            // Two payouts of one statement in the same window: the first goes.
+            Ok(()) if taken_here => window.skipped.push(skipped(payout, Skip::StatementTaken)),
+            Ok(()) => {
+                let amount = i64::from(payout.amount_cents);
+                if amount > room_cents || chosen.len() >= terms.payouts_max {
+                    window.total_reached = amount > room_cents;
+                    window.stopped_short = true;
+                    window.more = true;
+                    window.last = passed;
+                    return chosen;
+                }
+                room_cents -= amount;
+                statements.extend(payout.royalty_statement_id.clone());
+                chosen.push(candidate);
+            }
+        }
+        passed = Some(mark);
+    }
+    chosen
+}
+
+fn skipped(payout: &Payout, reason: Skip) -> Skipped {
+    Skipped {
+        payout_id: payout.id.clone(),
+        amount_cents: payout.amount_cents,
+        reason,
+    }
+}
+
+/// The rule of the model, and what only the queue knows.
+fn sendable(candidate: &Candidate, request: &QueueRequest) -> Result<(), Skip> {
+    if candidate
+        .last_attempt
+        .is_some_and(|(_, outcome)| outcome.is_open_or_paid())
+    {
+        return Err(Skip::AttemptOpen);
+    }
+    if !candidate.ours && candidate.last_attempt.is_none() {
+        if candidate.payout.bears_marks_of_a_send() {
+            return Err(Skip::MaybeSentElsewhere);
+        }
+        if !request.looked_up {
+            return Err(Skip::NotLookedUp);
+        }
+    }
+    may_send(candidate, &request.rules)
+}
+
+/// The next pending rows of the queue, in its order.
+fn due_marks(
+    conn: &mut AnyConnection,
+    request: &QueueRequest,
+    limit: usize,
+) -> Result<Vec<Mark>, StoreError> {
+    let mut query = payouts::table
+        .filter(payouts::status.eq(PayoutStatus::Pending))
+        .order((payouts::created_at, payouts::id))
+        .select((payouts::created_at, payouts::id))
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .into_boxed();
+    if let Some(mark) = &request.after {
+        query = query
+            .filter(payouts::created_at.ge(mark.created_at))
+            .filter(
+                payouts::created_at
+                    .gt(mark.created_at)
+                    .or(payouts::id.gt(mark.id.clone())),
+            );
+    }
+    if let Some(mark) = &request.until {
+        query = query
+            .filter(payouts::created_at.le(mark.created_at))
+            .filter(
+                payouts::created_at
+                    .lt(mark.created_at)
+                    .or(payouts::id.le(mark.id.clone())),
+            );
+    }
+    let filter = &request.filter;
+    if !filter.ids.is_empty() {
+        query = query.filter(payouts::id.eq_any(filter.ids.clone()));
+    }
+    if let Some(creator) = &filter.creator {
+        query = query.filter(payouts::creator_id.eq(creator.clone()));
+    }
+    if let Some(batch) = &filter.batch {
+        let items = payout_batch_items::table
+            .filter(payout_batch_items::batch_id.eq(batch.clone()))
+            .select(payout_batch_items::payout_id);
+        query = query.filter(payouts::id.eq_any(items));
+    }
+    let found: Vec<(Time, PayoutId)> = query.load(conn)?;
+    Ok(found
+        .into_iter()
+        .map(|(created_at, id)| Mark { created_at, id })
+        .collect())
+}
+
+/// Reads everything that decides about these payouts, in the queue's order.
+fn candidates(conn: &mut AnyConnection, ids: &[PayoutId]) -> Result<Vec<Candidate>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<(Payout, Option<String>, Option<Time>)> = payouts::table
+        .inner_join(creators::table)
+        .filter(payouts::id.eq_any(ids))
+        .order((payouts::created_at, payouts::id))
+        .select((
+            payouts::all_columns,
+            creators::stripe_account_id,
+            creators::deleted_at,
+        ))
+        .load(conn)?;
+    let items: HashMap<PayoutId, (Option<BatchId>, Option<String>)> = payout_batch_items::table
+        .filter(payout_batch_items::payout_id.eq_any(ids))
+        .select((
+            payout_batch_items::payout_id,
+            (payout_batch_items::batch_id, payout_batch_items::reference),
+        ))
+        .load::<(PayoutId, (Option<BatchId>, Option<String>))>(conn)?
+        .into_iter()
+        .collect();
+    let mut attempts: HashMap<PayoutId, (i32, AttemptOutcome)> = HashMap::new();
+    for (id, number, outcome) in payout_attempts::table
+        .filter(payout_attempts::payout_id.eq_any(ids))
+        .order(payout_attempts::attempt)
+        .select((
+            payout_attempts::payout_id,
+            payout_attempts::attempt,
+            payout_attempts::outcome,
+        ))
+        .load::<(PayoutId, i32, AttemptOutcome)>(conn)?
+    {
+        attempts.insert(id, (number, outcome));
+    }
+    let statement_ids: Vec<StatementId> = rows
+        .iter()
+        .filter_map(|(payout, ..)| payout.royalty_statement_id.clone())
+        .collect();
+    let mut statements = statements_of(conn, &statement_ids)?;
+    let holds = holds_of(conn)?;
+
+    Ok(rows
+        .into_iter()
+        .map(|(payout, destination, deleted_at)| {
+            let item = items.get(&payout.id);
+            let batch_id = item.and_then(|(batch, _)| batch.clone());
+            let statement = payout
+                .royalty_statement_id
+                .as_ref()
+                .and_then(|id| statements.get_mut(id))
+                .map(|(statement, holder)| CandidateStatement {
+                    taken_by_another: holder.as_ref().is_some_and(|holder| *holder != payout.id),
+                    ..statement.clone()
+                });
+            let held = |kind: HoldKind, target: Option<&str>| {
+                target.is_some_and(|target| holds.contains(&(kind, target.to_owned())))
+            };
+            let holds = [
+                (HoldKind::All, Some("")),
+                (HoldKind::Payout, Some(payout.id.as_str())),
+                (HoldKind::Creator, Some(payout.creator_id.as_str())),
+                (HoldKind::Batch, batch_id.as_ref().map(BatchId::as_str)),
+            ]
+            .into_iter()
+            .filter(|(kind, target)| held(*kind, *target))
+            .map(|(kind, _)| kind)
+            .collect();
+            Candidate {
+                destination,
+                creator_deleted: deleted_at.is_some(),
+                statement,
+                reference: item.and_then(|(_, reference)| reference.clone()),
+                ours: item.is_some(),
+                batch_id,
+                holds,
+                last_attempt: attempts.get(&payout.id).copied(),
+                payout,
+            }
+        })
+        .collect())
+}
+
+/// Holds are few: people set them.
+fn holds_of(conn: &mut AnyConnection) -> Result<HashSet<(HoldKind, String)>, StoreError> {
+    Ok(payout_holds::table
+        .select((payout_holds::kind, payout_holds::target))
+        .load::<(HoldKind, String)>(conn)?
+        .into_iter()
+        .collect())
+}
+
+/// What is left of each statement, and who holds its claim.
+fn statements_of(
+    conn: &mut AnyConnection,
+    ids: &[StatementId],
+) -> Result<HashMap<StatementId, (CandidateStatement, Option<PayoutId>)>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut completed: HashMap<StatementId, i64> = HashMap::new();
+    let sums: Vec<(Option<StatementId>, i64)> = payouts::table
+        .filter(payouts::royalty_statement_id.eq_any(ids))
+        .filter(payouts::status.eq(PayoutStatus::Completed))
+        .group_by(payouts::royalty_statement_id)
+        .select((payouts::royalty_statement_id, dialect::sum_amount_cents()))
+        .load(conn)?;
+    completed.extend(sums.into_iter().filter_map(|(id, sum)| Some((id?, sum))));
+    let mut holders: HashMap<StatementId, PayoutId> = payout_statement_claims::table
+        .filter(payout_statement_claims::statement_id.eq_any(ids))
+        .select((
+            payout_statement_claims::statement_id,
+            payout_statement_claims::payout_id,
+        ))
+        .load::<(StatementId, PayoutId)>(conn)?
+        .into_iter()
+        .collect();
+    let rows: Vec<(StatementId, RoyaltyStatementStatus, i32)> = royalty_statements::table
+        .filter(royalty_statements::id.eq_any(ids))
+        .select((
+            royalty_statements::id,
+            royalty_statements::status,
+            royalty_statements::net_payable_cents,
+        ))
+        .load(conn)?;
+    Ok(rows
+        .into_iter()
+        .map(|(id, status, net_payable_cents)| {
+            let paid = completed.get(&id).copied().unwrap_or(0);
+            let statement = CandidateStatement {
+                status,
+                rest_cents: i64::from(net_payable_cents).saturating_sub(paid),
+                taken_by_another: false,
+            };
+            let holder = holders.remove(&id);
+            (id, (statement, holder))
+        })
+        .collect())
+}
+
+/// Writes the claim: statuses, statement claims, attempts and history.
+fn claim_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    terms: &AttemptTerms,
+    chosen: Vec<Candidate>,
+    window: &mut Window,
+) -> Result<history::HeadsHash, StoreError> {
+    let chosen = take_statements(conn, chosen, window)?;
+    if chosen.is_empty() {
+        return Ok(history::HeadsHash::default());
+    }
+    let ids: Vec<PayoutId> = chosen.iter().map(|c| c.payout.id.clone()).collect();
+    let changed = diesel::update(
+        payouts::table
+            .filter(payouts::id.eq_any(&ids))
+            .filter(payouts::status.eq(PayoutStatus::Pending)),
+    )
+    .set((
+        payouts::status.eq(PayoutStatus::Processing),
+        payouts::updated_at.eq(now),
+    ))
+    .execute(conn)?;
+    if changed != ids.len() {
+        // The rows were locked and pending a moment ago.
+        return Err(StoreError::Conflict(format!(
+            "claimed {changed} of {} locked payouts",
+            ids.len()
+        )));
+    }
+    let mut fresh = Vec::new();
+    let mut changes = Vec::with_capacity(chosen.len());
+    for candidate in chosen {
+        let attempt = new_attempt(&candidate, stamp, now, terms);
+        changes.push(Change {
+            payout_id: attempt.payout_id.clone(),
+            event: HistoryEvent::Claimed,
+            from: Some(PayoutStatus::Pending),
+            to: PayoutStatus::Processing,
+            reason: Some(format!("attempt {}", attempt.attempt)),
+        });
+        match candidate.last_attempt {
+            Some((_, AttemptOutcome::NotSent)) => attempt_reopen(conn, &attempt)?,
+            _ => fresh.push(attempt.clone()),
+        }
+        window.claimed.push(Claimed {
+            payout: candidate.payout,
+            attempt,
+            batch_id: candidate.batch_id,
+        });
+    }
+    let rows = batch_rows_max(connection::backend_of(conn), 26);
+    for chunk in fresh.chunks(rows) {
+        on_each!(conn, c => diesel::insert_into(payout_attempts::table).values(chunk).execute(c))?;
+    }
+    history::append_in_tx(conn, stamp, now, changes)
+}
+
+/// Takes the statements of what was chosen, one payout in flight for each: the
+/// primary key refuses a second. What is left of a statement is read again once
+/// it is ours, because another run may have paid on it since it was first read.
+fn take_statements(
+    conn: &mut AnyConnection,
+    chosen: Vec<Candidate>,
+    window: &mut Window,
+) -> Result<Vec<Candidate>, StoreError> {
+    let wanted: Vec<(StatementId, PayoutId)> = chosen
+        .iter()
+        .filter_map(|c| Some((c.payout.royalty_statement_id.clone()?, c.payout.id.clone())))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(chosen);
+    }
+    let rows: Vec<_> = wanted
+        .iter()
+        .map(|(statement, payout)| {
+            (
+                payout_statement_claims::statement_id.eq(statement),
+                payout_statement_claims::payout_id.eq(payout),
+            )
+        })
+        .collect();
+    for row in &rows {
+        on_each!(conn, c => diesel::insert_into(payout_statement_claims::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .execute(c))?;
+    }
+    let ids: Vec<StatementId> = wanted.into_iter().map(|(statement, _)| statement).collect();
+    let statements = statements_of(conn, &ids)?;
+    let mut taken = Vec::with_capacity(chosen.len());
+    for candidate in chosen {
+        let payout = &candidate.payout;
+        let refused =
+            payout
+                .royalty_statement_id
+                .as_ref()
+                .and_then(|id| match statements.get(id) {
+                    Some((_, Some(holder))) if *holder != payout.id => Some(Skip::StatementTaken),
+                    Some((statement, _))
+                        if i64::from(payout.amount_cents) > statement.rest_cents =>
+                    {
+                        Some(Skip::StatementExceeded)
+                    }
+                    Some(_) => None,
+                    None => Some(Skip::StatementNotPayable),
+                });
+        match refused {
+            None => taken.push(candidate),
+            Some(reason) => {
+                statement_release(conn, &payout.id)?;
+                window.skipped.push(skipped(payout, reason));
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// Gives back the statement that a payout holds, if it holds one.
+pub(super) fn statement_release(
+    conn: &mut AnyConnection,
+    payout: &PayoutId,
+) -> Result<(), StoreError> {
+    diesel::delete(
+        payout_statement_claims::table.filter(payout_statement_claims::payout_id.eq(payout)),
+    )
+    .execute(conn)?;
+    Ok(())
+}
+
+/// The attempt that follows: the same number again when nothing of it was
+/// executed, the next one after a definite no.
+fn new_attempt(
+    candidate: &Candidate,
+    stamp: &RunStamp,
+    now: Time,
+    terms: &AttemptTerms,
+) -> Attempt {
+    let number = match candidate.last_attempt {
+        None => 1,
+        Some((number, AttemptOutcome::NotSent)) => number,
+        Some((number, _)) => number.saturating_add(1),
+    };
+    let payout = &candidate.payout;
+    Attempt {
+        payout_id: payout.id.clone(),
+        attempt: number,
+        idempotency_key: idempotency_key(&payout.id, number),
+        body: (terms.body)(candidate, number, terms),
+        amount_cents: payout.amount_cents,
+        currency: terms.currency,
+        destination: candidate.destination.clone().unwrap_or_default(),
+        transfer_group: payout.id.as_str().to_owned(),
+        stripe_account: terms.stripe_account.clone(),
+        livemode: terms.livemode,
+        api_version: terms.api_version.clone(),
+        run_id: stamp.run_id.clone(),
+        outcome: AttemptOutcome::Sending,
+        created_at: now,
+        first_sent_at: Time::from_millis(now.millis().saturating_add(terms.stripe_ahead_millis)),
+        last_sent_at: None,
+        send_count: 0,
+        stored_error: false,
+        settled_at: None,
+        http_status: None,
+        error_type: None,
+        error_code: None,
+        error_message: None,
+        request_id: None,
+        replayed: false,
+        transfer_id: None,
+    }
+}
+
+/// Opens an attempt again of which nothing was executed: body and first-send
+/// time are written anew, the number, the key and the count of sends stay.
+fn attempt_reopen(conn: &mut AnyConnection, attempt: &Attempt) -> Result<(), StoreError> {
+    use payout_attempts as a;
+    let changed = diesel::update(
+        a::table
+            .filter(a::payout_id.eq(&attempt.payout_id))
+            .filter(a::attempt.eq(attempt.attempt))
+            .filter(a::outcome.eq(AttemptOutcome::NotSent)),
+    )
+    .set((
+        (
+            a::body.eq(&attempt.body),
+            a::amount_cents.eq(attempt.amount_cents),
+            a::currency.eq(attempt.currency),
+            a::destination.eq(&attempt.destination),
+            a::stripe_account.eq(&attempt.stripe_account),
+            a::livemode.eq(attempt.livemode),
+            a::api_version.eq(&attempt.api_version),
+        ),
+        (
+            a::run_id.eq(&attempt.run_id),
+            a::outcome.eq(AttemptOutcome::Sending),
+            a::first_sent_at.eq(attempt.first_sent_at),
+            a::settled_at.eq(None::<Time>),
+        ),
+    ))
+    .execute(conn)?;
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Conflict(format!(
+            "attempt {} of payout {} is not as it was read",
+            attempt.attempt, attempt.payout_id
+        )))
+    }
+}

@@ -1,0 +1,495 @@
+//! Runs `payouts` as on a freshly installed machine of its own: an empty home, no variable of the
+//! developer's, a clock that stands still.
+//!
+//! What it prints is compared as a transcript, in one piece:
+//!
+//! ```text
+//! $ payouts list --status failed
+//! <stdout>
+//! --- stderr
+//! <stderr>
+//! --- exit 0
+//! ```
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use std::{fmt, fs};
+
+use tempfile::TempDir;
+
+use super::db::TestDb;
+use super::redact::Redactor;
+use super::{outside, terminal};
+
+/// What the binary takes for now, unless a test says otherwise. Only read with the feature
+/// `testing`.
+pub(crate) const NOW: &str = "2026-11-02T09:30:00.000Z";
+
+/// No command under test takes longer, not even on a busy machine; one that does hangs.
+const RUN_SECONDS_MAX: u64 = 120;
+
+/// A machine with nothing on it but `payouts`.
+pub(crate) struct TestEnv {
+    folder: TempDir,
+    variables: BTreeMap<String, String>,
+    redactor: Arc<Mutex<Redactor>>,
+}
+
+impl TestEnv {
+    /// A machine with an empty home and working folder, at [`NOW`].
+    ///
+    /// Its time zone is not UTC, so that a time printed in local time is noticed.
+    pub(crate) fn new() -> Self {
+        let folder = super::temporary_folder();
+        let mut variables = BTreeMap::new();
+        let mut set = |name: &str, value: &str| variables.insert(name.to_owned(), value.to_owned());
+        for (name, below) in [
+            ("HOME", "home"),
+            ("XDG_CACHE_HOME", "home/.cache"),
+            ("XDG_CONFIG_HOME", "home/.config"),
+            ("XDG_DATA_HOME", "home/.local/share"),
+            ("XDG_STATE_HOME", "home/.local/state"),
+        ] {
+            let path = folder.path().join(below);
+            fs::create_dir_all(&path).expect("a folder is made");
+            set(name, path.to_str().expect("a temporary path is UTF-8"));
+        }
+        fs::create_dir(folder.path().join("work")).expect("the working folder is made");
+        set("PATH", "/usr/bin:/bin");
+        set("LANG", "C.UTF-8");
+        set("TZ", "Asia/Kathmandu");
+        set("PAYOUTS_ACTOR", "tester");
+        set("PAYOUTS_TEST_NOW", NOW);
+        // Coverage of the binary, when somebody measures it.
+        if let Some(profile) = outside("LLVM_PROFILE_FILE").and_then(|file| file.into_string().ok())
+        {
+            set("LLVM_PROFILE_FILE", &profile);
+        }
+        Self {
+            folder,
+            variables,
+            redactor: Arc::default(),
+        }
+    }
+
+    /// Sets a variable for every run from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Takes a variable away again.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.variables.remove(name);
+    }
+
+    /// Moves the clock to a time in RFC 3339.
+    pub(crate) fn set_now(&mut self, now: &str) {
+        self.set("PAYOUTS_TEST_NOW", now);
+    }
+
+    /// Points `DATABASE_URL` at `db`.
+    pub(crate) fn use_database(&mut self, db: &TestDb) {
+        self.set("DATABASE_URL", db.url());
+    }
+
+    /// A path in the working folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("work").join(name)
+    }
+
+    /// A path in the home folder.
+    pub(crate) fn home_path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("home").join(name)
+    }
+
+    /// Writes a file into the working folder.
+    pub(crate) fn write(&self, name: &str, contents: impl AsRef<[u8]>) {
+        fs::write(self.path(name), contents).expect("a file is written");
+    }
+
+    /// Runs `payouts` with nothing on standard input, and no terminal anywhere.
+    pub(crate) fn run(&self, args: &[&str]) -> Run {
+        self.run_with_input(args, "")
+    }
+
+    /// Runs `payouts` with `input` piped into it.
+    pub(crate) fn run_with_input(&self, args: &[&str], input: impl Into<Vec<u8>>) -> Run {
+        self.capture(
+            self.command(args),
+            Self::shown("payouts", args),
+            input.into(),
+        )
+    }
+
+    /// Runs `payouts` on a terminal `cols` wide, and answers: wait until the first text is on the
+    /// screen, type the second, and so on. In the result, `stdout` is what the screen showed in the
+    /// end and `stderr` is empty, because a terminal shows both.
+    ///
+    /// # Panics
+    /// When an expected text does not come.
+    pub(crate) fn run_in_terminal(
+        &self,
+        cols: u16,
+        args: &[&str],
+        dialogue: &[(&str, &str)],
+    ) -> Run {
+        self.converse(
+            env!("CARGO_BIN_EXE_payouts"),
+            cols,
+            args,
+            dialogue,
+            Self::shown("payouts", args),
+        )
+    }
+
+    /// A command that runs `payouts` here, for a test that wants to hold the process: to signal it,
+    /// or to let it serve.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        self.program(env!("CARGO_BIN_EXE_payouts"), args)
+    }
+
+    fn program(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command
+            .args(args)
+            .env_clear()
+            .envs(&self.variables)
+            .current_dir(self.path(""));
+        command
+    }
+
+    fn capture(&self, command: Command, shown: String, input: Vec<u8>) -> Run {
+        let limit = Duration::from_secs(RUN_SECONDS_MAX);
+        let begin = Instant::now();
+        let output = assert_cmd::Command::from_std(command)
+            .write_stdin(input)
+            .timeout(limit)
+            .output();
+        let output = output.unwrap_or_else(|error| panic!("`{shown}` did not start: {error}"));
+        assert!(
+            begin.elapsed() < limit,
+            "`{shown}` was still running after {RUN_SECONDS_MAX} s"
+        );
+        let text = |bytes, stream| {
+            String::from_utf8(bytes)
+                .unwrap_or_else(|error| panic!("`{shown}`: {stream} is not UTF-8: {error}"))
+        };
+        let (stdout, stderr) = (text(output.stdout, "stdout"), text(output.stderr, "stderr"));
+        self.finished(shown, output.status, stdout, stderr)
+    }
+
+    fn converse(
+        &self,
+        program: &str,
+        cols: u16,
+        args: &[&str],
+        dialogue: &[(&str, &str)],
+        shown: String,
+    ) -> Run {
+        let words = [program]
+            .iter()
+            .chain(args)
+            .map(|word| quoted(word))
+            .collect::<Vec<_>>();
+        let line = format!(
+            "stty cols {cols} rows {} && exec {}",
+            terminal::ROWS,
+            words.join(" ")
+        );
+        let mut script = self.program(
+            "script",
+            &[
+                "--quiet",
+                "--return",
+                "--echo=always",
+                "--command",
+                &line,
+                "/dev/null",
+            ],
+        );
+        script.env("TERM", "xterm-256color");
+        let (status, screen) =
+            terminal::converse(script, cols, dialogue, Duration::from_secs(RUN_SECONDS_MAX));
+        self.finished(shown, status, screen, String::new())
+    }
+
+    fn finished(&self, command: String, status: ExitStatus, stdout: String, stderr: String) -> Run {
+        // As a shell says it, so that a test can tell a signal from an exit.
+        let code = status
+            .code()
+            .unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+        Run {
+            command,
+            code,
+            stdout,
+            stderr,
+            redactor: Arc::clone(&self.redactor),
+        }
+    }
+
+    fn shown(program: &str, args: &[&str]) -> String {
+        let words = args.iter().map(|word| quoted(word));
+        [program.to_owned()]
+            .into_iter()
+            .chain(words)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+}
+
+/// What one run of `payouts` said, exactly.
+pub(crate) struct Run {
+    command: String,
+    /// The exit code, or 128 and the number of the signal that ended it.
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    redactor: Arc<Mutex<Redactor>>,
+}
+
+impl Run {
+    /// All of it as text for an inline snapshot, redacted as [`Redactor::redact`] says.
+    pub(crate) fn transcript(&self) -> String {
+        self.redactor
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .redact(&self.to_string())
+    }
+
+    /// Itself, when it exited with `code`.
+    ///
+    /// # Panics
+    /// When it did not; the message is the whole transcript.
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self}");
+        self
+    }
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            command,
+            code,
+            stdout,
+            stderr,
+            ..
+        } = self;
+        write!(
+            f,
+            "$ {command}\n{}--- stderr\n{}--- exit {code}",
+            lines(stdout),
+            lines(stderr)
+        )
+    }
+}
+
+/// `text` with its last line ended, visibly where it was not.
+fn lines(text: &str) -> String {
+    if text.is_empty() || text.ends_with('\n') {
+        text.to_owned()
+    } else {
+        format!("{text}[no newline]\n")
+    }
+}
+
+/// `word` as one would type it into a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_=./:,@+%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+mod tests {
+    use super::*;
+
+    impl TestEnv {
+        /// Runs a shell here instead of `payouts`: what is tested is the machine, not the binary.
+        fn shell(&self, line: &str, input: &str) -> Run {
+            self.capture(
+                self.program("sh", &["-c", line]),
+                Self::shown("sh", &[]),
+                input.into(),
+            )
+        }
+    }
+
+    #[test]
+    fn nothing_of_the_developers_machine_is_seen() {
+        let env = TestEnv::new();
+        let variables = env.shell("env", "").stdout;
+        let mut names = variables
+            .lines()
+            .filter_map(|line| line.split('=').next())
+            .collect::<Vec<_>>();
+        // The shell adds PWD itself, and some add these two.
+        names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_", "LLVM_PROFILE_FILE"].contains(name));
+        names.sort_unstable();
+        let expected = [
+            "HOME",
+            "LANG",
+            "PATH",
+            "PAYOUTS_ACTOR",
+            "PAYOUTS_TEST_NOW",
+            "TZ",
+            "XDG_CACHE_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_DATA_HOME",
+            "XDG_STATE_HOME",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_variable_is_set_for_all_later_runs_until_it_is_unset() {
+        let mut env = TestEnv::new();
+        env.set("PAYOUTS_RATE", "7");
+        env.set_now("2026-12-24T18:00:00Z");
+        let printed = "printf '%s %s' \"$PAYOUTS_RATE\" \"$PAYOUTS_TEST_NOW\"";
+        assert_eq!(env.shell(printed, "").stdout, "7 2026-12-24T18:00:00Z");
+        env.unset("PAYOUTS_RATE");
+        assert_eq!(env.shell(printed, "").stdout, " 2026-12-24T18:00:00Z");
+    }
+
+    #[test]
+    fn the_database_of_a_test_is_the_one_that_is_used() {
+        let mut env = TestEnv::new();
+        let db = TestDb::sqlite();
+        env.use_database(&db);
+        assert_eq!(
+            env.shell("printf %s \"$DATABASE_URL\"", "").stdout,
+            db.url()
+        );
+    }
+
+    #[test]
+    fn a_transcript_shows_both_streams_and_the_exit() {
+        let env = TestEnv::new();
+        env.write("batch.csv", "creator,amount\n");
+        let run = env.shell(
+            "cat batch.csv; cat; echo 'warning: tr_1QabcDEFghiJKL' >&2; printf unended >&2; exit 5",
+            "piped in\n",
+        );
+        insta::assert_snapshot!(run.transcript(), @r"
+        $ sh
+        creator,amount
+        piped in
+        --- stderr
+        warning: tr_00000000000001
+        unended[no newline]
+        --- exit 5
+        ");
+    }
+
+    #[test]
+    fn ids_keep_their_numbers_from_run_to_run() {
+        let env = TestEnv::new();
+        env.shell("echo tr_1QabcDEFghiJKL", "").transcript();
+        let second = env
+            .shell("echo tr_2QabcDEFghiJKL; echo tr_1QabcDEFghiJKL", "")
+            .transcript();
+        assert!(
+            second.contains("tr_00000000000002\ntr_00000000000001\n"),
+            "{second}"
+        );
+    }
+
+    #[test]
+    fn the_end_by_a_signal_shows() {
+        assert_eq!(TestEnv::new().shell("kill -9 $$", "").code, 128 + 9);
+    }
+
+    #[test]
+    #[should_panic(expected = "out of order\n--- exit 3")]
+    fn an_unexpected_exit_code_shows_the_transcript() {
+        TestEnv::new()
+            .shell("echo out of order >&2; exit 3", "")
+            .expect_code(0);
+    }
+
+    #[test]
+    fn the_folders_are_apart_and_gone_afterwards() {
+        let env = TestEnv::new();
+        env.write("a", "1");
+        let (work, home) = (env.path("a"), env.home_path(""));
+        assert_eq!(env.shell("cat a; ls ~", "").stdout, "1");
+        drop(env);
+        assert!(!work.exists() && !home.exists());
+    }
+
+    #[test]
+    fn arguments_show_as_they_would_be_typed() {
+        assert_eq!(
+            TestEnv::shown(
+                "payouts",
+                &["list", "--creator", "Ann O'Hara", "--limit=5", ""]
+            ),
+            r"payouts list --creator 'Ann O'\''Hara' --limit=5 ''"
+        );
+    }
+
+    #[test]
+    fn the_binary_runs() {
+        TestEnv::new().run(&[]).expect_code(0);
+    }
+
+    #[test]
+    fn a_terminal_is_a_terminal_of_the_width_asked_for() {
+        let env = TestEnv::new();
+        let size = "test -t 0 && test -t 1 && test -t 2 && stty size; exit 4";
+        let run = env.converse("sh", 97, &["-c", size], &[], String::new());
+        assert_eq!((run.stdout.as_str(), run.code), ("50 97\n", 4));
+    }
+
+    #[test]
+    fn a_dialogue_waits_for_each_question() {
+        let env = TestEnv::new();
+        // The second question is the same text again: the first must not answer it.
+        let ask = r#"for n in 1 2; do printf 'Total? '; read -r total; echo "got $total"; done"#;
+        let run = env.converse(
+            "sh",
+            80,
+            &["-c", ask],
+            &[("Total?", "500.00\n"), ("Total?", "7\n")],
+            String::new(),
+        );
+        assert_eq!(run.stdout, "Total? 500.00\ngot 500.00\nTotal? 7\ngot 7\n");
+    }
+
+    #[test]
+    fn an_interrupt_can_be_typed() {
+        let env = TestEnv::new();
+        let wait = "trap 'echo; echo interrupted; exit 130' INT; echo ready; sleep 60";
+        let run = env.converse("sh", 80, &["-c", wait], &[("ready", "\x03")], String::new());
+        assert_eq!(
+            (run.stdout.as_str(), run.code),
+            ("ready\n^C\ninterrupted\n", 130)
+        );
+    }
+
+    #[test]
+    #[should_panic(expected = "ended without showing \"Sure?\"")]
+    fn a_question_that_is_not_asked_is_noticed() {
+        TestEnv::new().converse(
+            "sh",
+            80,
+            &["-c", "echo done"],
+            &[("Sure?", "y")],
+            String::new(),
+        );
+    }
+
+    #[test]
+    fn the_binary_runs_on_a_terminal() {
+        TestEnv::new().run_in_terminal(80, &[], &[]).expect_code(0);
+    }
+}

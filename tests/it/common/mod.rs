@@ -1,0 +1,30 @@
+//! What the tests stand on: a machine of its own for every run of the binary, and a database of its
+//! own for every test.
+
+pub(crate) mod db;
+pub(crate) mod env;
+pub(crate) mod redact;
+pub(crate) mod terminal;
+
+use std::ffi::OsString;
+
+use tempfile::TempDir;
+
+/// A setting of the test run itself. The binary under test never sees it unless a test hands it on.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the settings of a test run come from whoever started it"
+)]
+fn outside(variable: &str) -> Option<OsString> {
+    std::env::var_os(variable)
+}
+
+/// A temporary folder whose path has the same length on every machine, so that a table with a path
+/// in it has the same width: hence `/tmp`, not `$TMPDIR`.
+fn temporary_folder() -> TempDir {
+    tempfile::Builder::new()
+        .prefix("payouts-")
+        .rand_bytes(8)
+        .tempdir_in("/tmp")
+        .expect("a temporary folder can be made in /tmp")
+}
