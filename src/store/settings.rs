@@ -135,6 +135,25 @@ impl Store {
     }
 }
 
+/// Stamps the database with its currency as part of the caller's transaction, so
+/// that a command which fails leaves no stamp.
+///
+/// # Errors
+/// A conflict when it is stamped with another.
+pub(crate) fn currency_once_in_tx(
+    conn: &mut AnyConnection,
+    currency: Currency,
+    now: Time,
+) -> Result<(), StoreError> {
+    insert_once(conn, Setting::Currency, currency.as_str(), now)?;
+    match read(conn, Setting::Currency)? {
+        Some((code, _)) if code != currency.as_str() => Err(StoreError::Conflict(format!(
+            "this database pays in {code}, not in {currency}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 fn read(conn: &mut AnyConnection, key: Setting) -> Result<Option<(String, Time)>, StoreError> {
     Ok(settings::table
         .filter(settings::key.eq(key.as_str()))
