@@ -294,7 +294,8 @@ mod tests {
                 serde_json::json!({"all": {"count": 2}}),
             ),
         ]
-        .into();
+        .into_iter()
+        .collect();
         for rows in [rows(), Vec::new()] {
             let mut whole = Map::new();
             whole.insert("schema".to_owned(), SCHEMA.into());
