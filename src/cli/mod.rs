@@ -4,6 +4,7 @@ mod consent;
 mod context;
 mod create;
 mod creators;
+mod demo;
 pub mod error;
 pub mod exit;
 mod input;
@@ -91,6 +92,7 @@ enum Command {
     Creators(creators::CreatorsCommand),
     Process(process::ProcessArgs),
     Migrate(migrate::MigrateArgs),
+    Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
 }
 
@@ -103,6 +105,7 @@ impl Command {
             Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
+            Self::Demo(args) => demo::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),
         }
     }
