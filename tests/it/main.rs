@@ -14,6 +14,7 @@ mod sandbox_idempotency;
 mod sandbox_limits;
 mod sandbox_lists;
 mod sandbox_transfers;
+mod store_payouts;
 
 use std::fs;
 use std::path::Path;
