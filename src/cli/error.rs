@@ -56,6 +56,18 @@ impl CliError {
         self
     }
 
+    /// Adds a cause behind those that are known.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<String>) -> Self {
+        self.causes.push(cause.into());
+        self
+    }
+
+    /// What was being done and to which id.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     fn push_causes(&mut self, mut cause: Option<&dyn Error>) {
         while let Some(error) = cause {
             let text = error.to_string();

@@ -2,11 +2,15 @@
 
 mod consent;
 mod context;
+mod create;
+mod creators;
 pub mod error;
 pub mod exit;
+mod input;
 mod list;
 mod migrate;
 mod process;
+mod recorded;
 mod sandbox;
 mod show;
 
@@ -82,6 +86,9 @@ struct Global {
 enum Command {
     List(list::ListArgs),
     Show(show::ShowArgs),
+    Create(create::CreateArgs),
+    #[command(subcommand)]
+    Creators(creators::CreatorsCommand),
     Process(process::ProcessArgs),
     Migrate(migrate::MigrateArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -92,6 +99,8 @@ impl Command {
         match self {
             Self::List(args) => list::run(cx, &args),
             Self::Show(args) => show::run(cx, &args),
+            Self::Create(args) => create::run(cx, &args),
+            Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),

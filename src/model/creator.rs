@@ -1,7 +1,7 @@
 //! Creators: the people who are paid. The platform owns them.
 
 use crate::model::ids::CreatorId;
-use crate::model::schema::creators;
+use crate::model::schema::{creators, users};
 use crate::model::time::Time;
 
 /// What this tool reads of a creator, with the e-mail of the user behind it.
@@ -54,4 +54,70 @@ impl CreatorRow {
             created_at: self.created_at,
         }
     }
+}
+
+/// A creator about to be made, with the user that a creator row needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCreator {
+    /// Made when missing.
+    pub id: Option<CreatorId>,
+    /// The name on stage and on screen.
+    pub name: String,
+    /// Of the user; unique.
+    pub email: String,
+    /// `acct_…`; unique.
+    pub stripe_account_id: Option<String>,
+    /// `pending` when the platform says nothing.
+    pub onboarding_status: String,
+}
+
+/// What of a stored creator is replaced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreatorUpdate {
+    /// Whose.
+    pub id: CreatorId,
+    /// The name on stage and on screen.
+    pub name: String,
+    /// Of the user; unique.
+    pub email: String,
+    /// `acct_…`; none leaves the stored one.
+    pub stripe_account_id: Option<String>,
+}
+
+/// A row of `users`, for a creator this tool makes.
+#[derive(Debug, Clone, diesel::prelude::Insertable)]
+#[diesel(table_name = users, treat_none_as_default_value = false)]
+pub struct NewUserRow {
+    /// Primary key.
+    pub id: String,
+    /// Unique.
+    pub email: String,
+    /// The creator's name.
+    pub name: Option<String>,
+    /// Now.
+    pub created_at: Time,
+    /// The same.
+    pub updated_at: Time,
+}
+
+/// A row of `creators` that this tool makes.
+#[derive(Debug, Clone, diesel::prelude::Insertable)]
+#[diesel(table_name = creators, treat_none_as_default_value = false)]
+pub struct NewCreatorRow {
+    /// Primary key.
+    pub id: CreatorId,
+    /// Column `userId`.
+    pub user_id: String,
+    /// Column `stageName`.
+    pub stage_name: String,
+    /// Column `stripeAccountId`.
+    pub stripe_account_id: Option<String>,
+    /// Column `onboardingStatus`.
+    pub onboarding_status: String,
+    /// Column `verificationStatus`.
+    pub verification_status: String,
+    /// Now.
+    pub created_at: Time,
+    /// The same.
+    pub updated_at: Time,
 }

@@ -1,13 +1,22 @@
 //! Royalty statements: what the platform says it owes. The platform owns them.
 
-use crate::model::ids::{CreatorId, StatementId};
-pub use crate::model::native_enum::RoyaltyStatementStatus;
-use crate::model::schema::royalty_statements;
+use crate::model::ids::{CreatorId, PayoutId, StatementId};
+use crate::model::money::{Currency, with_currency};
+pub use crate::model::native_enum::{RoyaltyRunStatus, RoyaltyStatementStatus};
+use crate::model::schema::{royalty_runs, royalty_statements};
 use crate::model::time::Time;
 
 /// A row of `royalty_statements`.
-#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable, diesel::prelude::Selectable)]
-#[diesel(table_name = royalty_statements)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
+#[diesel(table_name = royalty_statements, treat_none_as_default_value = false)]
 pub struct Statement {
     /// Primary key.
     pub id: StatementId,
@@ -33,4 +42,140 @@ pub struct Statement {
     pub created_at: Time,
     /// When any column last changed.
     pub updated_at: Time,
+}
+
+/// A row of `royalty_runs`: the period that statements are about.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
+#[diesel(table_name = royalty_runs, treat_none_as_default_value = false)]
+pub struct RoyaltyRun {
+    /// Primary key.
+    pub id: String,
+    /// The first moment of the period.
+    pub period_start: Time,
+    /// The last.
+    pub period_end: Time,
+    /// Where it stands.
+    pub status: RoyaltyRunStatus,
+    /// When the row was made.
+    pub created_at: Time,
+    /// When any column last changed.
+    pub updated_at: Time,
+}
+
+/// A statement and what its payouts did with it, read under its row lock when a
+/// payout is about to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementAccount {
+    /// The row.
+    pub statement: Statement,
+    /// Sum of its COMPLETED payouts, minor units.
+    pub completed_cents: i64,
+    /// Sum of its PENDING and PROCESSING payouts, minor units.
+    pub in_flight_cents: i64,
+    /// One of those.
+    pub in_flight: Option<PayoutId>,
+    /// A FAILED one without a definite no in the ledger: it may have been paid.
+    pub in_doubt: Option<PayoutId>,
+}
+
+/// Why a payout of a statement may not be created.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StatementRefusal {
+    /// It is owed to somebody else.
+    #[error("belongs to creator {0}")]
+    OtherCreator(CreatorId),
+    /// The creator objects.
+    #[error("is disputed")]
+    Disputed,
+    /// Its payouts cover it.
+    #[error("is paid")]
+    Paid,
+    /// Not REVIEWED or RESOLVED.
+    #[error("is {0}; only REVIEWED and RESOLVED statements are payable")]
+    NotPayable(RoyaltyStatementStatus),
+    /// One payout in flight for each statement.
+    #[error("has payout {0} in flight")]
+    InFlight(PayoutId),
+    /// It might be paid twice.
+    #[error("has failed payout {0}, of which it is not proven that it was not paid")]
+    InDoubt(PayoutId),
+    /// More than is owed.
+    #[error("has {} left", with_currency(*left_cents, *currency))]
+    Exceeded {
+        /// Minor units.
+        left_cents: i64,
+        /// Of the database.
+        currency: Currency,
+    },
+    /// Less than is owed, and nobody said that this is meant.
+    #[error("has {} left, more than this payout pays", with_currency(*left_cents, *currency))]
+    Partial {
+        /// Minor units.
+        left_cents: i64,
+        /// Of the database.
+        currency: Currency,
+    },
+}
+
+impl StatementAccount {
+    /// What is owed and not yet paid, minor units; what is in flight still counts as owed.
+    pub fn left_cents(&self) -> i64 {
+        i64::from(self.statement.net_payable_cents).saturating_sub(self.completed_cents)
+    }
+
+    /// Decides whether a payout of `amount_cents` to `creator` may be created
+    /// for this statement. `partial`: it may be less than what is left.
+    ///
+    /// # Errors
+    /// The first reason against it.
+    pub fn may_create(
+        &self,
+        creator: &CreatorId,
+        amount_cents: i32,
+        currency: Currency,
+        partial: bool,
+    ) -> Result<(), StatementRefusal> {
+        use RoyaltyStatementStatus::{Disputed, Paid, Resolved, Reviewed};
+        let statement = &self.statement;
+        if statement.creator_id != *creator {
+            return Err(StatementRefusal::OtherCreator(statement.creator_id.clone()));
+        }
+        // `disputed_at` stays set after the objection is settled: RESOLVED says that it is.
+        let disputed = statement.disputed_at.is_some() && statement.status != Resolved;
+        if disputed || statement.status == Disputed {
+            return Err(StatementRefusal::Disputed);
+        }
+        if statement.paid_at.is_some() || statement.status == Paid {
+            return Err(StatementRefusal::Paid);
+        }
+        if !matches!(statement.status, Reviewed | Resolved) {
+            return Err(StatementRefusal::NotPayable(statement.status));
+        }
+        if let Some(payout) = &self.in_flight {
+            return Err(StatementRefusal::InFlight(payout.clone()));
+        }
+        if let Some(payout) = &self.in_doubt {
+            return Err(StatementRefusal::InDoubt(payout.clone()));
+        }
+        let left_cents = self.left_cents();
+        match i64::from(amount_cents).cmp(&left_cents) {
+            std::cmp::Ordering::Greater => Err(StatementRefusal::Exceeded {
+                left_cents,
+                currency,
+            }),
+            std::cmp::Ordering::Less if !partial => Err(StatementRefusal::Partial {
+                left_cents,
+                currency,
+            }),
+            _ => Ok(()),
+        }
+    }
 }

@@ -2,8 +2,13 @@
 //! flags, no printing, no SQL, no HTTP.
 
 pub mod consent;
+pub mod create;
+pub mod creators;
 pub mod event;
+pub mod fault;
+pub mod import;
 pub mod list;
 pub mod next_step;
 pub mod period;
 pub mod process;
+pub mod table_file;

@@ -4,8 +4,10 @@
 //! and bars go to stderr.
 
 pub mod json;
+pub mod json_records;
 pub mod list;
 pub mod progress;
+pub mod record;
 pub mod rows;
 pub mod show;
 pub mod table;

@@ -54,6 +54,16 @@ impl Ui {
         }
     }
 
+    /// The same with stderr in stdout's place, to render a table for it.
+    #[must_use]
+    pub fn for_stderr(&self) -> Self {
+        Self {
+            stdout_terminal: self.stderr_terminal,
+            stdout_color: self.stderr_color,
+            ..self.clone()
+        }
+    }
+
     /// Writes the answer to stdout.
     pub fn answer(&self, text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();

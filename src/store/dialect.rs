@@ -142,6 +142,28 @@ pub(crate) fn batch_rows_max(backend: Backend, columns: usize) -> usize {
 /// Ids that fit one `= ANY` or `IN` list.
 pub(crate) const IDS_MAX: usize = 10_000;
 
+/// Locks statements until the transaction ends, so that nobody else creates or
+/// settles a payout of them meanwhile. `ids` are sorted and at most [`IDS_MAX`].
+///
+/// SQLite needs none: who writes has the whole database to himself.
+pub(crate) fn lock_statements(
+    conn: &mut AnyConnection,
+    ids: &[&crate::model::ids::StatementId],
+) -> QueryResult<()> {
+    use crate::model::schema::royalty_statements as statements;
+    use diesel::{ExpressionMethods, QueryDsl};
+    match conn {
+        AnyConnection::Sqlite(_) => Ok(()),
+        AnyConnection::Postgres(c) => statements::table
+            .filter(statements::id.eq_any(ids.iter().copied()))
+            .order(statements::id)
+            .select(statements::id)
+            .for_update()
+            .execute(c)
+            .map(drop),
+    }
+}
+
 /// Turns Diesel's error into one the layers above can act on.
 ///
 /// SQLite names no constraint and both databases report locks without a kind,

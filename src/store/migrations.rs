@@ -104,6 +104,21 @@ impl Store {
         .get_result(&mut self.conn)?)
     }
 
+    /// Refuses to write to tables that the platform made: it alone does.
+    ///
+    /// # Errors
+    /// A conflict that names the first of them.
+    pub fn require_own_tables(&mut self, tables: &[&str]) -> Result<(), StoreError> {
+        for table in tables {
+            if !self.owns_table(table)? {
+                return Err(StoreError::Conflict(format!(
+                    "the table {table} belongs to the platform, which alone writes to it"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses a database whose schema is not this version's.
     pub fn require_current_schema(&mut self) -> Result<(), StoreError> {
         let names: Vec<String> = self
@@ -143,6 +158,7 @@ impl Store {
                     }
                 }
             }
+            store.database_id_once()?;
             Ok(ran)
         })
     }

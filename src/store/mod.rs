@@ -11,7 +11,9 @@
 //! takes most of them, which is correct and right for an embedded database.
 
 pub mod attempts;
+mod batches;
 mod connection;
+pub mod creators;
 pub(crate) mod dialect;
 mod enums;
 pub mod error;
@@ -19,11 +21,13 @@ pub mod foreign;
 mod history;
 mod holds;
 pub mod migrations;
+pub mod payout_create;
 mod payout_record;
 pub mod payouts;
 pub mod queue;
 mod runs;
 mod settings;
+pub mod statements;
 pub mod thread;
 
 pub use connection::{Backend, DatabaseUrl, UrlError};

@@ -1,0 +1,315 @@
+//! `payouts create`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::{Exit, Exits};
+use crate::cli::input;
+use crate::cli::recorded::recorded;
+use crate::model::money::with_currency;
+use crate::ops::create::{self, CreateError, Created, OnePayout, Rules, Source, Wanted};
+use crate::ops::fault::FaultKind;
+use crate::ops::table_file::TableFile;
+use crate::output::json_records::{CreateRow, CreateView, FaultView};
+use crate::output::{Format, record, text};
+use crate::store::Store;
+
+/// Create payouts: one, or a file of them
+///
+/// All of a file is created or nothing: every bad row is reported with its line,
+/// column, value and reason. A batch starts held; look it over, then release it.
+/// Nothing is sent to Stripe here.
+///
+/// A file has a header and the columns creator (id, e-mail address or Stripe
+/// account), amount (major units, such as 500.00) or amount_cents, and, where
+/// they are wanted, statement and reference. A reference names a payment once
+/// and for all: loading it again creates nothing.
+#[derive(Debug, Args)]
+pub(super) struct CreateArgs {
+    /// Whom to pay: id, e-mail address or Stripe account
+    #[arg(
+        long,
+        value_name = "CREATOR",
+        required_unless_present = "file",
+        help_heading = "One payout"
+    )]
+    creator: Option<String>,
+
+    /// How much, in major units, such as 500.00
+    #[arg(
+        long,
+        conflicts_with = "amount_cents",
+        required_unless_present_any = ["file", "amount_cents"],
+        allow_negative_numbers = true,
+        help_heading = "One payout"
+    )]
+    amount: Option<String>,
+
+    /// How much, in minor units, such as 50000
+    #[arg(
+        long,
+        value_name = "CENTS",
+        allow_negative_numbers = true,
+        help_heading = "One payout"
+    )]
+    amount_cents: Option<String>,
+
+    /// The royalty statement it settles
+    #[arg(long, value_name = "ID", help_heading = "One payout")]
+    statement: Option<String>,
+
+    /// Your own name for the payment, unique
+    #[arg(long, value_name = "TEXT", help_heading = "One payout")]
+    reference: Option<String>,
+
+    /// A CSV file of payouts; - reads standard input
+    #[arg(
+        long,
+        short,
+        value_name = "FILE",
+        conflicts_with_all = ["creator", "amount", "amount_cents", "statement", "reference"],
+        help_heading = "A batch"
+    )]
+    file: Option<PathBuf>,
+
+    /// Let rows without a reference take the file's hash and their line
+    ///
+    /// The same file is still loaded only once, but an edited copy of it would
+    /// be paid again.
+    #[arg(long, requires = "file", help_heading = "A batch")]
+    no_references: bool,
+
+    /// Do not hold the batch: the next `process` may pay it
+    #[arg(long, requires = "file", help_heading = "A batch")]
+    release: bool,
+
+    /// Allow less than what is left of a statement
+    #[arg(long, help_heading = "Safety")]
+    partial: bool,
+
+    /// Do everything but write, and say what would be created
+    #[arg(long, help_heading = "Safety")]
+    dry_run: bool,
+}
+
+pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError> {
+    let file = args.file.as_deref().map(input::open).transpose()?;
+    let source = match &file {
+        Some(file) => Source::File(file),
+        None => Source::One(args.one_payout()),
+    };
+    let mut store = cx.store()?;
+    let currency = cx.currency(&mut store)?;
+    let rules = Rules {
+        min_cents: cx.config.min_cents,
+        max_cents: cx.config.max_cents,
+        currency,
+        no_references: args.no_references,
+        partial: args.partial,
+        release: args.release,
+    };
+    let wanted = create::prepare(&mut store, &source, rules).map_err(explain)?;
+    let name = file.as_ref().map(TableFile::name);
+    let created = if args.dry_run || wanted.loaded_before.is_some() {
+        create::preview(&mut store, &wanted)
+            .map_err(|e| refuse(cx, name, &wanted, args.dry_run, e))?
+    } else {
+        recorded(cx, &mut store, "create", |store, run| {
+            let created = create::create(store, run, &wanted)
+                .map_err(|error| refuse(cx, name, &wanted, false, error))?;
+            let summary = summary(&created);
+            Ok((created, summary))
+        })?
+    };
+    warn(cx, args, &created);
+    answer(cx, &mut store, args, &created)?;
+    Ok(Exit::Done.into())
+}
+
+impl CreateArgs {
+    fn one_payout(&self) -> OnePayout {
+        OnePayout {
+            creator: self.creator.clone().unwrap_or_default(),
+            amount: self.amount.clone(),
+            amount_cents: self.amount_cents.clone(),
+            statement: self.statement.clone(),
+            reference: self.reference.clone(),
+        }
+    }
+}
+
+/// One line on what was done.
+fn summary(created: &Created) -> String {
+    let payouts = text::count(created.created as u64, "payout");
+    let total = with_currency(created.total_cents, created.currency);
+    let before = text::grouped(created.already_loaded_count() as u64);
+    format!("created {payouts}, {total}; {before} already loaded")
+}
+
+fn warn(cx: &Context, args: &CreateArgs, created: &Created) {
+    if args.no_references {
+        cx.ui
+            .warn("without references, an edited copy of this file would be paid again");
+    }
+    let without = &created.without_account;
+    if without.payouts > 0 {
+        let payouts = text::count(without.payouts as u64, "payout");
+        let names: Vec<String> = without
+            .names
+            .iter()
+            .map(|name| text::brief(name, 40))
+            .collect();
+        cx.ui.warn(&format!(
+            "{payouts} cannot be sent before the creator has a Stripe account: {}",
+            names.join(", ")
+        ));
+    }
+}
+
+fn answer(
+    cx: &Context,
+    store: &mut Store,
+    args: &CreateArgs,
+    created: &Created,
+) -> Result<(), CliError> {
+    let batch = created.batch.as_ref().or(created.loaded_before.as_ref());
+    let held = match batch {
+        Some(batch) => store.is_batch_held(&batch.id)?,
+        None => created.held,
+    };
+    let view = CreateView::of_created(created, held, args.dry_run);
+    let lines = [CreateRow::from(&view)];
+    record::print(cx.format, &cx.ui, &view, &lines, || {
+        record::render(&summary_lines(args, created, held))
+    })?;
+    Ok(())
+}
+
+/// What people see of what was created.
+fn summary_lines(args: &CreateArgs, created: &Created, held: bool) -> Vec<(&'static str, String)> {
+    let payouts = text::count(created.created as u64, "payout");
+    let total = with_currency(created.total_cents, created.currency);
+    let before = text::count(created.already_loaded_count() as u64, "payout");
+    let mut lines = Vec::new();
+    if let Some(batch) = created.batch.as_ref().or(created.loaded_before.as_ref()) {
+        lines.push(("Batch", batch.id.to_string()));
+    }
+    match (
+        args.file.is_some(),
+        created.payouts.first(),
+        created.already_loaded.first(),
+    ) {
+        (false, Some(id), _) | (false, None, Some(id)) => lines.push(("Payout", id.to_string())),
+        _ => {}
+    }
+    lines.push((
+        if args.dry_run {
+            "Would create"
+        } else {
+            "Created"
+        },
+        format!("{payouts}, {total}"),
+    ));
+    lines.push((
+        "Already loaded",
+        match &created.loaded_before {
+            Some(batch) => format!(
+                "{before}: this file was loaded by {} on {} UTC",
+                batch.actor,
+                text::minute(batch.created_at)
+            ),
+            None => before,
+        },
+    ));
+    if args.dry_run {
+        lines.push(("Next", "the same command without --dry-run".to_owned()));
+        return lines;
+    }
+    if let Some(batch) = created.batch.as_ref().or(created.loaded_before.as_ref()) {
+        if held {
+            lines.push((
+                "State",
+                "held: nothing of it is paid before it is released".to_owned(),
+            ));
+            lines.push(("Next", format!("payouts release {}", batch.id)));
+        } else {
+            lines.push(("State", "released".to_owned()));
+            lines.push(("Next", "payouts process".to_owned()));
+        }
+    }
+    lines
+}
+
+/// Tells what is wrong with the rows, or with the arguments of one payout.
+fn refuse(
+    cx: &Context,
+    file: Option<&str>,
+    wanted: &Wanted,
+    dry_run: bool,
+    error: CreateError,
+) -> CliError {
+    let CreateError::Faults { faults } = error else {
+        return explain(error);
+    };
+    if cx.format == Format::Table {
+        if file.is_some() {
+            input::show_faults(cx, &faults);
+        }
+    } else {
+        let view = CreateView::of_faults(&faults, wanted.currency(), dry_run);
+        let lines: Vec<FaultView> = faults.iter().map(FaultView::from).collect();
+        if let Err(error) = record::print(cx.format, &cx.ui, &view, &lines, String::new) {
+            return error.into();
+        }
+    }
+    let mut told = match file {
+        Some(name) => input::refused_rows(name, "created", &faults),
+        None => input::refused_one(ONE_REFUSED, &faults),
+    };
+    for (kind, column, hint) in HINTS {
+        if faults
+            .iter()
+            .any(|f| f.kind == *kind && (column.is_empty() || f.column == *column))
+        {
+            told = told.hint(*hint);
+        }
+    }
+    told
+}
+
+/// What the error of a single payout begins with.
+const ONE_REFUSED: &str = "the payout cannot be created; nothing was created";
+
+/// What helps against kinds of faults, in a column or in any.
+const HINTS: &[(FaultKind, &str, &str)] = &[
+    (
+        FaultKind::UnknownCreator,
+        "",
+        "`payouts creators list TEXT` finds creators by name or e-mail address",
+    ),
+    (
+        FaultKind::Missing,
+        "reference",
+        "add a column reference, or say --no-references if this file will never be edited and loaded again",
+    ),
+    (
+        FaultKind::Partial,
+        "",
+        "say --partial if less than what is left of a statement is meant",
+    ),
+    (
+        FaultKind::Limit,
+        "",
+        "limits are set by PAYOUTS_MIN_AMOUNT_CENTS and PAYOUTS_MAX_AMOUNT_CENTS",
+    ),
+];
+
+fn explain(error: CreateError) -> CliError {
+    match error {
+        CreateError::Store(error) => error.into(),
+        CreateError::Faults { faults } => input::refused_one(ONE_REFUSED, &faults),
+    }
+}

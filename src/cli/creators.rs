@@ -1,0 +1,290 @@
+//! `payouts creators`: list, show, add, import.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::{Exit, Exits};
+use crate::cli::input;
+use crate::cli::recorded::recorded;
+use crate::model::creator::Creator;
+use crate::model::ids::CreatorId;
+use crate::model::money::{Currency, with_currency};
+use crate::model::payout::{Payout, StatusTotal};
+use crate::ops::creators::{self, CreatorInput};
+use crate::output::json_records::{CreatorShowView, CreatorView};
+use crate::output::{Answer, record, table, text};
+use crate::store::Store;
+use crate::store::creators::{NamedCreator, OWN_TABLES};
+
+/// Payouts that `show` lists: the newest.
+const PAYOUTS_SHOWN: i64 = 10;
+
+/// Look at creators, and bring them in
+#[derive(Debug, Subcommand)]
+pub(super) enum CreatorsCommand {
+    List(ListArgs),
+    Show(ShowArgs),
+    Add(AddArgs),
+    Import(ImportArgs),
+}
+
+/// List creators
+///
+/// In the order of their ids, a page at a time.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only those with this text in their id, name or e-mail address
+    #[arg(value_name = "TEXT", help_heading = "Selection")]
+    search: Option<String>,
+
+    /// At most this many, up to 1000
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Selection")]
+    limit: u16,
+
+    /// Go on behind this one
+    #[arg(long, value_name = "CREATOR_ID", help_heading = "Selection")]
+    after: Option<String>,
+}
+
+/// Show one creator: details, what the payouts come to, the newest of them
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// Id, e-mail address or Stripe account
+    #[arg(value_name = "CREATOR")]
+    creator: String,
+}
+
+/// Add one creator
+///
+/// Only where the table of creators is our own: on a platform's database the
+/// platform adds them.
+#[derive(Debug, Args)]
+pub(super) struct AddArgs {
+    /// The name on stage and on screen
+    #[arg(long)]
+    name: String,
+
+    /// E-mail address, unique
+    #[arg(long)]
+    email: String,
+
+    /// Where payouts go, acct_…
+    #[arg(long, value_name = "ACCT")]
+    stripe_account: Option<String>,
+
+    /// The id to give; made when missing
+    #[arg(long)]
+    id: Option<String>,
+
+    /// The platform's word on onboarding
+    #[arg(long, value_name = "STATUS")]
+    onboarding_status: Option<String>,
+}
+
+/// Import creators from a CSV file
+///
+/// The file has a header and the columns name and email and, where they are
+/// wanted, id (made when missing), stripe_account and onboarding_status. All of
+/// it is imported or nothing. Rows that say what is stored are left alone; a row
+/// that says something else is an error.
+#[derive(Debug, Args)]
+pub(super) struct ImportArgs {
+    /// The file; - reads standard input
+    file: PathBuf,
+
+    /// Let rows replace the stored name, e-mail address and Stripe account
+    #[arg(long)]
+    update: bool,
+}
+
+pub(super) fn run(cx: &mut Context, command: &CreatorsCommand) -> Result<Exits, CliError> {
+    match command {
+        CreatorsCommand::List(args) => list(cx, args),
+        CreatorsCommand::Show(args) => show(cx, args),
+        CreatorsCommand::Add(args) => add(cx, args),
+        CreatorsCommand::Import(args) => import(cx, args),
+    }
+}
+
+fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
+    let mut store = cx.store()?;
+    let after = args.after.as_deref().map(CreatorId::new);
+    let limit = usize::from(args.limit);
+    // One more than asked for tells whether there is a next page.
+    let mut found = store.creators_list(
+        args.search.as_deref(),
+        after.as_ref(),
+        i64::from(args.limit) + 1,
+    )?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let next = found
+        .last()
+        .filter(|_| more)
+        .map(|creator| creator.id.to_string());
+    let views = found.iter().map(CreatorView::from).collect();
+    Answer::new("creators", views)
+        .with("next", &next)
+        .print(cx.format, &cx.ui, |ui, _| {
+            let columns = ["Creator", "Name", "E-mail", "Stripe account", "Onboarding"];
+            table::render(
+                ui,
+                &columns.map(table::left),
+                found.iter().map(cells).collect(),
+            )
+        })?;
+    if let Some(next) = next {
+        cx.ui
+            .note(&format!("next page: payouts creators list --after {next}"));
+    }
+    Ok(Exit::Done.into())
+}
+
+fn cells(creator: &Creator) -> Vec<table::Value> {
+    let or_dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let status = match creator.deleted_at {
+        Some(_) => table::Value::toned("deleted", table::Tone::Bad),
+        None => creator.onboarding_status.as_str().into(),
+    };
+    vec![
+        creator.id.as_str().into(),
+        text::brief(&creator.name, 60).into(),
+        or_dash(&creator.email).into(),
+        or_dash(&creator.stripe_account_id).into(),
+        status,
+    ]
+}
+
+fn add(cx: &mut Context, args: &AddArgs) -> Result<Exits, CliError> {
+    let trimmed = |text: &Option<String>| text.as_deref().map(|text| text.trim().to_owned());
+    let input = CreatorInput {
+        line: None,
+        id: trimmed(&args.id),
+        name: args.name.trim().to_owned(),
+        email: args.email.trim().to_owned(),
+        stripe_account: trimmed(&args.stripe_account),
+        onboarding_status: trimmed(&args.onboarding_status),
+    };
+    let email = input.email.clone();
+    let mut store = cx.store()?;
+    input::require_own_tables(&mut store, OWN_TABLES)?;
+    let imported = recorded(cx, &mut store, "creators", |store, _| {
+        let imported = creators::add(store, input)
+            .map_err(|error| input::refuse_import(cx, None, "creator", error))?;
+        Ok((imported, input::summary(imported)))
+    })?;
+    if imported.already_there > 0 {
+        cx.ui.note("already there");
+    }
+    show_creator(cx, &mut store, &email)
+}
+
+fn import(cx: &mut Context, args: &ImportArgs) -> Result<Exits, CliError> {
+    let file = input::open(&args.file)?;
+    let mut store = cx.store()?;
+    input::require_own_tables(&mut store, OWN_TABLES)?;
+    let imported = recorded(cx, &mut store, "creators", |store, _| {
+        let imported = creators::import(store, &file, args.update)
+            .map_err(|error| input::refuse_import(cx, Some(&file), "creator", error))?;
+        Ok((imported, input::summary(imported)))
+    })?;
+    input::answer_import(cx, imported)?;
+    Ok(Exit::Done.into())
+}
+
+fn show(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> {
+    let mut store = cx.store()?;
+    show_creator(cx, &mut store, &args.creator)
+}
+
+/// Prints the creator that a text names.
+fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, CliError> {
+    let creator = named(store, text)?;
+    let currency = cx.currency(store)?;
+    let totals = store.creator_totals(&creator.id)?;
+    let payouts = store.creator_payouts(&creator.id, PAYOUTS_SHOWN)?;
+    let view = CreatorShowView::new(&creator, &totals, &payouts, currency);
+    record::print(
+        cx.format,
+        &cx.ui,
+        &view,
+        std::slice::from_ref(&view.creator),
+        || {
+            let total = |total: &StatusTotal| {
+                let count = text::count(u64::try_from(total.count).unwrap_or(0), "payout");
+                (
+                    total.status.as_str(),
+                    format!("{}, {count}", with_currency(total.amount_cents, currency)),
+                )
+            };
+            let mut lines = vec![
+                ("Creator", creator.id.to_string()),
+                ("Name", creator.name.clone()),
+                (
+                    "E-mail",
+                    creator.email.clone().unwrap_or_else(|| "-".to_owned()),
+                ),
+                (
+                    "Stripe account",
+                    creator
+                        .stripe_account_id
+                        .clone()
+                        .unwrap_or_else(|| "none yet".to_owned()),
+                ),
+                ("Onboarding", creator.onboarding_status.clone()),
+            ];
+            if let Some(deleted_at) = creator.deleted_at {
+                lines.push(("Deleted", format!("{} UTC", text::minute(deleted_at))));
+            }
+            lines.extend(totals.iter().map(total));
+            let mut shown = record::render(&lines);
+            if !payouts.is_empty() {
+                shown.push('\n');
+                shown.push_str(&payout_table(cx, &payouts, currency));
+            }
+            shown
+        },
+    )?;
+    Ok(Exit::Done.into())
+}
+
+/// The one creator that a text names: id, Stripe account or e-mail address.
+pub(super) fn named(store: &mut Store, text: &str) -> Result<Creator, CliError> {
+    match store.creators_named(&[text])?.remove(text) {
+        Some(NamedCreator::One(creator)) => Ok(creator),
+        Some(NamedCreator::Several) => Err(CliError::new(
+            Exit::Attention,
+            format!("several creators have this e-mail address, in different case: {text}"),
+        )
+        .hint("use the id; `payouts creators list TEXT` finds it")),
+        None => Err(CliError::new(
+            Exit::Attention,
+            format!("no creator has this id, e-mail address or Stripe account: {text}"),
+        )
+        .hint("`payouts creators list TEXT` finds creators by part of a name or e-mail address")),
+    }
+}
+
+/// A few payouts for people.
+pub(super) fn payout_table(cx: &Context, payouts: &[Payout], currency: Currency) -> String {
+    let columns = [
+        table::left("Payout"),
+        table::left("Created"),
+        table::right("Amount"),
+        table::left("Status"),
+        table::left("Transfer"),
+    ];
+    let rows = payouts.iter().map(|payout| {
+        vec![
+            payout.id.as_str().into(),
+            text::minute(payout.created_at).into(),
+            with_currency(i64::from(payout.amount_cents), currency).into(),
+            payout.status.as_str().into(),
+            payout.stripe_transfer_id.as_deref().unwrap_or("-").into(),
+        ]
+    });
+    table::render(&cx.ui, &columns, rows.collect())
+}

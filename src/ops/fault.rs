@@ -1,0 +1,105 @@
+//! What is wrong with one row of a file or one argument, told so that it can be
+//! found and put right.
+
+use crate::model::text_enum;
+
+text_enum! {
+    /// What kind of fault it is: what scripts act on and what is counted.
+    pub enum FaultKind {
+        /// Bytes that are not UTF-8.
+        Encoding = "encoding",
+        /// A column that is missing, unknown or named twice.
+        Header = "header",
+        /// More or fewer cells than the header has.
+        Cells = "cells",
+        /// A quote that is not closed, or stands where none may.
+        Quotes = "quotes",
+        /// A cell that must say something is empty.
+        Missing = "missing",
+        /// A text that does not have the form it must have.
+        Text = "text",
+        /// Not an amount.
+        Amount = "amount",
+        /// Outside the limits for one payout.
+        Limit = "limit",
+        /// No creator goes by this name.
+        UnknownCreator = "unknown_creator",
+        /// Several creators go by this name.
+        AmbiguousCreator = "ambiguous_creator",
+        /// The creator is deleted.
+        DeletedCreator = "deleted_creator",
+        /// Another row of the same file says the same.
+        Duplicate = "duplicate",
+        /// Something else is stored under this name.
+        Differs = "differs",
+        /// The statement does not exist, or may not be paid this way.
+        Statement = "statement",
+        /// Less than what is left of a statement, and nobody said that this is meant.
+        Partial = "partial",
+        /// The royalty run does not fit.
+        RoyaltyRun = "royalty_run",
+    }
+}
+
+impl FaultKind {
+    /// The same in words.
+    pub fn in_words(self) -> String {
+        self.as_str().replace('_', " ")
+    }
+}
+
+/// One thing that is wrong, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RowFault {
+    /// The line an editor shows, counted from 1; none for an argument.
+    pub line: Option<u64>,
+    /// The column's name, or the argument's.
+    pub column: String,
+    /// What stands there, at most [`VALUE_CHARS_MAX`] characters of it.
+    pub value: String,
+    /// What kind of fault it is.
+    pub kind: FaultKind,
+    /// What is wrong, in words.
+    pub reason: String,
+}
+
+/// Characters of a faulty value that are kept: a quote that is never closed can
+/// make one cell of a whole file.
+pub const VALUE_CHARS_MAX: usize = 200;
+
+impl RowFault {
+    /// A fault of the cell in `column` on `line`.
+    pub fn new(
+        line: Option<u64>,
+        column: &str,
+        value: &str,
+        kind: FaultKind,
+        reason: impl Into<String>,
+    ) -> Self {
+        Self {
+            line,
+            column: column.to_owned(),
+            value: value.chars().take(VALUE_CHARS_MAX).collect(),
+            kind,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// How often each kind occurs, most frequent first.
+pub fn count_by_kind(faults: &[RowFault]) -> Vec<(FaultKind, usize)> {
+    let mut counts: Vec<(FaultKind, usize)> = FaultKind::ALL
+        .iter()
+        .map(|kind| (*kind, faults.iter().filter(|f| f.kind == *kind).count()))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    // Stable: kinds that occur equally often stay in their declared order.
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    counts
+}
+
+/// How many rows (lines, or the arguments of one payout) the faults lie in.
+pub fn rows_at_fault(faults: &[RowFault]) -> usize {
+    let lines: std::collections::HashSet<Option<u64>> = faults.iter().map(|f| f.line).collect();
+    lines.len()
+}

@@ -1,0 +1,364 @@
+//! The JSON of what is brought in and what it stands on: creators, statements,
+//! batches, and the answers of `create`, `import` and `release`.
+//!
+//! A contract: a field keeps its name and meaning. Amounts are integers in minor
+//! units, times RFC 3339 in UTC; what is unknown is null and never missing.
+
+use serde::Serialize;
+
+use crate::model::batch::Batch;
+use crate::model::creator::Creator;
+use crate::model::money::Currency;
+use crate::model::payout::{Payout, PayoutStatus, StatusTotal};
+use crate::ops::create::Created;
+use crate::ops::fault::RowFault;
+use crate::ops::import::Imported;
+use crate::output::SCHEMA;
+
+/// Ids that one answer lists; the batch holds all of them.
+pub const IDS_MAX: usize = 1000;
+
+/// A creator.
+#[derive(Debug, Clone, Serialize)]
+pub struct CreatorView {
+    /// Primary key.
+    pub id: String,
+    /// The name on stage and on screen.
+    pub name: String,
+    /// Of the user behind it.
+    pub email: Option<String>,
+    /// `acct_…`, where payouts go.
+    pub stripe_account_id: Option<String>,
+    /// The platform's word.
+    pub onboarding_status: String,
+    /// Set when the platform deleted the creator.
+    pub deleted_at: Option<String>,
+    /// When the row was made.
+    pub created_at: String,
+}
+
+impl From<&Creator> for CreatorView {
+    fn from(creator: &Creator) -> Self {
+        Self {
+            id: creator.id.to_string(),
+            name: creator.name.clone(),
+            email: creator.email.clone(),
+            stripe_account_id: creator.stripe_account_id.clone(),
+            onboarding_status: creator.onboarding_status.clone(),
+            deleted_at: creator.deleted_at.map(|time| time.to_string()),
+            created_at: creator.created_at.to_string(),
+        }
+    }
+}
+
+/// The answer of `creators show`.
+#[derive(Debug, Clone, Serialize)]
+pub struct CreatorShowView {
+    /// The version of this contract.
+    pub schema: u32,
+    /// Who.
+    pub creator: CreatorView,
+    /// What the payouts come to, by status; all four always.
+    pub totals: serde_json::Map<String, serde_json::Value>,
+    /// The newest ten.
+    pub payouts: Vec<PayoutBriefView>,
+    /// Lowercase code.
+    pub currency: &'static str,
+}
+
+impl CreatorShowView {
+    /// Of a creator and the newest payouts.
+    pub fn new(
+        creator: &Creator,
+        totals: &[StatusTotal],
+        payouts: &[Payout],
+        currency: Currency,
+    ) -> Self {
+        let total = |status: PayoutStatus| {
+            let found = totals.iter().find(|total| total.status == status);
+            let (count, amount_cents) = found.map_or((0, 0), |t| (t.count, t.amount_cents));
+            serde_json::json!({ "count": count, "amount_cents": amount_cents })
+        };
+        Self {
+            schema: SCHEMA,
+            creator: CreatorView::from(creator),
+            totals: PayoutStatus::ALL
+                .iter()
+                .map(|s| (s.to_string(), total(*s)))
+                .collect(),
+            payouts: payouts.iter().map(PayoutBriefView::from).collect(),
+            currency: currency.as_str(),
+        }
+    }
+}
+
+/// A payout among others: `show` has all of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct PayoutBriefView {
+    /// Primary key.
+    pub id: String,
+    /// Where it stands.
+    pub status: &'static str,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// The statement it settles.
+    pub royalty_statement_id: Option<String>,
+    /// `tr_…`, once a transfer is proven.
+    pub stripe_transfer_id: Option<String>,
+    /// When it was created.
+    pub created_at: String,
+    /// The transfer's own time, once COMPLETED.
+    pub processed_at: Option<String>,
+}
+
+impl From<&Payout> for PayoutBriefView {
+    fn from(payout: &Payout) -> Self {
+        Self {
+            id: payout.id.to_string(),
+            status: payout.status.as_str(),
+            amount_cents: payout.amount_cents,
+            royalty_statement_id: payout
+                .royalty_statement_id
+                .as_ref()
+                .map(ToString::to_string),
+            stripe_transfer_id: payout.stripe_transfer_id.clone(),
+            created_at: payout.created_at.to_string(),
+            processed_at: payout.processed_at.map(|time| time.to_string()),
+        }
+    }
+}
+
+/// A loaded file.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchView {
+    /// Primary key.
+    pub id: String,
+    /// The file's name, or `stdin`.
+    pub source: String,
+    /// Of the file's bytes, lowercase hex.
+    pub sha256: String,
+    /// Payouts created from it.
+    pub payout_count: i32,
+    /// Their sum.
+    pub total_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// Nothing of it is paid before it is released.
+    pub held: bool,
+    /// Who loaded it.
+    pub actor: String,
+    /// The run that loaded it.
+    pub run_id: String,
+    /// When.
+    pub created_at: String,
+}
+
+impl BatchView {
+    /// Of a batch, in the database's currency.
+    pub fn new(batch: &Batch, currency: Currency, held: bool) -> Self {
+        Self {
+            id: batch.id.to_string(),
+            source: batch.source.clone(),
+            sha256: batch.sha256.clone(),
+            payout_count: batch.payout_count,
+            total_cents: batch.total_cents,
+            currency: currency.as_str(),
+            held,
+            actor: batch.actor.clone(),
+            run_id: batch.run_id.to_string(),
+            created_at: batch.created_at.to_string(),
+        }
+    }
+}
+
+/// Something wrong with a row or an argument.
+#[derive(Debug, Clone, Serialize)]
+pub struct FaultView {
+    /// The line an editor shows, counted from 1; null for an argument.
+    pub line: Option<u64>,
+    /// The column's name, or the argument's.
+    pub column: String,
+    /// What stands there, the first 200 characters of it.
+    pub value: String,
+    /// A fixed word for what kind of fault it is.
+    pub kind: &'static str,
+    /// What is wrong, for people.
+    pub reason: String,
+}
+
+impl From<&RowFault> for FaultView {
+    fn from(fault: &RowFault) -> Self {
+        Self {
+            line: fault.line,
+            column: fault.column.clone(),
+            value: fault.value.clone(),
+            kind: fault.kind.as_str(),
+            reason: fault.reason.clone(),
+        }
+    }
+}
+
+/// The answer of `create`.
+#[derive(Debug, Clone, Serialize)]
+pub struct CreateView {
+    /// The version of this contract.
+    pub schema: u32,
+    /// Nothing was written: this is what would have been.
+    pub dry_run: bool,
+    /// The batch, also when the file was loaded before; null for a single payout,
+    /// for a dry run, and when nothing in the file was new.
+    pub batch: Option<BatchView>,
+    /// The file was loaded before: nothing was done.
+    pub loaded_before: bool,
+    /// New payouts.
+    pub created: usize,
+    /// Payouts that were there already under their reference.
+    pub already_loaded: usize,
+    /// Sum of the new payouts.
+    pub total_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// The first 1000 new ids.
+    pub payouts: Vec<String>,
+    /// Everything wrong with the rows; then nothing was created.
+    pub errors: Vec<FaultView>,
+}
+
+impl CreateView {
+    /// Of what was created, or would be. `held` is about the batch.
+    pub fn of_created(created: &Created, held: bool, dry_run: bool) -> Self {
+        let batch = created.batch.as_ref().or(created.loaded_before.as_ref());
+        Self {
+            schema: SCHEMA,
+            dry_run,
+            batch: batch.map(|batch| BatchView::new(batch, created.currency, held)),
+            loaded_before: created.loaded_before.is_some(),
+            created: created.created,
+            already_loaded: created.already_loaded_count(),
+            total_cents: created.total_cents,
+            currency: created.currency.as_str(),
+            payouts: created
+                .payouts
+                .iter()
+                .take(IDS_MAX)
+                .map(ToString::to_string)
+                .collect(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// Of rows that cannot be created.
+    pub fn of_faults(faults: &[RowFault], currency: Currency, dry_run: bool) -> Self {
+        Self {
+            schema: SCHEMA,
+            dry_run,
+            batch: None,
+            loaded_before: false,
+            created: 0,
+            already_loaded: 0,
+            total_cents: 0,
+            currency: currency.as_str(),
+            payouts: Vec::new(),
+            errors: faults.iter().map(FaultView::from).collect(),
+        }
+    }
+}
+
+/// The answer of an import.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportView {
+    /// The version of this contract.
+    pub schema: u32,
+    /// Rows that were added.
+    pub added: usize,
+    /// Rows that were changed.
+    pub updated: usize,
+    /// Rows that say what is stored.
+    pub already_there: usize,
+    /// Everything wrong with the rows; then nothing was written.
+    pub errors: Vec<FaultView>,
+}
+
+impl ImportView {
+    /// Of what was imported.
+    pub fn of_imported(imported: Imported) -> Self {
+        let Imported {
+            added,
+            updated,
+            already_there,
+        } = imported;
+        Self {
+            schema: SCHEMA,
+            added,
+            updated,
+            already_there,
+            errors: Vec::new(),
+        }
+    }
+
+    /// Of rows that cannot be imported.
+    pub fn of_faults(faults: &[RowFault]) -> Self {
+        let errors = faults.iter().map(FaultView::from).collect();
+        Self {
+            errors,
+            ..Self::of_imported(Imported::default())
+        }
+    }
+}
+
+/// One line of an import as ndjson and CSV show it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ImportRow {
+    /// As in [`ImportView`].
+    pub added: usize,
+    /// As in [`ImportView`].
+    pub updated: usize,
+    /// As in [`ImportView`].
+    pub already_there: usize,
+}
+
+impl From<&ImportView> for ImportRow {
+    fn from(view: &ImportView) -> Self {
+        let ImportView {
+            added,
+            updated,
+            already_there,
+            ..
+        } = *view;
+        Self {
+            added,
+            updated,
+            already_there,
+        }
+    }
+}
+
+/// One line of `create` as ndjson and CSV show it.
+#[derive(Debug, Clone, Serialize)]
+pub struct CreateRow {
+    /// As in [`CreateView`].
+    pub batch_id: Option<String>,
+    /// The batch is held.
+    pub held: Option<bool>,
+    /// New payouts.
+    pub created: usize,
+    /// Payouts that were there already.
+    pub already_loaded: usize,
+    /// Sum of the new payouts.
+    pub total_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+}
+
+impl From<&CreateView> for CreateRow {
+    fn from(view: &CreateView) -> Self {
+        Self {
+            batch_id: view.batch.as_ref().map(|batch| batch.id.clone()),
+            held: view.batch.as_ref().map(|batch| batch.held),
+            created: view.created,
+            already_loaded: view.already_loaded,
+            total_cents: view.total_cents,
+            currency: view.currency,
+        }
+    }
+}

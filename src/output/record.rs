@@ -1,0 +1,42 @@
+//! One thing for people: what it is called on the left, what it is on the right.
+
+use std::io;
+
+use serde::Serialize;
+
+use crate::output::text::clean;
+use crate::output::ui::Ui;
+use crate::output::{Format, rows};
+
+/// Writes an answer that is one thing to stdout: as JSON the whole object, as
+/// ndjson and CSV the rows it comes to.
+pub fn print<T: Serialize>(
+    format: Format,
+    ui: &Ui,
+    object: &impl Serialize,
+    lines: &[T],
+    table: impl FnOnce() -> String,
+) -> io::Result<()> {
+    match format {
+        Format::Table => ui.answer(&table()),
+        Format::Json => ui.answer(&serde_json::to_string_pretty(object)?),
+        Format::Ndjson => rows::write_ndjson(&mut io::stdout().lock(), lines),
+        Format::Csv => rows::write_csv(&mut io::stdout().lock(), lines),
+    }
+}
+
+/// Renders lines of a label and a value. What came from outside is cleaned here.
+pub fn render(lines: &[(&str, String)]) -> String {
+    let width = lines
+        .iter()
+        .map(|(label, _)| label.chars().count())
+        .max()
+        .unwrap_or(0);
+    lines
+        .iter()
+        .map(|(label, value)| {
+            let line = format!("{label:width$}  {}", clean(value));
+            format!("{}\n", line.trim_end())
+        })
+        .collect()
+}
