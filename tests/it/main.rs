@@ -15,6 +15,7 @@ mod sandbox_idempotency;
 mod sandbox_limits;
 mod sandbox_lists;
 mod sandbox_transfers;
+mod store_payouts;
 
 use std::fs;
 use std::path::Path;
