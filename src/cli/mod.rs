@@ -1,5 +1,6 @@
 //! What a person types: the table of contents of the program.
 
+mod batches;
 mod consent;
 mod context;
 mod create;
@@ -8,9 +9,12 @@ pub mod error;
 pub mod exit;
 mod input;
 mod migrate;
+mod page;
 mod process;
 mod recorded;
+mod release;
 mod sandbox;
+mod statements;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -86,6 +90,11 @@ enum Command {
     #[command(subcommand)]
     Creators(creators::CreatorsCommand),
     Process(process::ProcessArgs),
+    Release(release::ReleaseArgs),
+    #[command(subcommand)]
+    Batches(batches::BatchesCommand),
+    #[command(subcommand)]
+    Statements(statements::StatementsCommand),
     Migrate(migrate::MigrateArgs),
     Sandbox(sandbox::SandboxArgs),
 }
@@ -96,6 +105,9 @@ impl Command {
             Self::Create(args) => create::run(cx, &args),
             Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),
+            Self::Release(args) => release::run(cx, &args),
+            Self::Batches(command) => batches::run(cx, &command),
+            Self::Statements(command) => statements::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),
         }

@@ -8,4 +8,6 @@ pub mod event;
 pub mod fault;
 pub mod import;
 pub mod process;
+pub mod release;
+pub mod statements;
 pub mod table_file;
