@@ -8,12 +8,14 @@ mod creators;
 pub mod error;
 pub mod exit;
 mod input;
+mod list;
 mod migrate;
 mod page;
 mod process;
 mod recorded;
 mod release;
 mod sandbox;
+mod show;
 mod statements;
 
 use std::ffi::OsString;
@@ -86,6 +88,8 @@ struct Global {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    List(list::ListArgs),
+    Show(show::ShowArgs),
     Create(create::CreateArgs),
     #[command(subcommand)]
     Creators(creators::CreatorsCommand),
@@ -102,6 +106,8 @@ enum Command {
 impl Command {
     fn run(self, cx: &mut Context) -> Result<Exits, CliError> {
         match self {
+            Self::List(args) => list::run(cx, &args),
+            Self::Show(args) => show::run(cx, &args),
             Self::Create(args) => create::run(cx, &args),
             Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),

@@ -134,6 +134,15 @@ where
     }
 }
 
+/// From a moment on, up to but not including another; open where none is named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Span {
+    /// The first moment of it.
+    pub from: Option<Time>,
+    /// The first moment after it.
+    pub until: Option<Time>,
+}
+
 /// Where the time comes from. Cloning shares the same clock.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);

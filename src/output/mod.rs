@@ -3,10 +3,13 @@
 //! stdout carries the answer and nothing else; narration, warnings, prompts
 //! and bars go to stderr.
 
+pub mod json;
 pub mod json_records;
+pub mod list;
 pub mod progress;
 pub mod record;
 pub mod rows;
+pub mod show;
 pub mod table;
 pub mod text;
 pub mod ui;
@@ -70,7 +73,7 @@ impl<T: serde::Serialize> Answer<T> {
                 object.insert("schema".to_owned(), SCHEMA.into());
                 object.insert(self.name.to_owned(), serde_json::to_value(&self.rows)?);
                 object.extend(self.extra.clone());
-                ui.answer(&serde_json::to_string_pretty(&object)?)
+                ui.answer(&rows::harmless(&serde_json::to_string_pretty(&object)?))
             }
             Format::Ndjson => rows::write_ndjson(&mut std::io::stdout().lock(), &self.rows),
             Format::Csv => rows::write_csv(&mut std::io::stdout().lock(), &self.rows),

@@ -1,22 +1,57 @@
-//! Rows as a machine reads them: one JSON object a line, or CSV.
+//! Rows as a machine reads them: JSON, one JSON object a line, or CSV.
 //!
-//! Both are written row by row, so that a million rows need no more memory
-//! than one. CSV columns are the fields of the row's JSON object, in order.
+//! All are written row by row, so that a million rows need no more memory than
+//! one. CSV columns are the fields of the row's JSON object, in order. Whatever
+//! a text holds, printing it does nothing to a terminal: JSON writes what would
+//! as `\u…`, CSV leaves it out.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::output::text::formula_safe;
+use crate::output::SCHEMA;
+use crate::output::text::{clean, formula_safe, is_harmful};
+
+/// Rows on their way to a machine.
+#[derive(Debug)]
+pub enum RowStream<'a> {
+    /// One object: the version, the rows, then its further members.
+    Json(JsonRows<'a>),
+    /// One object a line.
+    Ndjson(Lines<'a>),
+    /// Lines of cells.
+    Csv(CsvRows<'a>),
+}
+
+impl RowStream<'_> {
+    /// Writes a row.
+    pub fn write(&mut self, row: &impl Serialize) -> io::Result<()> {
+        match self {
+            Self::Json(rows) => rows.write(row),
+            Self::Ndjson(rows) => rows.write(row),
+            Self::Csv(rows) => rows.write(row),
+        }
+    }
+
+    /// Ends the answer. `members` are what JSON says besides the rows.
+    pub fn finish(self, members: &Map<String, Value>) -> io::Result<()> {
+        match self {
+            Self::Json(rows) => rows.finish(members),
+            Self::Ndjson(rows) => rows.finish(),
+            Self::Csv(rows) => rows.finish(),
+        }
+    }
+}
 
 /// One JSON object a line.
 pub fn write_ndjson<T: Serialize>(out: &mut dyn Write, rows: &[T]) -> io::Result<()> {
+    let mut lines = Lines::new(out);
     for row in rows {
-        serde_json::to_writer(&mut *out, row)?;
-        out.write_all(b"\n")?;
+        lines.write(row)?;
     }
-    out.flush()
+    lines.finish()
 }
 
 /// CSV with a header.
@@ -28,7 +63,101 @@ pub fn write_csv<T: Serialize>(out: &mut dyn Write, rows: &[T]) -> io::Result<()
     writer.finish()
 }
 
-/// A CSV writer that takes its header from the first row.
+/// JSON with what a terminal would obey written as `\u…`, which means the same:
+/// such characters can only stand inside a text.
+pub fn harmless(json: &str) -> Cow<'_, str> {
+    if !json.chars().any(|c| is_harmful(c) && c != '\n') {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + 16);
+    for c in json.chars() {
+        if is_harmful(c) && c != '\n' {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                escaped.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Writes one JSON object a line.
+pub struct Lines<'a>(&'a mut dyn Write);
+
+impl std::fmt::Debug for Lines<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Lines").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// Writes to `out`.
+    pub fn new(out: &'a mut dyn Write) -> Self {
+        Self(out)
+    }
+
+    /// Writes a row.
+    pub fn write(&mut self, row: &impl Serialize) -> io::Result<()> {
+        let json = serde_json::to_string(row)?;
+        self.0.write_all(harmless(&json).as_bytes())?;
+        self.0.write_all(b"\n")
+    }
+
+    /// Flushes what is buffered.
+    pub fn finish(self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Writes one JSON object with a list in it, row by row, laid out as
+/// `serde_json` would lay out the whole.
+pub struct JsonRows<'a> {
+    out: &'a mut dyn Write,
+    any: bool,
+}
+
+impl std::fmt::Debug for JsonRows<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("JsonRows")
+            .field("any", &self.any)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> JsonRows<'a> {
+    /// Begins the object. `name` is the list's.
+    pub fn begin(out: &'a mut dyn Write, name: &str) -> io::Result<Self> {
+        write!(out, "{{\n  \"schema\": {SCHEMA},\n  \"{name}\": [")?;
+        Ok(Self { out, any: false })
+    }
+
+    /// Writes a row.
+    pub fn write(&mut self, row: &impl Serialize) -> io::Result<()> {
+        let before = if self.any { ",\n    " } else { "\n    " };
+        self.any = true;
+        write!(self.out, "{before}{}", indented(row, "    ")?)
+    }
+
+    /// Ends the list, writes further members, and ends the object.
+    pub fn finish(self, members: &Map<String, Value>) -> io::Result<()> {
+        self.out.write_all(if self.any { b"\n  ]" } else { b"]" })?;
+        for (name, value) in members {
+            write!(self.out, ",\n  \"{name}\": {}", indented(value, "  ")?)?;
+        }
+        self.out.write_all(b"\n}\n")?;
+        self.out.flush()
+    }
+}
+
+/// A value as it stands inside an object that is indented already.
+fn indented(value: &impl Serialize, indent: &str) -> io::Result<String> {
+    let json = serde_json::to_string_pretty(value)?;
+    // A line break inside a text is written as `\n`: every real one is layout.
+    Ok(harmless(&json).replace('\n', &format!("\n{indent}")))
+}
+
+/// A CSV writer that takes its header from the first row, unless it was given one.
 pub struct CsvRows<'a> {
     writer: csv::Writer<&'a mut dyn Write>,
     headed: bool,
@@ -51,17 +180,26 @@ impl<'a> CsvRows<'a> {
         }
     }
 
+    /// Writes to `out` under these headings, which are there even when no row is.
+    pub fn headed(out: &'a mut dyn Write, headings: &[&str]) -> io::Result<Self> {
+        let mut rows = Self::new(out);
+        rows.writer.write_record(headings).map_err(io_error)?;
+        rows.headed = true;
+        Ok(rows)
+    }
+
     /// Writes a row, and the header before the first.
     pub fn write(&mut self, row: &impl Serialize) -> io::Result<()> {
         let Value::Object(fields) = serde_json::to_value(row)? else {
             return Err(io::Error::other("a CSV row must be an object"));
         };
         if !self.headed {
-            self.writer.write_record(fields.keys())?;
+            self.writer.write_record(fields.keys()).map_err(io_error)?;
             self.headed = true;
         }
-        self.writer.write_record(fields.values().map(cell))?;
-        Ok(())
+        self.writer
+            .write_record(fields.values().map(cell))
+            .map_err(io_error)
     }
 
     /// Flushes what is buffered.
@@ -70,11 +208,19 @@ impl<'a> CsvRows<'a> {
     }
 }
 
+/// The error underneath, so that a pipe that was closed is still known as one.
+fn io_error(error: csv::Error) -> io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}
+
 /// A field as a cell. Numbers stay numbers, so that a negative amount is not quoted.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
-        Value::String(text) => formula_safe(text).into_owned(),
+        Value::String(text) => formula_safe(&clean(text)).into_owned(),
         other => other.to_string(),
     }
 }
@@ -109,5 +255,121 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "name,amount_cents,note\n'=1+1,-5,\n\"a,\"\"b\"\"\",7,x\n"
         );
+    }
+
+    #[derive(Serialize)]
+    struct Named {
+        name: &'static str,
+        tags: Vec<u8>,
+    }
+
+    fn streamed(rows: &[Named], members: &Map<String, Value>) -> String {
+        let mut out = Vec::new();
+        let mut stream = RowStream::Json(JsonRows::begin(&mut out, "rows").unwrap());
+        for row in rows {
+            stream.write(row).unwrap();
+        }
+        stream.finish(members).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn json_row_by_row_is_laid_out_like_the_whole() {
+        let rows = || {
+            vec![
+                Named {
+                    name: "a\n\"b\"",
+                    tags: vec![1, 2],
+                },
+                Named {
+                    name: "",
+                    tags: vec![],
+                },
+            ]
+        };
+        let members: Map<String, Value> = [
+            ("next".to_owned(), Value::Null),
+            (
+                "totals".to_owned(),
+                serde_json::json!({"all": {"count": 2}}),
+            ),
+        ]
+        .into_iter()
+        .collect();
+        for rows in [rows(), Vec::new()] {
+            let mut whole = Map::new();
+            whole.insert("schema".to_owned(), SCHEMA.into());
+            whole.insert("rows".to_owned(), serde_json::to_value(&rows).unwrap());
+            whole.extend(members.clone());
+            let whole = serde_json::to_string_pretty(&whole).unwrap() + "\n";
+            assert_eq!(streamed(&rows, &members), whole);
+        }
+    }
+
+    #[test]
+    fn no_format_lets_a_name_talk_to_the_terminal() {
+        const NAME: &str = "\x1b[2J\u{9b}31m\u{202e}\u{200b}=1\r\n\u{7f}é";
+        let row = || Named {
+            name: NAME,
+            tags: vec![],
+        };
+        let json = streamed(&[row()], &Map::new());
+        let mut ndjson = Vec::new();
+        write_ndjson(&mut ndjson, &[row()]).unwrap();
+        let ndjson = String::from_utf8(ndjson).unwrap();
+        for text in [&json, &ndjson] {
+            assert!(
+                !text.chars().any(|c| is_harmful(c) && c != '\n'),
+                "{text:?}"
+            );
+        }
+        let read: Value = serde_json::from_str(&json).unwrap();
+        assert_eq!(read["rows"][0]["name"], NAME);
+        assert_eq!(
+            serde_json::from_str::<Value>(&ndjson).unwrap()["name"],
+            NAME
+        );
+
+        let mut csv = Vec::new();
+        write_csv(&mut csv, &[row()]).unwrap();
+        assert_eq!(
+            String::from_utf8(csv).unwrap(),
+            "name,tags\n[2J31m=1  é,[]\n"
+        );
+        let disarmed = formula_safe(&clean("\u{200b}=1+1")).into_owned();
+        assert_eq!(disarmed, "'=1+1");
+    }
+
+    #[test]
+    fn a_header_is_there_without_rows() {
+        let mut out = Vec::new();
+        CsvRows::headed(&mut out, &["a", "b"])
+            .unwrap()
+            .finish()
+            .unwrap();
+        assert_eq!(out, b"a,b\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_known_as_one() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut closed = Closed;
+        let mut rows = CsvRows::new(&mut closed);
+        let error = (0..100_000).find_map(|_| {
+            rows.write(&Named {
+                name: "x",
+                tags: vec![],
+            })
+            .err()
+        });
+        assert_eq!(error.unwrap().kind(), io::ErrorKind::BrokenPipe);
     }
 }

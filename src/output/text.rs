@@ -23,7 +23,8 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     Cow::Owned(cleaned)
 }
 
-fn is_harmful(c: char) -> bool {
+/// What a terminal would obey, or what hides or reorders text.
+pub(crate) fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

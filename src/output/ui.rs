@@ -7,6 +7,8 @@ use std::io::{self, IsTerminal, Write};
 pub struct Ui {
     /// stdout is a terminal.
     pub stdout_terminal: bool,
+    /// Characters in a line of the terminal that stdout is; none when it is piped.
+    pub width: Option<u16>,
     /// A person can be asked: stdin and stderr are terminals.
     pub interactive: bool,
     /// stderr is a terminal: bars may be drawn.
@@ -43,6 +45,7 @@ impl Ui {
         };
         Self {
             stdout_terminal,
+            width: stdout_terminal.then(terminal_width),
             interactive: io::stdin().is_terminal() && stderr_terminal,
             stderr_terminal,
             stdout_color: colored(stdout_terminal),
@@ -69,6 +72,11 @@ impl Ui {
             out.write_all(b"\n")?;
         }
         out.flush()
+    }
+
+    /// stdout, for an answer that is written piece by piece.
+    pub fn out(&self) -> io::BufWriter<io::StdoutLock<'static>> {
+        io::BufWriter::new(io::stdout().lock())
     }
 
     /// Narration: what is going on. Silenced by `--quiet`.
@@ -113,5 +121,13 @@ impl Ui {
         } else {
             text.to_owned()
         }
+    }
+}
+
+/// Characters in a line of stdout's terminal; of one that does not say, the usual 80.
+fn terminal_width() -> u16 {
+    match rustix::termios::tcgetwinsize(io::stdout()) {
+        Ok(size) if size.ws_col > 0 => size.ws_col,
+        _ => 80,
     }
 }

@@ -23,6 +23,9 @@ pub(super) const KEY_LENGTH_MAX: usize = 255;
 /// How long an answer is kept.
 const KEPT_MS: i64 = 24 * 60 * 60 * 1000;
 
+/// How many keys one request removes at most.
+const EXPIRED_AT_ONCE: usize = 100;
+
 /// The answer a key replays.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
@@ -62,7 +65,7 @@ pub(super) struct Keys {
 }
 
 impl Keys {
-    /// Forgets what is older than 24 hours, then looks for `key`.
+    /// What is known of `key`; one that is older than 24 hours is as good as none.
     pub(super) fn look_up(&mut self, key: &str, fingerprint: u64, now_ms: i64) -> Lookup<'_> {
         self.expire(now_ms);
         if self.running.contains(key) {
@@ -124,18 +127,18 @@ impl Keys {
         self.by_age = by_age.into();
     }
 
+    /// Makes room, a little at a time: after a day was skipped, no single request pays for all.
     fn expire(&mut self, now_ms: i64) {
-        while self
-            .by_age
-            .front()
-            .is_some_and(|(first_ms, _)| first_ms + KEPT_MS <= now_ms)
-        {
+        for _ in 0..EXPIRED_AT_ONCE {
+            let expired = |(first_ms, _): &mut (i64, Arc<str>)| *first_ms + KEPT_MS <= now_ms;
+            let Some((first_ms, key)) = self.by_age.pop_front_if(expired) else {
+                return;
+            };
             // An execution that began late stands behind younger ones, and its key may be in use again.
-            if let Some((first_ms, key)) = self.by_age.pop_front()
-                && self
-                    .records
-                    .get(&key)
-                    .is_some_and(|record| record.first_ms == first_ms)
+            if self
+                .records
+                .get(&key)
+                .is_some_and(|record| record.first_ms == first_ms)
             {
                 self.records.remove(&key);
             }

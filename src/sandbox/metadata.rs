@@ -9,10 +9,10 @@ const PAIRS_MAX: usize = 50;
 const KEY_LENGTH_MAX: usize = 40;
 const VALUE_LENGTH_MAX: usize = 500;
 
-/// The pairs of one object, in the order in which they were first set.
+/// The metadata of one object, in the order in which its pairs were first set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Metadata(Box<RawValue>);
+pub struct Metadata(Box<RawValue>);
 
 /// What a request says about metadata, checked: pairs to set, and keys to delete (empty values).
 #[derive(Debug)]
@@ -76,7 +76,15 @@ impl Metadata {
         Self::from_pairs(&merged(self.pairs(), change))
     }
 
-    pub(super) fn pairs(&self) -> Vec<(String, String)> {
+    /// The value of `key`.
+    pub fn get(&self, key: &str) -> Option<String> {
+        self.pairs()
+            .into_iter()
+            .find_map(|(other, value)| (other == key).then_some(value))
+    }
+
+    /// All pairs.
+    pub fn pairs(&self) -> Vec<(String, String)> {
         let object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(self.0.get()).unwrap_or_default();
         object

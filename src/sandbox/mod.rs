@@ -93,6 +93,7 @@ pub use control::{BalanceUpdate, ControlError, Controls};
 pub use currency::SourceType;
 pub use faults::{Fault, FaultPlan, FaultPlanError, FaultReport, FaultRule, FaultStatus};
 pub use limits::Pace;
+pub use metadata::Metadata;
 pub use report::{AccountReport, BalanceReport, LedgerReport, TotalReport, TransferReport};
 pub use state::RequestLine;
 pub use webhook::{Webhook, WebhookError, signature};

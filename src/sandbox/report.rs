@@ -9,6 +9,7 @@ use super::SourceType;
 use super::clock::{rfc3339, seconds};
 use super::ids::Kind;
 use super::ledger::Ledger;
+use super::metadata::Metadata;
 use super::state::State;
 
 /// Everything that happened, per account and mode.
@@ -86,7 +87,7 @@ pub struct TransferReport {
     /// As sent.
     pub transfer_group: Option<Arc<str>>,
     /// As sent, or as last updated.
-    pub metadata: BTreeMap<String, String>,
+    pub metadata: Metadata,
     /// The idempotency key under which it was made.
     pub idempotency_key: Option<Arc<str>>,
     /// The request that made it.
@@ -180,7 +181,7 @@ impl Ledger {
             currency: transfer.currency.code(),
             destination: Arc::clone(&transfer.destination),
             transfer_group: transfer.group.clone(),
-            metadata: transfer.notes.metadata.pairs().into_iter().collect(),
+            metadata: transfer.notes.metadata.clone(),
             idempotency_key: transfer.origin.key.clone(),
             request_id: self.request_id(transfer.origin.request).to_string(),
             replays: transfer.replays,

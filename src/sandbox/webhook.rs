@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use sha2::Sha256;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use super::auth::Scope;
 use super::clock::seconds;
@@ -98,13 +99,16 @@ pub(super) async fn deliver_events(server: Arc<Server>, webhook: Webhook) {
     let client: Client<HttpConnector, Full<Bytes>> =
         Client::builder(TokioExecutor::new()).build_http();
     let slots = Arc::new(Semaphore::new(CONCURRENCY));
+    // Dropped with this future, and every delivery with it.
+    let mut deliveries = JoinSet::new();
     loop {
         while let Some((scope, place)) = next_event(&server) {
             let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
                 return;
             };
             let (server, webhook, client) = (Arc::clone(&server), webhook.clone(), client.clone());
-            tokio::spawn(async move {
+            while deliveries.try_join_next().is_some() {}
+            deliveries.spawn(async move {
                 deliver(&server, &webhook, &client, scope, place).await;
                 drop(slot);
             });

@@ -73,6 +73,41 @@ pub(crate) fn write_tx<T>(
             }
         }
     }
+    finish_tx(conn, body)
+}
+
+/// Runs `body` in a transaction that only reads and sees one state throughout,
+/// whatever others commit meanwhile.
+///
+/// On PostgreSQL the default level would give each statement a newer state; a
+/// SQLite transaction always reads the one it found first.
+pub(crate) fn read_tx<T>(
+    conn: &mut AnyConnection,
+    pooled: bool,
+    body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match conn {
+        AnyConnection::Sqlite(c) => {
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED")?
+        }
+        AnyConnection::Postgres(c) => {
+            AnsiTransactionManager::begin_transaction_sql(
+                c,
+                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            )?;
+            if pooled {
+                c.batch_execute(&postgres_session("LOCAL"))?;
+            }
+        }
+    }
+    finish_tx(conn, body)
+}
+
+/// Runs `body` in the transaction just begun, and commits it or rolls it back.
+fn finish_tx<T>(
+    conn: &mut AnyConnection,
+    body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     type Manager = <AnyConnection as Connection>::TransactionManager;
     match body(conn) {
         Ok(value) => match Manager::commit_transaction(conn) {

@@ -158,6 +158,7 @@ impl Store {
                     }
                 }
             }
+            store.database_id_once()?;
             Ok(ran)
         })
     }

@@ -22,6 +22,8 @@ mod history;
 mod holds;
 pub mod migrations;
 pub mod payout_create;
+mod payout_record;
+pub mod payouts;
 pub mod queue;
 mod runs;
 mod settings;
@@ -121,6 +123,6 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        diesel::Connection::transaction(&mut self.conn, body)
+        dialect::read_tx(&mut self.conn, self.pooled, body)
     }
 }

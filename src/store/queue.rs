@@ -357,7 +357,10 @@ fn due_marks(
 }
 
 /// Reads everything that decides about these payouts, in the queue's order.
-fn candidates(conn: &mut AnyConnection, ids: &[PayoutId]) -> Result<Vec<Candidate>, StoreError> {
+pub(super) fn candidates(
+    conn: &mut AnyConnection,
+    ids: &[PayoutId],
+) -> Result<Vec<Candidate>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -442,7 +445,9 @@ fn candidates(conn: &mut AnyConnection, ids: &[PayoutId]) -> Result<Vec<Candidat
 }
 
 /// Holds are few: people set them.
-fn holds_of(conn: &mut AnyConnection) -> Result<HashSet<(HoldKind, String)>, StoreError> {
+pub(super) fn holds_of(
+    conn: &mut AnyConnection,
+) -> Result<HashSet<(HoldKind, String)>, StoreError> {
     Ok(payout_holds::table
         .select((payout_holds::kind, payout_holds::target))
         .load::<(HoldKind, String)>(conn)?

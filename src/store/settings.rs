@@ -2,6 +2,7 @@
 
 use diesel::prelude::*;
 
+use crate::model::ids::IdMaker;
 use crate::model::money::Currency;
 use crate::model::schema::payout_settings as settings;
 use crate::model::text_enum;
@@ -41,7 +42,14 @@ impl Store {
         read(&mut self.conn, key)
     }
 
-    /// The database's own id.
+    /// Gives a database its own id, once, when it is first migrated.
+    pub(super) fn database_id_once(&mut self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let id = IdMaker::new(now).next_id()?;
+        self.write(|conn| insert_once(conn, Setting::DatabaseId, &id, now))
+    }
+
+    /// The database's own id, and when it was made.
     pub fn database_id(&mut self) -> Result<(String, Time), StoreError> {
         self.setting(Setting::DatabaseId)?
             .ok_or_else(|| StoreError::Corrupt("payout_settings has no database_id".to_owned()))

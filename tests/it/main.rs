@@ -6,6 +6,7 @@
 
 mod common;
 mod layers;
+mod process;
 mod sandbox_client;
 mod sandbox_controls;
 mod sandbox_events;

@@ -276,6 +276,7 @@ fn a_reset_forgets_everything_and_ends_what_is_under_way() {
     post(&sandbox, "/_sandbox/reset", "").ok();
 
     assert_eq!(held.answer().unwrap().status, 500);
+    assert!(sandbox.requests().is_empty());
     assert_eq!(
         (made(&sandbox), sandbox.now_ms(), sandbox.in_flight()),
         (0, START_MS, 0)

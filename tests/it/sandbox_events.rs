@@ -7,6 +7,8 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
 
 use payouts::sandbox::{Options, Webhook, signature};
 use serde_json::{Value, json};
@@ -240,22 +242,25 @@ fn signatures_are_stripes() {
     }
 }
 
-/// One delivery: the signature header and the body. Answers with `status`.
-fn receive(listener: &TcpListener, status: &str) -> (String, String) {
-    let (mut stream, _) = listener.accept().unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let (head, body) = read_request(&mut stream);
-    write!(
-        stream,
-        "HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
-    let header = head
-        .lines()
-        .find_map(|line| line.strip_prefix("stripe-signature: "))
-        .unwrap()
-        .to_owned();
-    (header, body)
+/// A webhook endpoint that answers with `statuses`, one delivery after the other, and hands on the
+/// signature header and the body of each.
+fn endpoint(statuses: &'static [&'static str]) -> (Webhook, mpsc::Receiver<(String, String)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    let (sender, deliveries) = mpsc::channel();
+    thread::spawn(move || {
+        for status in statuses {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (head, body) = read_request(&mut stream);
+            let end = "Content-Length: 0\r\nConnection: close\r\n\r\n";
+            write!(stream, "HTTP/1.1 {status}\r\n{end}").unwrap();
+            let header = head
+                .lines()
+                .find_map(|line| line.strip_prefix("stripe-signature: "));
+            sender.send((header.unwrap().to_owned(), body)).unwrap();
+        }
+    });
+    (Webhook::new(&url, "whsec_1").unwrap(), deliveries)
 }
 
 fn read_request(stream: &mut TcpStream) -> (String, String) {
@@ -283,10 +288,9 @@ fn read_request(stream: &mut TcpStream) -> (String, String) {
 
 #[test]
 fn webhooks_carry_signed_events_and_try_again() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/events", listener.local_addr().unwrap());
+    let (webhook, deliveries) = endpoint(&["500 Internal Server Error", "200 OK"]);
     let sandbox = start(Options {
-        webhook: Some(Webhook::new(&url, "whsec_1").unwrap()),
+        webhook: Some(webhook),
         ..options()
     });
     assert!(
@@ -296,7 +300,7 @@ fn webhooks_carry_signed_events_and_try_again() {
     );
     let made = transfer(&sandbox, "").key("k").ok();
 
-    let (header, body) = receive(&listener, "500 Internal Server Error");
+    let (header, body) = deliveries.recv_timeout(PATIENCE).unwrap();
     assert_eq!(
         header,
         signature("whsec_1", START_MS / 1000, body.as_bytes())
@@ -313,7 +317,7 @@ fn webhooks_carry_signed_events_and_try_again() {
         0
     );
 
-    let (_, again) = receive(&listener, "200 OK");
+    let (_, again) = deliveries.recv_timeout(PATIENCE).unwrap();
     assert_eq!(again, body);
     let until = std::time::Instant::now() + PATIENCE;
     while ids(&get(&sandbox, "/v1/events?delivery_success=true").ok()).is_empty() {

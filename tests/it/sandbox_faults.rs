@@ -191,6 +191,22 @@ fn a_500_is_stored_when_the_execution_had_begun() {
 }
 
 #[test]
+fn faults_of_the_execution_pass_over_a_replay() {
+    let sandbox = sandbox();
+    transfer(&sandbox, "").key("k").ok();
+    let faults = [
+        Fault::Error500Before,
+        Fault::Error500After,
+        Fault::WrongAmount,
+        Fault::ExecuteLate,
+    ];
+    let rules = faults.map(|fault| FaultRule::on("transfers.create", fault));
+    sandbox.faults_add(FaultPlan::of(rules)).unwrap();
+    assert_eq!(resend(&sandbox), (200, true, 1));
+    assert!(sandbox.faults().rules.iter().all(|rule| rule.matched == 0));
+}
+
+#[test]
 fn a_500_after_does_not_hide_a_refusal() {
     let sandbox = with(Fault::Error500After);
     post(
@@ -564,6 +580,8 @@ fn draws_repeat_themselves_whatever_overtakes_whatever() {
     let first = schedule(7, &forward);
     assert_eq!(first, schedule(7, &backward));
     assert_ne!(first.0, schedule(8, &forward).0);
+    // The second request with a key is another draw than the first.
+    assert!(first.0.iter().any(|(one, other)| one != other));
     // 60 draws at one half: far from none and far from all.
     let drawn: u64 = first.1.values().sum();
     assert!((15..=45).contains(&drawn), "{drawn}");

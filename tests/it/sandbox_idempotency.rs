@@ -46,6 +46,10 @@ fn other_parameters_under_a_key_are_refused() {
         ),
         ("a parameter less", transfer(&sandbox, "&metadata[a]=1")),
         (
+            "the same text, divided otherwise",
+            transfer(&sandbox, "&metadata[a]=1metadata[b]2"),
+        ),
+        (
             "another order",
             transfer(&sandbox, "&metadata[b]=2&metadata[a]=1"),
         ),

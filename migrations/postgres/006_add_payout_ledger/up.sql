@@ -11,9 +11,6 @@ CREATE TABLE "payout_settings" (
     CONSTRAINT "payout_settings_pkey" PRIMARY KEY ("key")
 );
 
-INSERT INTO "payout_settings" ("key", "value", "updated_at")
-VALUES ('database_id', replace(gen_random_uuid()::text, '-', ''), date_trunc('milliseconds', timezone('utc', now())));
-
 -- One row for each run of a command that writes.
 CREATE TABLE "payout_runs" (
     "id" TEXT NOT NULL,

@@ -34,6 +34,13 @@ pub(super) struct Reading {
     pub(super) holds: HashSet<(HoldKind, String)>,
 }
 
+impl Reading {
+    /// The kill switch.
+    pub(super) fn switch_is_on(&self) -> bool {
+        self.holds.contains(&(HoldKind::All, String::new()))
+    }
+}
+
 /// Whose payout is about to be sent.
 #[derive(Debug, Clone)]
 pub(super) struct Belongs {
@@ -97,7 +104,7 @@ pub(super) fn check(
     if reading.holds.is_empty() {
         return Ok(());
     }
-    if held(HoldKind::All, "") {
+    if reading.switch_is_on() {
         return Err(Closed::Switch);
     }
     let batch_held = belongs

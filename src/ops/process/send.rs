@@ -16,7 +16,6 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
-use crate::model::hold::HoldKind;
 use crate::model::ids::BatchId;
 use crate::model::time::{Clock, Time};
 use crate::ops::consent::Consent;
@@ -182,6 +181,9 @@ impl Session {
         // The sign of life goes on while the loop is busy.
         let mut ticks = tokio::time::interval(gate::PULSE);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        if reading.borrow().switch_is_on() {
+            run.stop(Stop::Switch);
+        }
         run.take_over(resends).await?;
         loop {
             run.start_what_can_be_started(&stopping);
@@ -504,7 +506,7 @@ impl Run {
                 self.pulsing = false;
                 // A pulse that fails leaves the old reading, which grows stale by itself.
                 if let Ok(fresh) = result {
-                    if fresh.holds.contains(&(HoldKind::All, String::new())) {
+                    if fresh.switch_is_on() {
                         self.stop(Stop::Switch);
                     }
                     reading.send_replace(fresh);

@@ -1,0 +1,252 @@
+//! `payouts list` in every format, written a part at a time.
+
+use std::io::{self, Write};
+
+use chrono::TimeZone;
+use chrono_tz::Tz;
+use serde_json::{Map, Value as Json};
+
+use crate::model::listing::{ListedPayout, Totals};
+use crate::model::money::{self, Currency};
+use crate::model::payout::PayoutStatus;
+use crate::ops::list::Walked;
+use crate::output::Format;
+use crate::output::json::{self, PayoutView};
+use crate::output::rows::{CsvRows, JsonRows, Lines, RowStream};
+use crate::output::table::{self, Tone, Value};
+use crate::output::text::{brief, count, grouped};
+use crate::output::ui::Ui;
+
+/// From this width on there is room for the time of day.
+const WIDE: u16 = 110;
+
+/// Characters of a name, a reference or a reason in a table.
+const TEXT_MAX: usize = 60;
+
+/// What rows are shown in.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown {
+    /// Of every amount.
+    pub currency: Currency,
+    /// Of the times in a table; everything else is UTC.
+    pub zone: Tz,
+}
+
+/// Whether the totals are part of a format.
+pub fn has_totals(format: Format) -> bool {
+    matches!(format, Format::Table | Format::Json)
+}
+
+/// Where the rows of a list go.
+pub struct ListWriter<'a> {
+    ui: &'a Ui,
+    shown: Shown,
+    to: To<'a>,
+}
+
+enum To<'a> {
+    People(&'a mut dyn Write),
+    Machine(RowStream<'a>),
+}
+
+impl std::fmt::Debug for ListWriter<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ListWriter")
+            .field("shown", &self.shown)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> ListWriter<'a> {
+    /// Begins a list on `out`.
+    pub fn begin(
+        ui: &'a Ui,
+        format: Format,
+        shown: Shown,
+        out: &'a mut dyn Write,
+    ) -> io::Result<Self> {
+        let to = match format {
+            Format::Table => To::People(out),
+            Format::Json => To::Machine(RowStream::Json(JsonRows::begin(out, "payouts")?)),
+            Format::Ndjson => To::Machine(RowStream::Ndjson(Lines::new(out))),
+            Format::Csv => To::Machine(RowStream::Csv(CsvRows::headed(out, &PayoutView::FIELDS)?)),
+        };
+        Ok(Self { ui, shown, to })
+    }
+
+    /// Writes the next rows. Each call makes a table of its own.
+    pub fn rows(&mut self, rows: &[ListedPayout]) -> io::Result<()> {
+        match &mut self.to {
+            To::People(out) if rows.is_empty() => out.flush(),
+            To::People(out) => {
+                let table = table_of(self.ui, rows, self.shown);
+                out.write_all(table.as_bytes())
+            }
+            To::Machine(stream) => {
+                for row in rows {
+                    stream.write(&PayoutView::of(row, self.shown.currency))?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the list with what there is to say about all of it.
+    pub fn finish(self, walked: &Walked) -> io::Result<()> {
+        match self.to {
+            To::People(out) => {
+                if let Some(totals) = &walked.totals {
+                    writeln!(out, "{}", totals_line(totals, self.shown.currency))?;
+                }
+                out.flush()
+            }
+            To::Machine(stream) => {
+                let totals = walked.totals.as_ref().map_or(Json::Null, json::totals);
+                let next = walked
+                    .next
+                    .as_ref()
+                    .map_or(Json::Null, |id| id.as_str().into());
+                let members =
+                    Map::from_iter([("totals".to_owned(), totals), ("next".to_owned(), next)]);
+                stream.finish(&members)
+            }
+        }
+    }
+}
+
+/// A table of payouts. On a narrow screen the time of day goes first, then
+/// references, then whatever tells least about these rows.
+fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
+    let day_only = ui.width.is_some_and(|width| width < WIDE);
+    // Why something failed matters more than when it was created.
+    let failures = rows
+        .iter()
+        .any(|row| row.payout.stripe_transfer_id.is_none() && reason(row).is_some());
+    let (created, reason_rank) = if failures { (2, 1) } else { (1, 2) };
+    let columns = [
+        table::left("Payout"),
+        table::left("Created").sacrificed(created),
+        table::left("Creator").shrinks_to(8),
+        table::right(format!("Amount ({})", shown.currency.upper())),
+        table::left("Status"),
+        table::left("Transfer / reason")
+            .shrinks_to(14)
+            .sacrificed(reason_rank),
+        table::left("Reference").shrinks_to(9).sacrificed(3),
+    ];
+    let lines = rows.iter().map(|row| {
+        let payout = &row.payout;
+        let (status, tone) = status(row);
+        let format = if day_only {
+            "%Y-%m-%d"
+        } else {
+            "%Y-%m-%d %H:%M"
+        };
+        let created = shown
+            .zone
+            .from_utc_datetime(&payout.created_at.utc().naive_utc());
+        vec![
+            payout.id.as_str().into(),
+            created.format(format).to_string().into(),
+            brief(
+                row.creator_name
+                    .as_deref()
+                    .unwrap_or(payout.creator_id.as_str()),
+                TEXT_MAX,
+            )
+            .into(),
+            money::major(payout.amount_cents.into(), shown.currency).into(),
+            Value::toned(status, tone),
+            brief(reason(row).unwrap_or_default(), TEXT_MAX).into(),
+            brief(row.reference.as_deref().unwrap_or_default(), TEXT_MAX).into(),
+        ]
+    });
+    table::render(ui, &columns, lines.collect())
+}
+
+/// The transfer, or what stands against one.
+fn reason(row: &ListedPayout) -> Option<&str> {
+    let payout = &row.payout;
+    payout
+        .stripe_transfer_id
+        .as_deref()
+        .or_else(|| row.failed_code())
+        .or(payout.failed_reason.as_deref())
+}
+
+/// The status, with the one word that changes what it means, and its colour.
+pub fn status(row: &ListedPayout) -> (String, Tone) {
+    let status = row.payout.status;
+    let tone = match status {
+        PayoutStatus::Pending if row.is_unresolved() => Tone::Doubt,
+        PayoutStatus::Pending => Tone::Plain,
+        PayoutStatus::Processing => Tone::Doubt,
+        PayoutStatus::Completed => Tone::Good,
+        PayoutStatus::Failed => Tone::Bad,
+    };
+    if row.is_unresolved() {
+        (format!("{status} (unresolved)"), tone)
+    } else if row.is_held() && status != PayoutStatus::Failed {
+        (format!("{status} (held)"), tone)
+    } else {
+        (status.to_string(), tone)
+    }
+}
+
+/// `3 payouts, 1,500.00 USD: 1 PENDING 500.00, 2 COMPLETED 1,000.00`
+fn totals_line(totals: &Totals, currency: Currency) -> String {
+    let all = totals.all();
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    let parts: Vec<String> = PayoutStatus::ALL
+        .iter()
+        .map(|status| (status, totals.of(*status)))
+        .filter(|(_, total)| total.count > 0)
+        .map(|(status, total)| {
+            let amount = money::major(total.amount_cents, currency);
+            format!("{} {status} {amount}", grouped(number(total.count)))
+        })
+        .collect();
+    let sum = money::with_currency(all.amount_cents, currency);
+    match parts.len() {
+        0 => "no payouts".to_owned(),
+        _ => format!(
+            "{}, {sum}: {}",
+            count(number(all.count), "payout"),
+            parts.join(", ")
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::listing::Total;
+
+    #[test]
+    fn the_totals_name_only_what_there_is() {
+        let mut totals = Totals::default();
+        assert_eq!(totals_line(&totals, Currency::USD), "no payouts");
+        totals.set(
+            PayoutStatus::Failed,
+            Total {
+                count: 1,
+                amount_cents: 5,
+            },
+        );
+        assert_eq!(
+            totals_line(&totals, Currency::USD),
+            "1 payout, 0.05 USD: 1 FAILED 0.05"
+        );
+        totals.set(
+            PayoutStatus::Completed,
+            Total {
+                count: 1234,
+                amount_cents: i64::MAX - 5,
+            },
+        );
+        assert_eq!(
+            totals_line(&totals, Currency::USD),
+            "1,235 payouts, 92,233,720,368,547,758.07 USD: 1,234 COMPLETED 92,233,720,368,547,758.02, 1 FAILED 0.05"
+        );
+    }
+}

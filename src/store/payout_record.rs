@@ -1,0 +1,175 @@
+//! One payout with all that belongs to it, found by whatever name a person has
+//! for it. Nothing here writes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use crate::model::attempt::{AnswerRow, Attempt};
+use crate::model::creator::{Creator, CreatorRow};
+use crate::model::hold::{Hold, HoldKind};
+use crate::model::ids::{CreatorId, PayoutId};
+use crate::model::payout::Payout;
+use crate::model::record::{AttemptRecord, PayoutRecord};
+use crate::model::schema::{
+    creators, payout_answers, payout_attempts, payout_batch_items, payout_batches, payout_history,
+    payout_holds, payouts, royalty_statements, users,
+};
+use crate::store::connection::AnyConnection;
+use crate::store::payouts::listed_of;
+use crate::store::{Store, StoreError, queue};
+
+impl Store {
+    /// The payouts a person means by `text`: an id, a reference, a transfer
+    /// (`tr_…`), or the request id (`req_…`) of an answer. One payout may have
+    /// another's id as its reference: all of them are meant.
+    pub fn payouts_named(&mut self, text: &str) -> Result<Vec<PayoutId>, StoreError> {
+        self.read(|conn| {
+            let mut found: Vec<PayoutId> = payouts::table
+                .filter(
+                    payouts::id
+                        .eq(text)
+                        .or(payouts::stripe_transfer_id.eq(text)),
+                )
+                .select(payouts::id)
+                .load(conn)?;
+            found.extend(
+                payout_batch_items::table
+                    .filter(payout_batch_items::reference.eq(text))
+                    .select(payout_batch_items::payout_id)
+                    .load::<PayoutId>(conn)?,
+            );
+            found.extend(
+                payout_attempts::table
+                    .filter(payout_attempts::transfer_id.eq(text))
+                    .select(payout_attempts::payout_id)
+                    .load::<PayoutId>(conn)?,
+            );
+            found.extend(
+                payout_answers::table
+                    .filter(payout_answers::request_id.eq(text))
+                    .select(payout_answers::payout_id)
+                    .load::<PayoutId>(conn)?,
+            );
+            // No index leads to the request id of an attempt; every answer has one that does.
+            if found.is_empty() && text.starts_with("req_") {
+                found = payout_attempts::table
+                    .filter(payout_attempts::request_id.eq(text))
+                    .select(payout_attempts::payout_id)
+                    .load(conn)?;
+            }
+            found.sort();
+            found.dedup();
+            Ok(found)
+        })
+    }
+
+    /// All there is on one payout, of one state of the database. An attempt whose
+    /// run gave no sign of life for longer than `lease` counts as nobody's.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no payout of this id.
+    pub fn payout_record(
+        &mut self,
+        id: &PayoutId,
+        lease: Duration,
+    ) -> Result<PayoutRecord, StoreError> {
+        let dead_before = self.clock.now().minus(lease);
+        self.read(|conn| {
+            let ids = std::slice::from_ref(id);
+            let listed = listed_of(conn, ids, dead_before)?
+                .pop()
+                .ok_or(StoreError::NotFound)?;
+            let payout = &listed.payout;
+            Ok(PayoutRecord {
+                candidate: queue::candidates(conn, ids)?.pop(),
+                creator: creator_of(conn, &payout.creator_id)?,
+                statement: match &payout.royalty_statement_id {
+                    None => None,
+                    Some(statement) => royalty_statements::table
+                        .filter(royalty_statements::id.eq(statement))
+                        .first(conn)
+                        .optional()?,
+                },
+                batch: match &listed.batch_id {
+                    None => None,
+                    Some(batch) => payout_batches::table
+                        .filter(payout_batches::id.eq(batch))
+                        .first(conn)
+                        .optional()?,
+                },
+                item: payout_batch_items::table
+                    .filter(payout_batch_items::payout_id.eq(id))
+                    .first(conn)
+                    .optional()?,
+                holds: holds_on(
+                    conn,
+                    payout,
+                    listed.batch_id.as_ref().map(|batch| batch.as_str()),
+                )?,
+                attempts: attempts_of(conn, id)?,
+                history: payout_history::table
+                    .filter(payout_history::payout_id.eq(id))
+                    .order(payout_history::seq)
+                    .load(conn)?,
+                listed,
+            })
+        })
+    }
+}
+
+fn creator_of(conn: &mut AnyConnection, id: &CreatorId) -> Result<Option<Creator>, StoreError> {
+    let found: Option<(CreatorRow, Option<String>)> = creators::table
+        .left_join(users::table)
+        .filter(creators::id.eq(id))
+        .select((CreatorRow::as_select(), users::email.nullable()))
+        .first(conn)
+        .optional()?;
+    Ok(found.map(|(row, email)| row.with_email(email)))
+}
+
+fn holds_on(
+    conn: &mut AnyConnection,
+    payout: &Payout,
+    batch: Option<&str>,
+) -> Result<Vec<Hold>, StoreError> {
+    let on = |kind: HoldKind, target: &str| {
+        payout_holds::kind
+            .eq(kind)
+            .and(payout_holds::target.eq(target.to_owned()))
+    };
+    Ok(payout_holds::table
+        .filter(
+            payout_holds::kind
+                .eq(HoldKind::All)
+                .or(on(HoldKind::Payout, payout.id.as_str()))
+                .or(on(HoldKind::Creator, payout.creator_id.as_str()))
+                // No batch has the empty id.
+                .or(on(HoldKind::Batch, batch.unwrap_or_default())),
+        )
+        .order((payout_holds::created_at, payout_holds::kind))
+        .load(conn)?)
+}
+
+fn attempts_of(conn: &mut AnyConnection, id: &PayoutId) -> Result<Vec<AttemptRecord>, StoreError> {
+    let attempts: Vec<Attempt> = payout_attempts::table
+        .filter(payout_attempts::payout_id.eq(id))
+        .order(payout_attempts::attempt)
+        .load(conn)?;
+    let answers: Vec<AnswerRow> = payout_answers::table
+        .filter(payout_answers::payout_id.eq(id))
+        .order((payout_answers::attempt, payout_answers::send))
+        .load(conn)?;
+    let mut by_attempt: HashMap<i32, Vec<AnswerRow>> = HashMap::new();
+    for answer in answers {
+        by_attempt.entry(answer.attempt).or_default().push(answer);
+    }
+    Ok(attempts
+        .into_iter()
+        .map(|attempt| AttemptRecord {
+            answers: by_attempt.remove(&attempt.attempt).unwrap_or_default(),
+            attempt,
+        })
+        .collect())
+}

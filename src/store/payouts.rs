@@ -1,0 +1,511 @@
+//! Payouts as people look for them: filtered, sorted, page by page, with the
+//! totals of all that match.
+//!
+//! Nothing here writes. A page costs the same wherever in the list it lies:
+//! the next one begins behind the last row's sort key, never at a count.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::sql_types::{BigInt, Bool, Integer, Text, Timestamp};
+
+use crate::model::attempt::AttemptOutcome;
+use crate::model::hold::HoldKind;
+use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
+use crate::model::listing::{LastAttempt, ListedPayout, Total, Totals};
+use crate::model::payout::{Payout, PayoutStatus};
+use crate::model::schema::{
+    creators, payout_attempts, payout_batch_items, payout_runs, payouts, users,
+};
+use crate::model::time::{Span, Time};
+use crate::store::connection::{AnyConnection, MultiBackend};
+use crate::store::dialect::{IDS_MAX, sum_amount_cents};
+use crate::store::{Store, StoreError, queue};
+
+/// Creators that a part of a name may match. Their ids stand in the list's
+/// query once for each status, and a query holds 32 766 values on SQLite.
+pub const CREATORS_MAX: usize = 5_000;
+
+/// Which payouts. What is not said is not asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PayoutFilter {
+    /// In one of these states; empty means any.
+    pub statuses: Vec<PayoutStatus>,
+    /// Loaded with this batch.
+    pub batch: Option<BatchId>,
+    /// Paying one of these creators; see [`Store::creators_matching`].
+    pub creators: Option<Vec<CreatorId>>,
+    /// Settling this statement.
+    pub statement: Option<StatementId>,
+    /// Loaded under this reference.
+    pub reference: Option<String>,
+    /// At least this many minor units.
+    pub min_cents: Option<i32>,
+    /// At most this many minor units.
+    pub max_cents: Option<i32>,
+    /// Created in this time.
+    pub created: Span,
+    /// Processed in this time; a payout that never was does not match.
+    pub processed: Span,
+}
+
+/// What a list is sorted by. Equal ones follow their ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum SortBy {
+    /// When it was created. The one sort that an index serves.
+    #[default]
+    Created,
+    /// When any column last changed.
+    Updated,
+    /// How much.
+    Amount,
+}
+
+/// How a list is sorted: newest or largest first, unless reversed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PayoutOrder {
+    /// By what.
+    pub by: SortBy,
+    /// Oldest or smallest first.
+    pub reversed: bool,
+}
+
+/// Part of a sorted list.
+#[derive(Debug, Clone, Copy)]
+pub struct PageOf<'a> {
+    /// How the whole list is sorted.
+    pub order: PayoutOrder,
+    /// The last row of the page before, as it was shown.
+    pub after: Option<&'a Payout>,
+    /// Rows at most.
+    pub rows_max: usize,
+}
+
+impl Store {
+    /// A page of the payouts that match. An attempt whose run gave no sign of
+    /// life for longer than `lease` counts as nobody's.
+    pub fn payout_list(
+        &mut self,
+        filter: &PayoutFilter,
+        page: PageOf<'_>,
+        lease: Duration,
+    ) -> Result<Vec<ListedPayout>, StoreError> {
+        let dead_before = self.clock.now().minus(lease);
+        self.read(|conn| list(conn, filter, page, dead_before))
+    }
+
+    /// Count and sum of all payouts that match, for each status.
+    pub fn payout_totals(&mut self, filter: &PayoutFilter) -> Result<Totals, StoreError> {
+        self.read(|conn| totals(conn, filter))
+    }
+
+    /// A page and the totals of all that match, both of one state of the database.
+    pub fn payout_list_with_totals(
+        &mut self,
+        filter: &PayoutFilter,
+        page: PageOf<'_>,
+        lease: Duration,
+    ) -> Result<(Vec<ListedPayout>, Totals), StoreError> {
+        let dead_before = self.clock.now().minus(lease);
+        self.read(|conn| {
+            Ok((
+                list(conn, filter, page, dead_before)?,
+                totals(conn, filter)?,
+            ))
+        })
+    }
+
+    /// One row of the table.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is none of this id.
+    pub fn payout_get(&mut self, id: &PayoutId) -> Result<Payout, StoreError> {
+        Ok(payouts::table
+            .filter(payouts::id.eq(id))
+            .select(Payout::as_select())
+            .first(&mut self.conn)?)
+    }
+
+    /// The creators a person means by `text`: the one with this id or this
+    /// e-mail, else all with this text in their name, without regard to case.
+    /// At most one more than [`CREATORS_MAX`].
+    pub fn creators_matching(&mut self, text: &str) -> Result<Vec<CreatorId>, StoreError> {
+        self.read(|conn| {
+            let users = users::table
+                .filter(lower(users::email).eq(text.to_ascii_lowercase()))
+                .select(users::id);
+            let exact: Vec<CreatorId> = creators::table
+                .filter(creators::id.eq(text).or(creators::user_id.eq_any(users)))
+                .select(creators::id)
+                .limit(limit(CREATORS_MAX.saturating_add(1)))
+                .load(conn)?;
+            if exact.is_empty() {
+                named(conn, text)
+            } else {
+                Ok(exact)
+            }
+        })
+    }
+}
+
+diesel::define_sql_function! {
+    /// Lowercase, of ASCII at least: beyond that the databases disagree.
+    fn lower(text: Text) -> Text;
+}
+
+/// The creators with a text in their name.
+fn named(conn: &mut AnyConnection, text: &str) -> Result<Vec<CreatorId>, StoreError> {
+    // What case means beyond ASCII depends on the database and its locale: there
+    // the pattern takes any character, and the names it finds are compared here.
+    let pattern: String = text
+        .chars()
+        .flat_map(|c| match c {
+            '%' | '_' | '\\' => vec!['\\', c],
+            c if c.is_ascii() => vec![c.to_ascii_lowercase()],
+            _ => vec!['_'],
+        })
+        .collect();
+    let found: Vec<(CreatorId, String)> = creators::table
+        .filter(
+            lower(creators::stage_name)
+                .like(format!("%{pattern}%"))
+                .escape('\\'),
+        )
+        .select((creators::id, creators::stage_name))
+        .load(conn)?;
+    let wanted = text.to_lowercase();
+    Ok(found
+        .into_iter()
+        .filter(|(_, name)| name.to_lowercase().contains(&wanted))
+        .map(|(id, _)| id)
+        .take(CREATORS_MAX.saturating_add(1))
+        .collect())
+}
+
+/// What a payout must fulfil, as a part of a query.
+type Condition<'a> = Box<dyn BoxableExpression<payouts::table, MultiBackend, SqlType = Bool> + 'a>;
+
+/// The condition of a filter, for payouts in one of these states.
+fn matching<'a>(filter: &'a PayoutFilter, statuses: &[PayoutStatus]) -> Condition<'a> {
+    let mut all: Condition<'a> = match statuses {
+        [status] => Box::new(payouts::status.eq(*status)),
+        several => Box::new(payouts::status.eq_any(several.to_vec())),
+    };
+    if let Some(batch) = &filter.batch {
+        let items = payout_batch_items::table
+            .filter(payout_batch_items::batch_id.eq(batch))
+            .select(payout_batch_items::payout_id);
+        all = Box::new(all.and(payouts::id.eq_any(items)));
+    }
+    if let Some(reference) = &filter.reference {
+        let items = payout_batch_items::table
+            .filter(payout_batch_items::reference.eq(reference))
+            .select(payout_batch_items::payout_id);
+        all = Box::new(all.and(payouts::id.eq_any(items)));
+    }
+    if let Some(creators) = &filter.creators {
+        all = Box::new(all.and(payouts::creator_id.eq_any(creators)));
+    }
+    if let Some(statement) = &filter.statement {
+        all = Box::new(
+            all.and(
+                payouts::royalty_statement_id
+                    .assume_not_null()
+                    .eq(statement),
+            ),
+        );
+    }
+    if let Some(min) = filter.min_cents {
+        all = Box::new(all.and(payouts::amount_cents.ge(min)));
+    }
+    if let Some(max) = filter.max_cents {
+        all = Box::new(all.and(payouts::amount_cents.le(max)));
+    }
+    if let Some(from) = filter.created.from {
+        all = Box::new(all.and(payouts::created_at.ge(from)));
+    }
+    if let Some(until) = filter.created.until {
+        all = Box::new(all.and(payouts::created_at.lt(until)));
+    }
+    if let Some(from) = filter.processed.from {
+        all = Box::new(all.and(payouts::processed_at.assume_not_null().ge(from)));
+    }
+    if let Some(until) = filter.processed.until {
+        all = Box::new(all.and(payouts::processed_at.assume_not_null().lt(until)));
+    }
+    all
+}
+
+/// The states a filter leaves.
+fn statuses(filter: &PayoutFilter) -> &[PayoutStatus] {
+    if filter.statuses.is_empty() {
+        PayoutStatus::ALL
+    } else {
+        &filter.statuses
+    }
+}
+
+fn list(
+    conn: &mut AnyConnection,
+    filter: &PayoutFilter,
+    page: PageOf<'_>,
+    dead_before: Time,
+) -> Result<Vec<ListedPayout>, StoreError> {
+    let ids = page_ids(conn, filter, page)?;
+    let mut listed = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(IDS_MAX) {
+        listed.extend(listed_of(conn, ids, dead_before)?);
+    }
+    Ok(listed)
+}
+
+/// The ids of one page, in its order.
+fn page_ids(
+    conn: &mut AnyConnection,
+    filter: &PayoutFilter,
+    page: PageOf<'_>,
+) -> Result<Vec<PayoutId>, StoreError> {
+    if page.order.by == SortBy::Created {
+        return Ok(NewestOf::new(filter, page).load(conn)?);
+    }
+    // No index serves these sorts: one pass over all that match.
+    let query = payouts::table
+        .filter(behind(matching(filter, statuses(filter)), page))
+        .select(payouts::id)
+        .limit(limit(page.rows_max))
+        .into_boxed();
+    let query = match (page.order.by, page.order.reversed) {
+        (SortBy::Amount, false) => query.order((payouts::amount_cents.desc(), payouts::id.desc())),
+        (SortBy::Amount, true) => query.order((payouts::amount_cents, payouts::id)),
+        (_, false) => query.order((payouts::updated_at.desc(), payouts::id.desc())),
+        (_, true) => query.order((payouts::updated_at, payouts::id)),
+    };
+    Ok(query.load(conn)?)
+}
+
+/// A condition, and that the row comes behind the page before. Compared as a row
+/// of values, because only so can an index start in the middle of a batch that
+/// shares one moment.
+fn behind<'a>(condition: Condition<'a>, page: PageOf<'a>) -> Condition<'a> {
+    let Some(last) = page.after else {
+        return condition;
+    };
+    let sign = if page.order.reversed { ">" } else { "<" };
+    let row = |column: &str| sql::<Bool>(&format!("(payouts.{column}, payouts.id) {sign} ("));
+    let id = &last.id;
+    match page.order.by {
+        SortBy::Created => Box::new(
+            condition.and(
+                row("created_at")
+                    .bind::<Timestamp, _>(last.created_at)
+                    .sql(", ")
+                    .bind::<Text, _>(id)
+                    .sql(")"),
+            ),
+        ),
+        SortBy::Updated => Box::new(
+            condition.and(
+                row("updated_at")
+                    .bind::<Timestamp, _>(last.updated_at)
+                    .sql(", ")
+                    .bind::<Text, _>(id)
+                    .sql(")"),
+            ),
+        ),
+        SortBy::Amount => Box::new(
+            condition.and(
+                row("amount_cents")
+                    .bind::<Integer, _>(last.amount_cents)
+                    .sql(", ")
+                    .bind::<Text, _>(id)
+                    .sql(")"),
+            ),
+        ),
+    }
+}
+
+/// The ids of a page sorted by creation, as a query.
+///
+/// The queue's index begins with the status, so each status is walked on its
+/// own, from behind the page before, and the database merges the walks: no page
+/// ever sorts, or even reads, the whole table.
+struct NewestOf<'a> {
+    walks: Vec<Walk<'a>>,
+    reversed: bool,
+    rows_max: i64,
+}
+
+type Walk<'a> = payouts::BoxedQuery<'a, MultiBackend, (Text, Timestamp)>;
+
+impl<'a> NewestOf<'a> {
+    fn new(filter: &'a PayoutFilter, page: PageOf<'a>) -> Self {
+        let rows_max = limit(page.rows_max);
+        let walk = |status: &PayoutStatus| -> Walk<'a> {
+            let query = payouts::table
+                .filter(behind(matching(filter, &[*status]), page))
+                .select((payouts::id, payouts::created_at))
+                .limit(rows_max)
+                .into_boxed();
+            if page.order.reversed {
+                query.order((payouts::created_at, payouts::id))
+            } else {
+                query.order((payouts::created_at.desc(), payouts::id.desc()))
+            }
+        };
+        let walks = statuses(filter).iter().map(walk).collect();
+        Self {
+            walks,
+            reversed: page.order.reversed,
+            rows_max,
+        }
+    }
+}
+
+impl Query for NewestOf<'_> {
+    type SqlType = Text;
+}
+
+/// Its text depends on the filter: nothing to remember it by.
+impl QueryId for NewestOf<'_> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl RunQueryDsl<AnyConnection> for NewestOf<'_> {}
+
+impl QueryFragment<MultiBackend> for NewestOf<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        out.unsafe_to_cache_prepared();
+        out.push_sql("SELECT id FROM (");
+        for (number, walk) in self.walks.iter().enumerate() {
+            if number > 0 {
+                out.push_sql(" UNION ALL ");
+            }
+            // SQLite takes a limit in a branch only inside a subquery, PostgreSQL only a named one.
+            out.push_sql("SELECT id, created_at FROM (");
+            <Walk<'_> as QueryFragment<MultiBackend>>::walk_ast(walk, out.reborrow())?;
+            out.push_sql(&format!(") AS walk{number}"));
+        }
+        let direction = if self.reversed { "ASC" } else { "DESC" };
+        out.push_sql(&format!(
+            ") AS walks ORDER BY created_at {direction}, id {direction} LIMIT "
+        ));
+        out.push_bind_param::<BigInt, _>(&self.rows_max)
+    }
+}
+
+/// The lines of these payouts, in the order of their ids.
+pub(super) fn listed_of(
+    conn: &mut AnyConnection,
+    ids: &[PayoutId],
+    dead_before: Time,
+) -> Result<Vec<ListedPayout>, StoreError> {
+    type Line = (Payout, Option<String>, Option<BatchId>, Option<String>);
+    let lines: Vec<Line> = payouts::table
+        .left_join(creators::table)
+        .left_join(payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)))
+        .filter(payouts::id.eq_any(ids))
+        .select((
+            Payout::as_select(),
+            creators::stage_name.nullable(),
+            payout_batch_items::batch_id.nullable(),
+            payout_batch_items::reference.nullable(),
+        ))
+        .load(conn)?;
+    let holds = queue::holds_of(conn)?;
+    let held = |kind: HoldKind, target: &str| holds.contains(&(kind, target.to_owned()));
+    let mut attempts = last_attempts(conn, ids, dead_before)?;
+    let mut listed: HashMap<PayoutId, ListedPayout> = lines
+        .into_iter()
+        .map(|(payout, creator_name, batch_id, reference)| {
+            let line = ListedPayout {
+                creator_name,
+                on_hold: held(HoldKind::All, "")
+                    || held(HoldKind::Payout, payout.id.as_str())
+                    || held(HoldKind::Creator, payout.creator_id.as_str())
+                    || batch_id
+                        .as_ref()
+                        .is_some_and(|id| held(HoldKind::Batch, id.as_str())),
+                batch_id,
+                reference,
+                last_attempt: attempts.remove(&payout.id),
+                payout,
+            };
+            (line.payout.id.clone(), line)
+        })
+        .collect();
+    Ok(ids.iter().filter_map(|id| listed.remove(id)).collect())
+}
+
+/// The last attempt of each payout that has one.
+fn last_attempts(
+    conn: &mut AnyConnection,
+    ids: &[PayoutId],
+    dead_before: Time,
+) -> Result<HashMap<PayoutId, LastAttempt>, StoreError> {
+    type Row = (
+        PayoutId,
+        AttemptOutcome,
+        Option<String>,
+        Option<Time>,
+        Option<Time>,
+    );
+    let attempts: Vec<Row> = payout_attempts::table
+        .left_join(payout_runs::table.on(payout_runs::id.eq(payout_attempts::run_id)))
+        .filter(payout_attempts::payout_id.eq_any(ids))
+        .order((payout_attempts::payout_id, payout_attempts::attempt))
+        .select((
+            payout_attempts::payout_id,
+            payout_attempts::outcome,
+            payout_attempts::error_code,
+            payout_runs::seen_at.nullable(),
+            payout_runs::ended_at.nullable(),
+        ))
+        .load(conn)?;
+    Ok(attempts
+        .into_iter()
+        .map(|(payout, outcome, error_code, seen_at, ended_at)| {
+            let run_ended = ended_at.is_some() || seen_at.is_none_or(|at| at < dead_before);
+            // In the order of attempts, so that the last one stays.
+            (
+                payout,
+                LastAttempt {
+                    outcome,
+                    error_code,
+                    run_ended,
+                },
+            )
+        })
+        .collect())
+}
+
+fn totals(conn: &mut AnyConnection, filter: &PayoutFilter) -> Result<Totals, StoreError> {
+    let rows: Vec<(PayoutStatus, i64, i64)> = payouts::table
+        .group_by(payouts::status)
+        .filter(matching(filter, statuses(filter)))
+        .select((
+            payouts::status,
+            diesel::dsl::count_star(),
+            sum_amount_cents(),
+        ))
+        .load(conn)?;
+    let mut totals = Totals::default();
+    for (status, count, amount_cents) in rows {
+        totals.set(
+            status,
+            Total {
+                count,
+                amount_cents,
+            },
+        );
+    }
+    Ok(totals)
+}
+
+/// A number of rows as the database takes it.
+fn limit(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
+}

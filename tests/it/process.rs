@@ -1,0 +1,433 @@
+//! `payouts process` against a Stripe that behaves, and one that does not: whatever happens, each
+//! payout is paid exactly once, and a second run completes what the first could not.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use payouts::sandbox::Fault;
+
+use crate::common::db::on_both;
+use crate::common::shop::Shop;
+use crate::sandbox_client;
+
+/// Sends a signal to a running command.
+fn signal(child: &std::process::Child, name: &str) {
+    let status = std::process::Command::new("kill")
+        .args([format!("-{name}"), child.id().to_string()])
+        .status()
+        .expect("kill runs");
+    assert!(status.success());
+}
+
+on_both! {
+    fn pays_what_is_due(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(50);
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 50);
+        shop.assert_paid_exactly_once();
+        // The stored time is the transfer's own, the history is a chain of three.
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payouts WHERE processed_at IS NULL"), "0");
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_history WHERE payout_id = 'cp7'"), "2");
+        assert_eq!(shop.one("SELECT exit_code FROM payout_runs"), "0");
+        // An empty queue is done.
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 50);
+    }
+
+    fn the_body_is_stored_before_it_is_sent_and_sent_as_stored(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        let transfer = shop.transfers().remove(0);
+        assert_eq!(transfer.idempotency_key.as_deref(), Some("payout_cp0_1"));
+        assert_eq!(transfer.transfer_group.as_deref(), Some("cp0"));
+        let named = |key: &str| transfer.metadata.get(key).unwrap_or_default();
+        assert_eq!((named("payout_id"), named("attempt")), ("cp0".into(), "1".into()));
+        assert_eq!(named("database"), shop.one("SELECT value FROM payout_settings WHERE key = 'database_id'"));
+        let body = shop.one("SELECT body FROM payout_attempts");
+        assert!(body.starts_with("amount=1000&currency=usd&destination=acct_c0&transfer_group=cp0&metadata"), "{body}");
+    }
+
+    // Scenario 3: an answer lost after the commit is no failure.
+    fn a_lost_answer_is_asked_for_again_under_the_same_key(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.fault("c1", Fault::ResetAfter, 1);
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
+        assert_eq!(shop.outcomes("cp1"), ["paid"]);
+        assert_eq!(shop.one("SELECT send_count FROM payout_attempts WHERE payout_id = 'cp1'"), "2");
+        // Scenario 11: the replay was not believed, the transfer was fetched.
+        assert_eq!(shop.stripe.ledger().requests["transfers.retrieve"][&200], 1);
+    }
+
+    fn a_500_after_the_commit_stays_unresolved_and_the_next_run_finds_the_transfer(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.fault("c1", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        assert_eq!((shop.status("cp1"), shop.outcomes("cp1")), ("PROCESSING".into(), vec!["unknown".into()]));
+        shop.assert_paid_exactly_once();
+        shop.process(&[]).expect_code(0);
+        assert_eq!((shop.status("cp1"), shop.outcomes("cp1")), ("COMPLETED".into(), vec!["paid".into()]));
+        shop.assert_paid_exactly_once();
+        assert_eq!(shop.transfers().len(), 3);
+    }
+
+    // Scenario 8 in small, and the stored-500 rule: nothing is sent under a key that holds an error.
+    fn a_stored_500_without_a_transfer_is_never_sent_again_by_itself(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::Error500Before, 1);
+        shop.process(&[]).expect_code(5);
+        let sent = shop.stripe.ledger().requests["transfers.create"].clone();
+        shop.process(&[]).expect_code(5);
+        assert_eq!(shop.stripe.ledger().requests["transfers.create"], sent);
+        assert_eq!((shop.status("cp0"), shop.transfers().len()), ("PROCESSING".into(), 0));
+    }
+
+    fn an_answer_of_somebody_else_proves_nothing(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.fault("c0", Fault::Html503After, 1);
+        shop.fault("c1", Fault::CutBody, 1);
+        shop.fault("c2", Fault::Redirect307, 1);
+        shop.process(&[]).expect_code(5);
+        assert_eq!(shop.status("cp2"), "PROCESSING");
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
+        assert!(!shop.stripe.ledger().requests.contains_key("redirect.followed"));
+    }
+
+    fn a_rate_limit_slows_down_and_burns_no_attempt(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(5);
+        shop.fault("c1", Fault::Rate429, 2);
+        shop.fault("c2", Fault::Lock429, 1);
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
+        assert_eq!(shop.transfers().len(), 5);
+        assert_eq!(shop.one("SELECT SUM(retry_count) FROM payouts"), "0");
+        assert_eq!(shop.outcomes("cp1"), ["paid"]);
+    }
+
+    fn a_conflict_is_waited_for(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::Conflict409, 2);
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
+        assert_eq!(shop.one("SELECT send_count FROM payout_attempts"), "3");
+    }
+
+    // Scenarios 19 and 21: a definite no fails that payout alone.
+    fn a_closed_account_fails_and_the_rest_goes_on(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("closed");
+        shop.payout("cp_closed", "closed", 500);
+        shop.payouts(3);
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stderr.contains("failed: cp_closed 5.00 USD: resource_missing"), "{}", run.stderr);
+        assert_eq!(shop.status("cp_closed"), "FAILED");
+        assert_eq!(shop.one("SELECT retry_count FROM payouts WHERE id = 'cp_closed'"), "1");
+        assert!(shop.one("SELECT failed_reason FROM payouts WHERE id = 'cp_closed'").contains("resource_missing"));
+        assert_eq!(shop.transfers().len(), 3);
+        shop.assert_paid_exactly_once();
+    }
+
+    fn a_short_balance_stops_before_the_next_payout_and_burns_nothing(db: TestDb) {
+        let shop = Shop::with_balance(db, 2500);
+        shop.payouts(4);
+        let run = shop.process(&[]).expect_code(6);
+        assert!(run.stderr.contains("10.00 USD needed, 5.00 USD available"), "{}", run.stderr);
+        assert_eq!(shop.transfers().len(), 2);
+        // Order is kept: the oldest two are paid, the others wait untouched.
+        assert_eq!((shop.status("cp0"), shop.status("cp3")), ("COMPLETED".into(), "PENDING".into()));
+        assert_eq!(shop.one("SELECT SUM(retry_count) FROM payouts"), "0");
+        assert!(!shop.stripe.ledger().requests["transfers.create"].contains_key(&400));
+        shop.stripe.top_up("usd", 10_000).expect("money comes in");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 4);
+        shop.assert_paid_exactly_once();
+    }
+
+    // The balance was drained between the look and the send: Stripe itself says no.
+    fn a_balance_that_stripe_refuses_fails_one_payout_and_stops(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.fault("c0", Fault::HangBefore, 1);
+        let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        // The other two are through; now the money goes elsewhere.
+        while shop.transfers().len() < 2 { std::thread::yield_now(); }
+        shop.stripe.top_up("usd", -(1_000_000_000 - 2000)).expect("money goes out");
+        shop.stripe.release();
+        let status = child.wait_with_output().expect("it ends").status;
+        assert_eq!(status.code(), Some(6));
+        assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("FAILED".into(), vec!["declined".into()]));
+        shop.assert_paid_exactly_once();
+    }
+
+    fn sigint_finishes_what_is_in_flight_and_gives_the_rest_back(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.env.set("PAYOUTS_CONCURRENCY", "2");
+        shop.payouts(20);
+        shop.fault("c0", Fault::HangAfter, 1);
+        shop.fault("c1", Fault::HangAfter, 1);
+        let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(2, Duration::from_secs(30)));
+        signal(&child, "INT");
+        // Given back while the two still hang: the signal was seen.
+        while shop.one("SELECT COUNT(*) FROM payouts WHERE status = 'PROCESSING'") != "2" { std::thread::yield_now(); }
+        shop.stripe.release();
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(shop.transfers().len(), 2);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payouts WHERE status = 'PENDING'"), "18");
+        shop.assert_paid_exactly_once();
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 20);
+        shop.assert_paid_exactly_once();
+    }
+
+    // Scenario 4: the process dies with the transfer made.
+    fn a_killed_run_is_taken_over_and_its_transfer_adopted(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(3);
+        shop.fault("c0", Fault::HangAfter, 1);
+        shop.fault("c1", Fault::HangBefore, 1);
+        let mut child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(2, Duration::from_secs(30)));
+        child.kill().expect("it is killed");
+        child.wait().expect("it is gone");
+        shop.stripe.release();
+        assert_eq!(shop.status("cp0"), "PROCESSING");
+        // PostgreSQL knows at once that the session is gone, SQLite after the lease.
+        shop.pass(Duration::from_secs(121));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 3);
+        assert_eq!(shop.status("cp0"), "COMPLETED");
+        shop.assert_paid_exactly_once();
+        let events = shop.one("SELECT COUNT(*) FROM payout_history WHERE event = 'adopted'");
+        assert_ne!(events, "0");
+    }
+
+    // Scenario 5: what is a day old is never sent again by itself.
+    fn nothing_is_sent_again_after_23_hours(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::HangBefore, 1);
+        let mut child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        child.kill().expect("it is killed");
+        child.wait().expect("it is gone");
+        shop.stripe.release();
+        shop.pass(Duration::from_secs(23 * 3600));
+        let run = shop.process(&[]).expect_code(5);
+        assert!(run.stderr.contains("23 hours"), "{}", run.stderr);
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (0, "PROCESSING".into()));
+    }
+
+    // Scenario 15: the key of another account is refused before anything but the question whose it is.
+    fn another_accounts_key_is_refused(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&["--limit", "1"]).expect_code(0);
+        shop.env.set("STRIPE_SECRET_KEY", "sk_test_other_shop");
+        let run = shop.process(&[]).expect_code(4);
+        assert!(run.stderr.contains("this database pays from Stripe account"), "{}", run.stderr);
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
+    fn keys_that_may_not_send_stop_before_anything_is_claimed(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        for (key, code) in [
+            ("sk_live_shop", 4),          // real money was not allowed
+            ("pk_test_shop", 3),          // not a secret key
+            ("sk_test_expired", 3),       // refused by Stripe
+            ("rk_test_noaccess", 3),      // may not even say whose it is
+        ] {
+            shop.env.set("STRIPE_SECRET_KEY", key);
+            shop.process(&[]).expect_code(code);
+        }
+        shop.env.set("STRIPE_SECRET_KEY", "sk_live_shop");
+        let run = shop.process(&["--live"]).expect_code(3);
+        assert!(run.stderr.contains("a live key is sent to https://api.stripe.com only"), "{}", run.stderr);
+        shop.env.unset("STRIPE_SECRET_KEY");
+        shop.process(&[]).expect_code(3);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_attempts"), "0");
+    }
+
+    // A key that may read but not write is only found out by sending: nothing was executed.
+    fn a_key_without_write_permission_stops_the_run_and_gives_everything_back(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(40);
+        shop.env.set("STRIPE_SECRET_KEY", "rk_test_readonly");
+        let run = shop.process(&[]).expect_code(3);
+        assert!(run.stderr.contains("stopped: Stripe refuses every request"), "{}", run.stderr);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payouts WHERE status = 'PENDING'"), "40");
+        assert_eq!(shop.one("SELECT SUM(retry_count) FROM payouts"), "0");
+        shop.env.set("STRIPE_SECRET_KEY", "sk_test_shop");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 40);
+        // The same attempt was opened again.
+        assert_eq!(shop.outcomes("cp0"), ["paid"]);
+    }
+
+    fn stripe_away_gives_everything_back(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.env.set("STRIPE_API_BASE", "http://127.0.0.1:9");
+        let run = shop.process(&[]).expect_code(3);
+        assert!(run.stderr.contains("Stripe did not answer"), "{}", run.stderr);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_attempts"), "0");
+    }
+
+    // Scenarios 37 and 39.
+    fn holds_are_honoured_and_the_switch_stops_everything(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(4);
+        let hold = |kind: &str, target: &str| shop.db.execute(&format!(
+            "INSERT INTO payout_holds VALUES ('{kind}', '{target}', 'test', 'tester', '2026-11-01 12:00:00')"
+        ));
+        hold("payout", "cp0");
+        hold("creator", "cr_c1");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 2);
+        shop.db.execute("DELETE FROM payout_holds");
+        hold("all", "");
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.transfers().len(), 2);
+        shop.db.execute("DELETE FROM payout_holds");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 4);
+    }
+
+    // Scenario 15d: a database restored from before a payment must not pay it again.
+    fn a_restored_database_is_refused(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        for sql in [
+            "DELETE FROM payout_answers",
+            "DELETE FROM payout_attempts",
+            "UPDATE payouts SET status = 'PENDING', stripe_transfer_id = NULL, processed_at = NULL",
+            "DELETE FROM payout_settings WHERE key = 'watermark'",
+        ] {
+            shop.db.execute(sql);
+        }
+        let run = shop.process(&[]).expect_code(4);
+        assert!(run.stderr.contains("2 transfers that this database made"), "{}", run.stderr);
+        assert_eq!(shop.transfers().len(), 2);
+    }
+
+    // Scenario 14: a row that other software may have sent is looked up, never sent blindly.
+    fn rows_of_other_software_are_looked_up_first(db: TestDb) {
+        let shop = Shop::open(db);
+        for name in ["sent", "clean", "marked", "working"] {
+            shop.creator(name);
+            shop.foreign_payout(&format!("cf_{name}"), name, 700);
+        }
+        sandbox_client::post(
+            &shop.stripe,
+            "/v1/transfers",
+            "amount=700&currency=usd&destination=acct_sent&metadata[payoutId]=cf_sent",
+        )
+        .api_key("sk_test_shop")
+        .ok();
+        shop.db.execute("UPDATE payouts SET retry_count = 1 WHERE id = 'cf_marked'");
+        shop.db.execute("UPDATE payouts SET status = 'PROCESSING' WHERE id = 'cf_working'");
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stderr.contains("cf_sent was paid by tr_"), "{}", run.stderr);
+        assert_eq!(shop.status("cf_sent"), "COMPLETED");
+        assert_eq!(shop.status("cf_clean"), "COMPLETED");
+        assert_eq!(shop.status("cf_marked"), "PENDING");
+        assert_eq!(shop.status("cf_working"), "PROCESSING");
+        assert_eq!(shop.transfers().len(), 2);
+    }
+
+    fn a_transfer_that_differs_is_an_alarm_and_never_completes(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.fault("c0", Fault::WrongAmount, 1);
+        let run = shop.process(&[]).expect_code(5);
+        assert!(run.stderr.contains("amount is 1001, expected 1000"), "{}", run.stderr);
+        assert_eq!(shop.status("cp0"), "PROCESSING");
+        // Listed, it fits: it was only the answer that was wrong.
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
+    }
+
+    // Scenarios 12, 13 and 15c: one payout of a statement at a time, and never more than it owes.
+    fn a_statement_is_paid_once_and_marked_when_covered(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 3000);
+        for (id, cents) in [("cp_a", 1000), ("cp_b", 2500), ("cp_c", 2000)] {
+            shop.payout(id, "ann", cents);
+            shop.db.execute(&format!("UPDATE payouts SET royalty_statement_id = 'st1' WHERE id = '{id}'"));
+        }
+        shop.process(&["--limit", "1"]).expect_code(0);
+        assert_eq!(shop.one("SELECT status FROM royalty_statements"), "REVIEWED");
+        shop.process(&[]).expect_code(1);
+        assert_eq!((shop.status("cp_a"), shop.status("cp_b"), shop.status("cp_c")),
+            ("COMPLETED".into(), "PENDING".into(), "COMPLETED".into()));
+        assert_eq!(shop.one("SELECT status FROM royalty_statements"), "PAID");
+        assert_eq!(shop.one("SELECT payment_reference FROM royalty_statements"),
+            shop.one("SELECT stripe_transfer_id FROM payouts WHERE id = 'cp_c'"));
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_statement_claims"), "0");
+        shop.assert_paid_exactly_once();
+    }
+
+    fn limits_of_count_and_total_are_kept(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(10);
+        shop.process(&["--limit", "3"]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 3);
+        shop.process(&["--max-total", "25.00"]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 5);
+        shop.process(&["cp9", "cp8"]).expect_code(0);
+        assert_eq!((shop.transfers().len(), shop.status("cp9")), (7, "COMPLETED".into()));
+        shop.process(&["--creator", "cr_c6"]).expect_code(0);
+        assert_eq!((shop.transfers().len(), shop.status("cp6")), (8, "COMPLETED".into()));
+        shop.assert_paid_exactly_once();
+    }
+
+    fn a_total_said_beforehand_must_be_the_plans(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.process(&["--confirm-total", "29.99"]).expect_code(4);
+        assert_eq!(shop.transfers().len(), 0);
+        shop.process(&["--confirm-total", "30.00"]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 3);
+    }
+
+    fn one_destination_has_one_transfer_in_flight(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.env.set("PAYOUTS_CONCURRENCY", "8");
+        shop.creator("ann");
+        for number in 0..6 {
+            shop.payout(&format!("cp_a{number}"), "ann", 100 + number);
+        }
+        shop.stripe.set_pace(payouts::sandbox::Pace { lock_destinations: true, latency_ms: 5, ..Default::default() });
+        shop.process(&[]).expect_code(0);
+        assert!(!shop.stripe.ledger().requests["transfers.create"].contains_key(&429));
+        assert_eq!(shop.transfers().len(), 6);
+    }
+
+    // Scenario 7 of the rows, 24 of the locks: overlapping runs share the queue by row claims.
+    fn two_runs_at_once_pay_each_payout_once(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(120);
+        let start = || shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        let runs = [start(), start()];
+        for run in runs {
+            let output = run.wait_with_output().expect("it ends");
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(shop.transfers().len(), 120);
+        shop.assert_paid_exactly_once();
+    }
+}
