@@ -10,7 +10,7 @@ use crate::cli::exit::{Exit, Exits};
 use crate::cli::input;
 use crate::cli::recorded::recorded;
 use crate::model::money::with_currency;
-use crate::ops::create::{self, CreateError, Created, OnePayout, Rules, Source, Wanted};
+use crate::ops::create::{self, CreateError, Created, Rules, Source, Wanted};
 use crate::ops::fault::FaultKind;
 use crate::ops::table_file::TableFile;
 use crate::output::json_records::{CreateRow, CreateView, FaultView};
@@ -99,7 +99,13 @@ pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError
     let file = args.file.as_deref().map(input::open).transpose()?;
     let source = match &file {
         Some(file) => Source::File(file),
-        None => Source::One(args.one_payout()),
+        None => Source::One(&[
+            ("creator", args.creator.as_deref()),
+            ("amount", args.amount.as_deref()),
+            ("amount_cents", args.amount_cents.as_deref()),
+            ("statement", args.statement.as_deref()),
+            ("reference", args.reference.as_deref()),
+        ]),
     };
     let mut store = cx.store()?;
     let currency = cx.currency(&mut store)?;
@@ -127,18 +133,6 @@ pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError
     warn(cx, args, &created);
     answer(cx, &mut store, args, &created)?;
     Ok(Exit::Done.into())
-}
-
-impl CreateArgs {
-    fn one_payout(&self) -> OnePayout {
-        OnePayout {
-            creator: self.creator.clone().unwrap_or_default(),
-            amount: self.amount.clone(),
-            amount_cents: self.amount_cents.clone(),
-            statement: self.statement.clone(),
-            reference: self.reference.clone(),
-        }
-    }
 }
 
 /// One line on what was done.
@@ -177,7 +171,9 @@ fn answer(
 ) -> Result<(), CliError> {
     let batch = created.batch.as_ref().or(created.loaded_before.as_ref());
     let held = match batch {
-        Some(batch) => store.is_batch_held(&batch.id)?,
+        Some(batch) => store
+            .batch(&batch.id)?
+            .is_some_and(|line| line.hold.is_some()),
         None => created.held,
     };
     let view = CreateView::of_created(created, held, args.dry_run);

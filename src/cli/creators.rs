@@ -8,12 +8,13 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::input;
+use crate::cli::page::PageArgs;
 use crate::cli::recorded::recorded;
 use crate::model::creator::Creator;
 use crate::model::ids::CreatorId;
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::{Payout, StatusTotal};
-use crate::ops::creators::{self, CreatorInput};
+use crate::ops::creators;
 use crate::output::json_records::{CreatorShowView, CreatorView};
 use crate::output::{Answer, record, table, text};
 use crate::store::Store;
@@ -40,13 +41,8 @@ pub(super) struct ListArgs {
     #[arg(value_name = "TEXT", help_heading = "Selection")]
     search: Option<String>,
 
-    /// At most this many, up to 1000
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000), help_heading = "Selection")]
-    limit: u16,
-
-    /// Go on behind this one
-    #[arg(long, value_name = "CREATOR_ID", help_heading = "Selection")]
-    after: Option<String>,
+    #[command(flatten)]
+    page: PageArgs,
 }
 
 /// Show one creator: details, what the payouts come to, the newest of them
@@ -111,20 +107,10 @@ pub(super) fn run(cx: &mut Context, command: &CreatorsCommand) -> Result<Exits, 
 
 fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
     let mut store = cx.store()?;
-    let after = args.after.as_deref().map(CreatorId::new);
-    let limit = usize::from(args.limit);
-    // One more than asked for tells whether there is a next page.
-    let mut found = store.creators_list(
-        args.search.as_deref(),
-        after.as_ref(),
-        i64::from(args.limit) + 1,
-    )?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let next = found
-        .last()
-        .filter(|_| more)
-        .map(|creator| creator.id.to_string());
+    let after = args.page.after.as_deref().map(CreatorId::new);
+    let search = args.search.as_deref();
+    let mut found = store.creators_list(search, after.as_ref(), args.page.rows())?;
+    let next = args.page.cut(&mut found, |creator| creator.id.to_string());
     let views = found.iter().map(CreatorView::from).collect();
     Answer::new("creators", views)
         .with("next", &next)
@@ -136,10 +122,8 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
                 found.iter().map(cells).collect(),
             )
         })?;
-    if let Some(next) = next {
-        cx.ui
-            .note(&format!("next page: payouts creators list --after {next}"));
-    }
+    let search = search.map_or_else(String::new, |text| format!(" {text:?}"));
+    PageArgs::tell_next(cx, &format!("payouts creators list{search}"), next.as_ref());
     Ok(Exit::Done.into())
 }
 
@@ -159,27 +143,24 @@ fn cells(creator: &Creator) -> Vec<table::Value> {
 }
 
 fn add(cx: &mut Context, args: &AddArgs) -> Result<Exits, CliError> {
-    let trimmed = |text: &Option<String>| text.as_deref().map(|text| text.trim().to_owned());
-    let input = CreatorInput {
-        line: None,
-        id: trimmed(&args.id),
-        name: args.name.trim().to_owned(),
-        email: args.email.trim().to_owned(),
-        stripe_account: trimmed(&args.stripe_account),
-        onboarding_status: trimmed(&args.onboarding_status),
-    };
-    let email = input.email.clone();
+    let arguments = [
+        ("id", args.id.as_deref()),
+        ("name", Some(args.name.as_str())),
+        ("email", Some(args.email.as_str())),
+        ("stripe_account", args.stripe_account.as_deref()),
+        ("onboarding_status", args.onboarding_status.as_deref()),
+    ];
     let mut store = cx.store()?;
     input::require_own_tables(&mut store, OWN_TABLES)?;
     let imported = recorded(cx, &mut store, "creators", |store, _| {
-        let imported = creators::add(store, input)
+        let imported = creators::add(store, &arguments)
             .map_err(|error| input::refuse_import(cx, None, "creator", error))?;
         Ok((imported, input::summary(imported)))
     })?;
     if imported.already_there > 0 {
         cx.ui.note("already there");
     }
-    show_creator(cx, &mut store, &email)
+    show_creator(cx, &mut store, args.email.trim())
 }
 
 fn import(cx: &mut Context, args: &ImportArgs) -> Result<Exits, CliError> {
@@ -213,13 +194,6 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
         &view,
         std::slice::from_ref(&view.creator),
         || {
-            let total = |total: &StatusTotal| {
-                let count = text::count(u64::try_from(total.count).unwrap_or(0), "payout");
-                (
-                    total.status.as_str(),
-                    format!("{}, {count}", with_currency(total.amount_cents, currency)),
-                )
-            };
             let mut lines = vec![
                 ("Creator", creator.id.to_string()),
                 ("Name", creator.name.clone()),
@@ -239,7 +213,7 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
             if let Some(deleted_at) = creator.deleted_at {
                 lines.push(("Deleted", format!("{} UTC", text::minute(deleted_at))));
             }
-            lines.extend(totals.iter().map(total));
+            lines.extend(total_lines(&totals, currency));
             let mut shown = record::render(&lines);
             if !payouts.is_empty() {
                 shown.push('\n');
@@ -249,6 +223,19 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
         },
     )?;
     Ok(Exit::Done.into())
+}
+
+/// What some payouts come to, one line for each status.
+pub(super) fn total_lines(
+    totals: &[StatusTotal],
+    currency: Currency,
+) -> Vec<(&'static str, String)> {
+    let line = |total: &StatusTotal| {
+        let count = text::count(u64::try_from(total.count).unwrap_or(0), "payout");
+        let amount = with_currency(total.amount_cents, currency);
+        (total.status.as_str(), format!("{amount}, {count}"))
+    };
+    totals.iter().map(line).collect()
 }
 
 /// The one creator that a text names: id, Stripe account or e-mail address.

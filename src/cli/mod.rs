@@ -1,5 +1,6 @@
 //! What a person types: the table of contents of the program.
 
+mod batches;
 mod consent;
 mod context;
 mod create;
@@ -10,10 +11,13 @@ pub mod exit;
 mod input;
 mod list;
 mod migrate;
+mod page;
 mod process;
 mod recorded;
+mod release;
 mod sandbox;
 mod show;
+mod statements;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -91,6 +95,11 @@ enum Command {
     #[command(subcommand)]
     Creators(creators::CreatorsCommand),
     Process(process::ProcessArgs),
+    Release(release::ReleaseArgs),
+    #[command(subcommand)]
+    Batches(batches::BatchesCommand),
+    #[command(subcommand)]
+    Statements(statements::StatementsCommand),
     Migrate(migrate::MigrateArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
@@ -104,6 +113,9 @@ impl Command {
             Self::Create(args) => create::run(cx, &args),
             Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),
+            Self::Release(args) => release::run(cx, &args),
+            Self::Batches(command) => batches::run(cx, &command),
+            Self::Statements(command) => statements::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Demo(args) => demo::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),

@@ -16,10 +16,10 @@ use std::collections::HashMap;
 use crate::model::batch::Batch;
 use crate::model::creator::Creator;
 use crate::model::ids::{PayoutId, StatementId};
-use crate::model::money::{self, Currency, with_currency};
+use crate::model::money::{Currency, with_currency};
 use crate::model::statement::StatementRefusal;
 use crate::ops::fault::{FaultKind, RowFault};
-use crate::ops::table_file::{Columns, Row, TableFile, text_fault};
+use crate::ops::table_file::{Arguments, Columns, MUST_NOT_BE_EMPTY, Row, TableFile, one_row};
 use crate::store::creators::NamedCreator;
 use crate::store::payout_create::{
     CreationFacts, CreationKeys, KnownReference, NewBatch, PayoutContent, PlannedPayout,
@@ -64,25 +64,10 @@ pub enum CreateError {
 /// Where payouts come from.
 #[derive(Debug, Clone)]
 pub enum Source<'f> {
-    /// The arguments of one payout.
-    One(OnePayout),
+    /// The arguments of one payout, under the names of a file's columns.
+    One(&'f Arguments<'f>),
     /// A file of them.
     File(&'f TableFile),
-}
-
-/// One payout as a person writes it.
-#[derive(Debug, Clone, Default)]
-pub struct OnePayout {
-    /// Id, e-mail address or Stripe account.
-    pub creator: String,
-    /// Major units, as text that is read exactly.
-    pub amount: Option<String>,
-    /// Minor units, as text that is read exactly.
-    pub amount_cents: Option<String>,
-    /// The statement it settles.
-    pub statement: Option<String>,
-    /// The caller's own name for it.
-    pub reference: Option<String>,
 }
 
 /// What holds for every payout that is created.
@@ -135,34 +120,6 @@ impl WantedRow {
         reason: impl Into<String>,
     ) -> RowFault {
         RowFault::new(self.line, column, value, kind, reason)
-    }
-
-    /// Reads the amount from whichever of its two columns says one.
-    fn read_amount(
-        &mut self,
-        major: Option<&str>,
-        minor: Option<&str>,
-        currency: Currency,
-        faults: &mut Vec<RowFault>,
-    ) {
-        let only_minor = minor.is_some() && major.is_none();
-        self.amount_column = if only_minor { "amount_cents" } else { "amount" };
-        self.amount_text = major.or(minor).unwrap_or_default().trim().to_owned();
-        let amount = match (major, minor) {
-            (Some(_), None) => money::parse_major(&self.amount_text, currency),
-            (None, Some(_)) => money::parse_minor(&self.amount_text, currency),
-            (Some(_), Some(_)) => {
-                let reason = "there is an amount in minor units too; give one of them";
-                return faults.push(self.amount_fault(FaultKind::Amount, reason));
-            }
-            (None, None) => {
-                return faults.push(self.amount_fault(FaultKind::Missing, "must not be empty"));
-            }
-        };
-        match amount {
-            Ok(cents) => self.amount_cents = Some(cents),
-            Err(error) => faults.push(self.amount_fault(FaultKind::Amount, error.to_string())),
-        }
     }
 
     /// A fault of the amount, under the column it was written in.
@@ -238,17 +195,98 @@ pub fn prepare(
         batch: None,
         rules,
     };
-    match source {
-        Source::One(one) => wanted.take_one(one),
+    let table = match source {
+        Source::One(arguments) => one_row(arguments, |row, faults| {
+            read_row(row, &wanted.rules, faults)
+        }),
         Source::File(file) => {
             let sha256 = file.sha256();
             wanted.loaded_before = store.batch_of_file(&sha256)?;
-            if wanted.loaded_before.is_none() {
-                wanted.take_file(file, sha256);
+            if wanted.loaded_before.is_some() {
+                return Ok(wanted);
             }
+            let mut lines_of_references = HashMap::new();
+            let table = file.rows(COLUMNS, |row, faults| {
+                let mut read = read_row(row, &wanted.rules, faults);
+                name_once(
+                    row,
+                    &mut read,
+                    &sha256,
+                    &wanted.rules,
+                    &mut lines_of_references,
+                    faults,
+                );
+                read
+            });
+            wanted.batch = Some(NewBatch {
+                source: file.name().to_owned(),
+                sha256,
+                hold: (!wanted.rules.release).then_some(NEW_BATCH_HOLD),
+            });
+            table
+        }
+    };
+    wanted.rows = table.rows;
+    wanted.faults = table.faults;
+    Ok(wanted)
+}
+
+/// Reads what a row wants, whatever is stored.
+fn read_row(row: &Row<'_>, rules: &Rules, faults: &mut Vec<RowFault>) -> WantedRow {
+    let creator = row.required("creator", faults).map(str::to_owned);
+    let minor = row.cell("amount").is_none() && row.cell("amount_cents").is_some();
+    let amount_column = if minor { "amount_cents" } else { "amount" };
+    let amount_cents = match row.amount(("amount", "amount_cents"), rules.currency) {
+        Ok(None) => {
+            faults.push(row.fault("amount", FaultKind::Missing, MUST_NOT_BE_EMPTY));
+            None
+        }
+        Ok(amount) => amount,
+        Err(fault) => {
+            faults.push(fault);
+            None
+        }
+    };
+    WantedRow {
+        line: row.line,
+        creator,
+        amount_cents,
+        amount_column,
+        amount_text: row.cell(amount_column).unwrap_or_default().to_owned(),
+        statement: row.cell("statement").map(StatementId::new),
+        reference: row.cell("reference").map(str::to_owned),
+    }
+}
+
+/// Sees to it that a row of a file has a name of its own: its reference, which no
+/// other row has, or its statement.
+fn name_once(
+    row: &Row<'_>,
+    read: &mut WantedRow,
+    sha256: &str,
+    rules: &Rules,
+    lines_of_references: &mut HashMap<String, Option<u64>>,
+    faults: &mut Vec<RowFault>,
+) {
+    match &read.reference {
+        Some(reference) => match lines_of_references.get(reference) {
+            Some(first) => {
+                let reason = format!("line {} has the same reference", first.unwrap_or_default());
+                faults.push(row.fault("reference", FaultKind::Duplicate, reason));
+            }
+            None => {
+                lines_of_references.insert(reference.clone(), row.line);
+            }
+        },
+        None if read.statement.is_some() => {}
+        None if rules.no_references => {
+            read.reference = Some(format!("{sha256}:{}", row.line.unwrap_or_default()));
+        }
+        None => {
+            let reason = "a row without a statement needs a reference, unique to the payment";
+            faults.push(row.fault("reference", FaultKind::Missing, reason));
         }
     }
-    Ok(wanted)
 }
 
 /// Creates what is wanted: all of it or nothing.
@@ -305,87 +343,6 @@ impl Wanted {
     /// What amounts are in.
     pub fn currency(&self) -> Currency {
         self.rules.currency
-    }
-
-    fn take_one(&mut self, one: &OnePayout) {
-        let mut row = WantedRow::default();
-        let texts = [
-            ("creator", Some(&one.creator)),
-            ("statement", one.statement.as_ref()),
-            ("reference", one.reference.as_ref()),
-        ];
-        for (column, text) in texts {
-            let Some(text) = text.map(|text| text.trim()) else {
-                continue;
-            };
-            if text.is_empty() {
-                self.faults
-                    .push(row.fault(column, text, FaultKind::Missing, "must not be empty"));
-            } else if let Some(reason) = text_fault(text) {
-                self.faults
-                    .push(row.fault(column, text, FaultKind::Text, reason));
-            }
-        }
-        row.creator = Some(one.creator.trim().to_owned());
-        row.statement = one
-            .statement
-            .as_deref()
-            .map(|id| StatementId::new(id.trim()));
-        row.reference = one.reference.as_deref().map(|text| text.trim().to_owned());
-        let (major, minor) = (one.amount.as_deref(), one.amount_cents.as_deref());
-        row.read_amount(major, minor, self.rules.currency, &mut self.faults);
-        self.rows.push(row);
-    }
-
-    fn take_file(&mut self, file: &TableFile, sha256: String) {
-        let mut lines_of_references: HashMap<String, u64> = HashMap::new();
-        let table = file.rows(COLUMNS, |row, faults| {
-            self.read_row(row, &sha256, &mut lines_of_references, faults)
-        });
-        self.rows = table.rows;
-        self.faults = table.faults;
-        self.batch = Some(NewBatch {
-            source: file.name().to_owned(),
-            sha256,
-            hold: (!self.rules.release).then_some(NEW_BATCH_HOLD),
-        });
-    }
-
-    fn read_row(
-        &self,
-        row: &Row<'_>,
-        sha256: &str,
-        lines_of_references: &mut HashMap<String, u64>,
-        faults: &mut Vec<RowFault>,
-    ) -> WantedRow {
-        let mut wanted = WantedRow {
-            line: Some(row.line),
-            creator: row.required("creator", faults).map(str::to_owned),
-            statement: row.cell("statement").map(StatementId::new),
-            reference: row.cell("reference").map(str::to_owned),
-            ..WantedRow::default()
-        };
-        let (major, minor) = (row.cell("amount"), row.cell("amount_cents"));
-        wanted.read_amount(major, minor, self.rules.currency, faults);
-        match &wanted.reference {
-            Some(reference) => {
-                if let Some(first) = lines_of_references.get(reference) {
-                    let reason = format!("line {first} has the same reference");
-                    faults.push(row.fault("reference", FaultKind::Duplicate, reason));
-                } else {
-                    lines_of_references.insert(reference.clone(), row.line);
-                }
-            }
-            None if wanted.statement.is_some() => {}
-            None if self.rules.no_references => {
-                wanted.reference = Some(format!("{sha256}:{}", row.line));
-            }
-            None => {
-                let reason = "a row without a statement needs a reference, unique to the payment";
-                faults.push(row.fault("reference", FaultKind::Missing, reason));
-            }
-        }
-        wanted
     }
 
     /// Everything the rows name, each name once.
@@ -527,15 +484,15 @@ fn named_creator<'f>(
     facts: &'f CreationFacts,
 ) -> Result<&'f Creator, RowFault> {
     match facts.creators.get(text) {
-        Some(NamedCreator::One(creator)) => Ok(creator),
-        Some(NamedCreator::Several) => {
-            let reason = "several creators have this e-mail address, in different case; use the id";
-            Err(row.fault("creator", text, FaultKind::AmbiguousCreator, reason))
-        }
-        None => {
-            let reason = "no creator has this id, e-mail address or Stripe account";
-            Err(row.fault("creator", text, FaultKind::UnknownCreator, reason))
-        }
+        Some(named) => named
+            .only()
+            .map_err(|reason| row.fault("creator", text, FaultKind::AmbiguousCreator, reason)),
+        None => Err(row.fault(
+            "creator",
+            text,
+            FaultKind::UnknownCreator,
+            NamedCreator::UNKNOWN,
+        )),
     }
 }
 

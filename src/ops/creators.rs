@@ -10,7 +10,7 @@ use crate::model::creator::{Creator, CreatorUpdate, NewCreator};
 use crate::model::ids::CreatorId;
 use crate::ops::fault::{FaultKind, RowFault};
 use crate::ops::import::{ImportError, Imported};
-use crate::ops::table_file::{Columns, Row, TableFile, text_fault};
+use crate::ops::table_file::{Arguments, Columns, Row, TableFile, one_row};
 use crate::store::Store;
 use crate::store::creators::{CreatorChanges, CreatorKeys, KnownCreators, email_key};
 
@@ -23,21 +23,15 @@ pub const COLUMNS: Columns = Columns {
 /// What the platform's software calls a creator who has not begun.
 const ONBOARDING_DEFAULT: &str = "pending";
 
-/// One creator as a person writes it.
-#[derive(Debug, Clone, Default)]
-pub struct CreatorInput {
-    /// Line of the file; none for arguments.
-    pub line: Option<u64>,
-    /// Made when missing.
-    pub id: Option<String>,
-    /// The name on stage and on screen.
-    pub name: String,
-    /// Unique, whatever its case.
-    pub email: String,
-    /// `acct_…`.
-    pub stripe_account: Option<String>,
-    /// The platform's word on onboarding.
-    pub onboarding_status: Option<String>,
+/// One creator as it was read. What was at fault is told already.
+#[derive(Debug)]
+struct CreatorInput {
+    line: Option<u64>,
+    id: Option<String>,
+    name: String,
+    email: String,
+    stripe_account: Option<String>,
+    onboarding_status: Option<String>,
 }
 
 impl CreatorInput {
@@ -51,26 +45,23 @@ impl CreatorInput {
         };
         RowFault::new(self.line, column, value.unwrap_or_default(), kind, reason)
     }
+}
 
-    /// What is wrong with it whatever is stored.
-    fn form_faults(&self) -> Vec<RowFault> {
-        let texts = [
-            ("id", self.id.as_deref()),
-            ("name", Some(self.name.as_str())),
-            ("email", Some(self.email.as_str())),
-            ("stripe_account", self.stripe_account.as_deref()),
-            ("onboarding_status", self.onboarding_status.as_deref()),
-        ];
-        let mut faults = Vec::new();
-        for (column, text) in texts {
-            let Some(text) = text else { continue };
-            if text.is_empty() {
-                faults.push(self.fault(column, FaultKind::Missing, "must not be empty"));
-            } else if let Some(reason) = text_fault(text).or_else(|| special_fault(column, text)) {
-                faults.push(self.fault(column, FaultKind::Text, reason));
-            }
-        }
-        faults
+fn read_row(row: &Row<'_>, faults: &mut Vec<RowFault>) -> CreatorInput {
+    for column in ["email", "stripe_account"] {
+        let reason = row
+            .cell(column)
+            .and_then(|text| special_fault(column, text));
+        faults.extend(reason.map(|reason| row.fault(column, FaultKind::Text, reason)));
+    }
+    let text = |column| row.cell(column).map(str::to_owned);
+    CreatorInput {
+        line: row.line,
+        id: text("id"),
+        name: row.required("name", faults).unwrap_or_default().to_owned(),
+        email: row.required("email", faults).unwrap_or_default().to_owned(),
+        stripe_account: text("stripe_account"),
+        onboarding_status: text("onboarding_status"),
     }
 }
 
@@ -102,21 +93,10 @@ pub fn import(store: &mut Store, file: &TableFile, update: bool) -> Result<Impor
     write(store, &table.rows, table.faults, update)
 }
 
-/// Adds one creator.
-pub fn add(store: &mut Store, input: CreatorInput) -> Result<Imported, ImportError> {
-    write(store, &[input], Vec::new(), false)
-}
-
-fn read_row(row: &Row<'_>, _: &mut Vec<RowFault>) -> CreatorInput {
-    let text = |column| row.cell(column).map(str::to_owned);
-    CreatorInput {
-        line: Some(row.line),
-        id: text("id"),
-        name: text("name").unwrap_or_default(),
-        email: text("email").unwrap_or_default(),
-        stripe_account: text("stripe_account"),
-        onboarding_status: text("onboarding_status"),
-    }
+/// Adds one creator, given under the names of a file's columns.
+pub fn add(store: &mut Store, arguments: &Arguments<'_>) -> Result<Imported, ImportError> {
+    let table = one_row(arguments, read_row);
+    write(store, &table.rows, table.faults, false)
 }
 
 fn write(
@@ -125,9 +105,6 @@ fn write(
     mut faults: Vec<RowFault>,
     update: bool,
 ) -> Result<Imported, ImportError> {
-    for input in inputs {
-        faults.extend(input.form_faults());
-    }
     faults.extend(duplicates(inputs));
     let keys = CreatorKeys {
         ids: inputs.iter().filter_map(|i| i.id.as_deref()).collect(),

@@ -11,4 +11,6 @@ pub mod list;
 pub mod next_step;
 pub mod period;
 pub mod process;
+pub mod release;
+pub mod statements;
 pub mod table_file;

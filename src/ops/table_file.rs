@@ -11,6 +11,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use crate::model::history::hex;
+use crate::model::money::{self, AmountError, Currency};
 use crate::ops::fault::{FaultKind, RowFault};
 
 /// The largest file that is read, in bytes: about four million rows.
@@ -22,6 +23,9 @@ pub const ROWS_MAX: usize = 1_000_000;
 /// The longest cell, in characters: what Stripe keeps of a metadata value, which
 /// ids and references become.
 pub const CELL_CHARS_MAX: usize = 500;
+
+/// What is said of a cell that must say something and does not.
+pub const MUST_NOT_BE_EMPTY: &str = "must not be empty";
 
 /// Why a file could not be read at all.
 #[derive(Debug, thiserror::Error)]
@@ -72,10 +76,10 @@ pub struct TableRows<T> {
 /// One row, its cells reached by their column's name.
 #[derive(Debug)]
 pub struct Row<'r> {
-    /// The line it begins on.
-    pub line: u64,
+    /// The line it begins on; none when it was given as arguments.
+    pub line: Option<u64>,
     record: &'r csv::StringRecord,
-    /// Where each header cell leads: the column's name, in the file's order.
+    /// What each cell is called.
     header: &'r [&'static str],
 }
 
@@ -93,7 +97,7 @@ impl<'r> Row<'r> {
     /// Something wrong with the cell under a column.
     pub fn fault(&self, column: &str, kind: FaultKind, reason: impl Into<String>) -> RowFault {
         RowFault::new(
-            Some(self.line),
+            self.line,
             column,
             self.cell(column).unwrap_or_default(),
             kind,
@@ -105,10 +109,87 @@ impl<'r> Row<'r> {
     pub fn required(&self, column: &str, faults: &mut Vec<RowFault>) -> Option<&'r str> {
         let cell = self.cell(column);
         if cell.is_none() {
-            faults.push(self.fault(column, FaultKind::Missing, "must not be empty"));
+            faults.push(self.fault(column, FaultKind::Missing, MUST_NOT_BE_EMPTY));
         }
         cell
     }
+
+    /// The amount, in minor units, under whichever of two columns says one: the
+    /// first in major units, the second in minor ones.
+    pub fn amount(
+        &self,
+        columns: (&'static str, &'static str),
+        currency: Currency,
+    ) -> Result<Option<i32>, RowFault> {
+        self.read_amount(columns, currency, Err)
+    }
+
+    /// The same, where nothing at all is an amount too.
+    pub fn amount_or_zero(
+        &self,
+        columns: (&'static str, &'static str),
+        currency: Currency,
+    ) -> Result<Option<i32>, RowFault> {
+        self.read_amount(columns, currency, |error| match error {
+            AmountError::Zero => Ok(0),
+            other => Err(other),
+        })
+    }
+
+    fn read_amount(
+        &self,
+        (major, minor): (&'static str, &'static str),
+        currency: Currency,
+        recover: impl FnOnce(AmountError) -> Result<i32, AmountError>,
+    ) -> Result<Option<i32>, RowFault> {
+        let (column, read) = match (self.cell(major), self.cell(minor)) {
+            (None, None) => return Ok(None),
+            (Some(_), Some(_)) => {
+                let reason = format!("there is something under {minor} too; give one of them");
+                return Err(self.fault(major, FaultKind::Amount, reason));
+            }
+            (Some(text), None) => (major, money::parse_major(text, currency)),
+            (None, Some(text)) => (minor, money::parse_minor(text, currency)),
+        };
+        let amount = read.or_else(recover);
+        amount
+            .map(Some)
+            .map_err(|error| self.fault(column, FaultKind::Amount, error.to_string()))
+    }
+}
+
+/// Arguments that make up one row: their columns' names and, where they were
+/// given, what they say.
+pub type Arguments<'a> = [(&'static str, Option<&'a str>)];
+
+/// Hands arguments to `read` as the one row they make up, under the same rules
+/// as a row of a file.
+pub fn one_row<T>(
+    arguments: &Arguments<'_>,
+    read: impl FnOnce(&Row<'_>, &mut Vec<RowFault>) -> T,
+) -> TableRows<T> {
+    let given = || {
+        arguments
+            .iter()
+            .filter_map(|(name, text)| Some((*name, (*text)?)))
+    };
+    let header: Vec<&'static str> = given().map(|(name, _)| name).collect();
+    let record: csv::StringRecord = given().map(|(_, text)| text).collect();
+    let row = Row {
+        line: None,
+        record: &record,
+        header: &header,
+    };
+    let mut faults = text_faults(&row);
+    let rows = vec![read(&row, &mut faults)];
+    // Nobody gives an argument to say nothing: more likely a script lost its value.
+    for name in header.iter().filter(|name| row.cell(name).is_none()) {
+        let fault = row.fault(name, FaultKind::Missing, MUST_NOT_BE_EMPTY);
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+    TableRows { rows, faults }
 }
 
 impl TableFile {
@@ -190,11 +271,7 @@ impl TableFile {
             }
             let faults = form_faults(&found, &header);
             if faults.is_empty() {
-                let row = Row {
-                    line: found.line,
-                    record: found.record,
-                    header: &header,
-                };
+                let row = found.row(&header);
                 table.rows.push(read(&row, &mut table.faults));
             } else {
                 table.faults.extend(faults);
@@ -209,6 +286,16 @@ struct Found<'r> {
     line: u64,
     raw: &'r [u8],
     record: &'r csv::StringRecord,
+}
+
+impl Found<'_> {
+    fn row<'a>(&'a self, header: &'a [&'static str]) -> Row<'a> {
+        Row {
+            line: Some(self.line),
+            record: self.record,
+            header,
+        }
+    }
 }
 
 /// The records of a file that is valid UTF-8, without blank lines.
@@ -398,23 +485,21 @@ fn form_faults(found: &Found<'_>, header: &[&'static str]) -> Vec<RowFault> {
             reason,
         )];
     }
-    let cells = header.iter().zip(found.record);
+    text_faults(&found.row(header))
+}
+
+/// What makes the cells of a row unfit to be ids, names or references.
+fn text_faults(row: &Row<'_>) -> Vec<RowFault> {
+    let cells = row
+        .header
+        .iter()
+        .filter_map(|name| Some((*name, row.cell(name)?)));
     cells
-        .filter_map(|(column, cell)| {
-            let reason = text_fault(cell.trim())?;
-            Some(RowFault::new(
-                line,
-                column,
-                cell.trim(),
-                FaultKind::Text,
-                reason,
-            ))
-        })
+        .filter_map(|(name, text)| Some(row.fault(name, FaultKind::Text, text_fault(text)?)))
         .collect()
 }
 
-/// What makes a text unfit to be an id, a name or a reference.
-pub fn text_fault(text: &str) -> Option<String> {
+fn text_fault(text: &str) -> Option<String> {
     if text.contains(['\n', '\r']) {
         Some("a line break has no place in a cell".to_owned())
     } else if text.contains(char::is_control) {

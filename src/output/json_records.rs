@@ -10,6 +10,8 @@ use crate::model::batch::Batch;
 use crate::model::creator::Creator;
 use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus, StatusTotal};
+use crate::model::statement::{RoyaltyRun, StatementAccount};
+use crate::model::time::Time;
 use crate::ops::create::Created;
 use crate::ops::fault::RowFault;
 use crate::ops::import::Imported;
@@ -74,22 +76,26 @@ impl CreatorShowView {
         payouts: &[Payout],
         currency: Currency,
     ) -> Self {
-        let total = |status: PayoutStatus| {
-            let found = totals.iter().find(|total| total.status == status);
-            let (count, amount_cents) = found.map_or((0, 0), |t| (t.count, t.amount_cents));
-            serde_json::json!({ "count": count, "amount_cents": amount_cents })
-        };
         Self {
             schema: SCHEMA,
             creator: CreatorView::from(creator),
-            totals: PayoutStatus::ALL
-                .iter()
-                .map(|s| (s.to_string(), total(*s)))
-                .collect(),
+            totals: totals_by_status(totals),
             payouts: payouts.iter().map(PayoutBriefView::from).collect(),
             currency: currency.as_str(),
         }
     }
+}
+
+fn totals_by_status(totals: &[StatusTotal]) -> serde_json::Map<String, serde_json::Value> {
+    let total = |status: PayoutStatus| {
+        let found = totals.iter().find(|total| total.status == status);
+        let (count, amount_cents) = found.map_or((0, 0), |t| (t.count, t.amount_cents));
+        serde_json::json!({ "count": count, "amount_cents": amount_cents })
+    };
+    PayoutStatus::ALL
+        .iter()
+        .map(|status| (status.to_string(), total(*status)))
+        .collect()
 }
 
 /// A payout among others: `show` has all of it.
@@ -169,6 +175,169 @@ impl BatchView {
             created_at: batch.created_at.to_string(),
         }
     }
+}
+
+/// The answer of `batches show`.
+#[derive(Debug, Clone, Serialize)]
+pub struct BatchShowView {
+    /// The version of this contract.
+    pub schema: u32,
+    /// The batch.
+    pub batch: BatchView,
+    /// Who let it go; null while it is held.
+    pub released_by: Option<String>,
+    /// When it was let go; null while it is held.
+    pub released_at: Option<String>,
+    /// What its payouts come to, by status; all four always.
+    pub totals: serde_json::Map<String, serde_json::Value>,
+}
+
+impl BatchShowView {
+    /// Of a batch. `released` is who let it go, and when.
+    pub fn new(
+        batch: BatchView,
+        released: Option<&(String, Time)>,
+        totals: &[StatusTotal],
+    ) -> Self {
+        Self {
+            schema: SCHEMA,
+            batch,
+            released_by: released.map(|(actor, _)| actor.clone()),
+            released_at: released.map(|(_, at)| at.to_string()),
+            totals: totals_by_status(totals),
+        }
+    }
+}
+
+/// The answer of `release`.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReleaseView {
+    /// The version of this contract.
+    pub schema: u32,
+    /// The batch, not held any more.
+    pub batch: BatchView,
+    /// It was held until now.
+    pub released: bool,
+    /// Payouts of it that are due.
+    pub due: i64,
+    /// Their sum.
+    pub due_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+}
+
+/// One line of `release` as ndjson and CSV show it.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReleaseRow {
+    /// As in [`ReleaseView`].
+    pub batch_id: String,
+    /// As in [`ReleaseView`].
+    pub released: bool,
+    /// As in [`ReleaseView`].
+    pub due: i64,
+    /// As in [`ReleaseView`].
+    pub due_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+}
+
+impl From<&ReleaseView> for ReleaseRow {
+    fn from(view: &ReleaseView) -> Self {
+        Self {
+            batch_id: view.batch.id.clone(),
+            released: view.released,
+            due: view.due,
+            due_cents: view.due_cents,
+            currency: view.currency,
+        }
+    }
+}
+
+/// A royalty statement.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatementView {
+    /// Primary key.
+    pub id: String,
+    /// The run that calculated it.
+    pub royalty_run_id: String,
+    /// The first moment of the run's period.
+    pub period_start: String,
+    /// The last.
+    pub period_end: String,
+    /// Whom it is owed to.
+    pub creator_id: String,
+    /// The name on stage and on screen.
+    pub creator_name: String,
+    /// Before the platform's fee.
+    pub total_earnings_cents: i32,
+    /// The platform's fee.
+    pub platform_fee_cents: i32,
+    /// What is owed.
+    pub net_payable_cents: i32,
+    /// What was paid of it.
+    pub completed_cents: i64,
+    /// What is on its way.
+    pub in_flight_cents: i64,
+    /// What is owed and not yet paid, in flight or not.
+    pub left_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// Where it stands.
+    pub status: &'static str,
+    /// When the creator objected.
+    pub disputed_at: Option<String>,
+    /// When its payouts covered it.
+    pub paid_at: Option<String>,
+    /// The transfer that covered it.
+    pub payment_reference: Option<String>,
+    /// When the row was made.
+    pub created_at: String,
+    /// When any column last changed.
+    pub updated_at: String,
+}
+
+impl StatementView {
+    /// Of a statement, its creator's name and its run.
+    pub fn new(
+        account: &StatementAccount,
+        creator_name: &str,
+        run: &RoyaltyRun,
+        currency: Currency,
+    ) -> Self {
+        let statement = &account.statement;
+        Self {
+            id: statement.id.to_string(),
+            royalty_run_id: statement.royalty_run_id.clone(),
+            period_start: run.period_start.to_string(),
+            period_end: run.period_end.to_string(),
+            creator_id: statement.creator_id.to_string(),
+            creator_name: creator_name.to_owned(),
+            total_earnings_cents: statement.total_earnings_cents,
+            platform_fee_cents: statement.platform_fee_cents,
+            net_payable_cents: statement.net_payable_cents,
+            completed_cents: account.completed_cents,
+            in_flight_cents: account.in_flight_cents,
+            left_cents: account.left_cents(),
+            currency: currency.as_str(),
+            status: statement.status.as_str(),
+            disputed_at: statement.disputed_at.map(|time| time.to_string()),
+            paid_at: statement.paid_at.map(|time| time.to_string()),
+            payment_reference: statement.payment_reference.clone(),
+            created_at: statement.created_at.to_string(),
+            updated_at: statement.updated_at.to_string(),
+        }
+    }
+}
+
+/// The answer of `statements show`.
+#[derive(Debug, Clone, Serialize)]
+pub struct StatementShowView {
+    /// The version of this contract.
+    pub schema: u32,
+    /// The statement.
+    pub statement: StatementView,
+    /// All its payouts, newest first.
+    pub payouts: Vec<PayoutBriefView>,
 }
 
 /// Something wrong with a row or an argument.

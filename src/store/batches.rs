@@ -1,30 +1,110 @@
-//! Batches: the files that were loaded, and whether they are held.
+//! Batches: the files that were loaded, whether they are held, and who let
+//! them go.
 
 use diesel::prelude::*;
 
 use crate::model::batch::Batch;
-use crate::model::hold::HoldKind;
+use crate::model::hold::{Hold, HoldKind};
 use crate::model::ids::BatchId;
-use crate::model::schema::{payout_batches as batches, payout_holds as holds};
+use crate::model::payout::{PayoutStatus, StatusTotal};
+use crate::model::schema::{
+    payout_batch_items as items, payout_batches as batches, payout_holds as holds,
+    payout_runs as runs, payouts,
+};
+use crate::model::time::Time;
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::sum_amount_cents;
 use crate::store::{Store, StoreError};
 
+/// A batch and its hold, if it is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchLine {
+    /// The row.
+    pub batch: Batch,
+    /// Nothing of it is paid while this stands.
+    pub hold: Option<Hold>,
+}
+
 impl Store {
+    /// A page of batches, newest first, those older than `before` only.
+    pub fn batches_list(
+        &mut self,
+        before: Option<&BatchId>,
+        limit: i64,
+    ) -> Result<Vec<BatchLine>, StoreError> {
+        self.read(|conn| {
+            let mut query = batches::table.into_boxed();
+            if let Some(before) = before {
+                query = query.filter(batches::id.lt(before));
+            }
+            // Ids are made here and begin with the time.
+            let found: Vec<Batch> = query
+                .order(batches::id.desc())
+                .limit(limit)
+                .select(Batch::as_select())
+                .load(conn)?;
+            with_holds(conn, found)
+        })
+    }
+
     /// The batch with this id.
-    pub fn batch(&mut self, id: &BatchId) -> Result<Option<Batch>, StoreError> {
-        Ok(batches::table
-            .filter(batches::id.eq(id))
-            .select(Batch::as_select())
+    pub fn batch(&mut self, id: &BatchId) -> Result<Option<BatchLine>, StoreError> {
+        self.read(|conn| {
+            let found: Vec<Batch> = batches::table
+                .filter(batches::id.eq(id))
+                .select(Batch::as_select())
+                .load(conn)?;
+            Ok(with_holds(conn, found)?.pop())
+        })
+    }
+
+    /// A batch's payouts by status; a status without any is left out.
+    pub fn batch_totals(&mut self, id: &BatchId) -> Result<Vec<StatusTotal>, StoreError> {
+        let rows: Vec<(PayoutStatus, i64, i64)> = payouts::table
+            .inner_join(items::table.on(items::payout_id.eq(payouts::id)))
+            .filter(items::batch_id.eq(id))
+            .group_by(payouts::status)
+            .select((
+                payouts::status,
+                diesel::dsl::count_star(),
+                sum_amount_cents(),
+            ))
+            .load(&mut self.conn)?;
+        let total = |(status, count, amount_cents)| StatusTotal {
+            status,
+            count,
+            amount_cents,
+        };
+        Ok(rows.into_iter().map(total).collect())
+    }
+
+    /// Who last lifted the hold of a batch, and when: the record of that run.
+    pub fn batch_release(&mut self, id: &BatchId) -> Result<Option<(String, Time)>, StoreError> {
+        Ok(runs::table
+            .filter(runs::command.eq("release"))
+            .filter(runs::exit_code.eq(0))
+            .filter(runs::arguments.like(format!("%{id}%")))
+            .order(runs::started_at.desc())
+            .select((runs::actor, runs::started_at))
             .first(&mut self.conn)
             .optional()?)
     }
+}
 
-    /// Whether nothing of a batch is paid for now.
-    pub fn is_batch_held(&mut self, id: &BatchId) -> Result<bool, StoreError> {
-        let held = holds::table
-            .filter(holds::kind.eq(HoldKind::Batch))
-            .filter(holds::target.eq(id.as_str()))
-            .select(diesel::dsl::count_star())
-            .first::<i64>(&mut self.conn)?;
-        Ok(held > 0)
-    }
+fn with_holds(conn: &mut AnyConnection, found: Vec<Batch>) -> Result<Vec<BatchLine>, StoreError> {
+    let mut held: Vec<Hold> = holds::table
+        .filter(holds::kind.eq(HoldKind::Batch))
+        .filter(holds::target.eq_any(found.iter().map(|batch| batch.id.as_str())))
+        .select(Hold::as_select())
+        .load(conn)?;
+    let lines = found.into_iter().map(|batch| {
+        let place = held
+            .iter()
+            .position(|hold| hold.target == batch.id.as_str());
+        BatchLine {
+            hold: place.map(|place| held.swap_remove(place)),
+            batch,
+        }
+    });
+    Ok(lines.collect())
 }

@@ -33,6 +33,24 @@ pub enum NamedCreator {
     Several,
 }
 
+impl NamedCreator {
+    /// What to say of a text that names nobody.
+    pub const UNKNOWN: &str = "no creator has this id, e-mail address or Stripe account";
+
+    /// The creator, when it is one.
+    ///
+    /// # Errors
+    /// Why it cannot be said which.
+    pub fn only(&self) -> Result<&Creator, &'static str> {
+        match self {
+            Self::One(creator) => Ok(creator),
+            Self::Several => {
+                Err("several creators have this e-mail address, in different case; use the id")
+            }
+        }
+    }
+}
+
 /// What is stored that an import of creators could meet.
 #[derive(Debug, Default)]
 pub struct KnownCreators {

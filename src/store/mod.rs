@@ -11,7 +11,7 @@
 //! takes most of them, which is correct and right for an embedded database.
 
 pub mod attempts;
-mod batches;
+pub mod batches;
 mod connection;
 pub mod creators;
 pub(crate) mod dialect;

@@ -6,14 +6,353 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 
 use crate::model::attempt::AttemptOutcome;
-use crate::model::ids::{CreatorId, PayoutId, StatementId};
-use crate::model::payout::PayoutStatus;
-use crate::model::schema::{payout_attempts, payouts, royalty_statements as statements};
-use crate::model::statement::{Statement, StatementAccount};
-use crate::store::StoreError;
-use crate::store::connection::AnyConnection;
-use crate::store::dialect::{IDS_MAX, lock_statements};
+use crate::model::ids::{CreatorId, IdMaker, PayoutId, StatementId};
+use crate::model::money::Currency;
+use crate::model::payout::{Payout, PayoutStatus};
+use crate::model::schema::{
+    creators, payout_attempts, payouts, royalty_runs as runs, royalty_statements as statements,
+};
+use crate::model::statement::{
+    RoyaltyRun, RoyaltyRunStatus, RoyaltyStatementStatus, Statement, StatementAccount,
+};
+use crate::model::time::Time;
+use crate::store::connection::{AnyConnection, backend_of};
+use crate::store::creators::{NamedCreator, named_in_tx};
+use crate::store::dialect::{IDS_MAX, batch_rows_max, lock_statements, on_each};
 use crate::store::payout_create::Locks;
+use crate::store::settings::currency_once_in_tx;
+use crate::store::{Store, StoreError};
+
+/// The tables that hold statements.
+pub const OWN_TABLES: &[&str] = &["royalty_runs", "royalty_statements"];
+
+/// Which statements a list shows.
+#[derive(Debug, Clone, Default)]
+pub struct StatementFilter {
+    /// Only this creator's.
+    pub creator: Option<CreatorId>,
+    /// Only this royalty run's.
+    pub run: Option<String>,
+    /// Only in these states; empty: in any.
+    pub statuses: Vec<RoyaltyStatementStatus>,
+}
+
+/// A statement with what is read beside it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementLine {
+    /// The row and what its payouts did with it.
+    pub account: StatementAccount,
+    /// The name of the creator it is owed to.
+    pub creator_name: String,
+    /// The run that calculated it.
+    pub run: RoyaltyRun,
+}
+
+/// What an import of statements asks for.
+#[derive(Debug, Default)]
+pub struct StatementKeys<'a> {
+    /// Statement ids.
+    pub ids: Vec<StatementId>,
+    /// Ids of royalty runs.
+    pub runs: Vec<&'a str>,
+    /// Ids, Stripe accounts or e-mail addresses of creators.
+    pub creators: Vec<&'a str>,
+}
+
+/// What is stored that an import of statements could meet.
+#[derive(Debug, Default)]
+pub struct KnownStatements {
+    /// By the text that names them.
+    pub creators: HashMap<String, NamedCreator>,
+    /// By id.
+    pub runs: HashMap<String, RoyaltyRun>,
+    by_id: HashMap<StatementId, Statement>,
+    by_run_and_creator: HashMap<(String, CreatorId), StatementId>,
+}
+
+impl KnownStatements {
+    /// The statement with this id.
+    pub fn by_id(&self, id: &StatementId) -> Option<&Statement> {
+        self.by_id.get(id)
+    }
+
+    /// The one statement that a run has for a creator.
+    pub fn by_run_and_creator(&self, run: &str, creator: &CreatorId) -> Option<&Statement> {
+        self.by_id.get(
+            self.by_run_and_creator
+                .get(&(run.to_owned(), creator.clone()))?,
+        )
+    }
+
+    fn insert(&mut self, statement: Statement) {
+        let key = (
+            statement.royalty_run_id.clone(),
+            statement.creator_id.clone(),
+        );
+        self.by_run_and_creator.insert(key, statement.id.clone());
+        self.by_id.insert(statement.id.clone(), statement);
+    }
+}
+
+/// A royalty run to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRun {
+    /// Its id.
+    pub id: String,
+    /// The first moment of the period.
+    pub period_start: Time,
+    /// The last.
+    pub period_end: Time,
+}
+
+/// A statement to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStatement {
+    /// Made when missing.
+    pub id: Option<StatementId>,
+    /// Whose run it is of.
+    pub run_id: String,
+    /// Whom it is owed to.
+    pub creator_id: CreatorId,
+    /// Before the platform's fee, minor units.
+    pub total_earnings_cents: i32,
+    /// The platform's fee, minor units.
+    pub platform_fee_cents: i32,
+    /// What is owed, minor units.
+    pub net_payable_cents: i32,
+    /// Where it stands.
+    pub status: RoyaltyStatementStatus,
+}
+
+/// What an import writes.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct StatementChanges {
+    /// Runs that are missing.
+    pub runs: Vec<NewRun>,
+    /// In the file's order.
+    pub statements: Vec<NewStatement>,
+}
+
+impl Store {
+    /// A page of statements in the order of their ids, those behind `after` only.
+    pub fn statements_list(
+        &mut self,
+        filter: &StatementFilter,
+        after: Option<&StatementId>,
+        limit: i64,
+    ) -> Result<Vec<StatementLine>, StoreError> {
+        self.read(|conn| {
+            let mut query = statements::table
+                .inner_join(creators::table)
+                .inner_join(runs::table)
+                .into_boxed();
+            if let Some(creator) = &filter.creator {
+                query = query.filter(statements::creator_id.eq(creator));
+            }
+            if let Some(run) = &filter.run {
+                query = query.filter(statements::royalty_run_id.eq(run));
+            }
+            if !filter.statuses.is_empty() {
+                query = query.filter(statements::status.eq_any(&filter.statuses));
+            }
+            if let Some(after) = after {
+                query = query.filter(statements::id.gt(after));
+            }
+            let rows: Vec<(Statement, String, RoyaltyRun)> = query
+                .order(statements::id)
+                .limit(limit)
+                .select((
+                    Statement::as_select(),
+                    creators::stage_name,
+                    RoyaltyRun::as_select(),
+                ))
+                .load(conn)?;
+            let mut accounts: HashMap<StatementId, StatementAccount> = rows
+                .iter()
+                .map(|(statement, ..)| (statement.id.clone(), untouched(statement.clone())))
+                .collect();
+            add_payouts(conn, &mut accounts)?;
+            let lines = rows
+                .into_iter()
+                .filter_map(|(statement, creator_name, run)| {
+                    let account = accounts.remove(&statement.id)?;
+                    Some(StatementLine {
+                        account,
+                        creator_name,
+                        run,
+                    })
+                });
+            Ok(lines.collect())
+        })
+    }
+
+    /// One statement and its payouts, newest first.
+    pub fn statement(
+        &mut self,
+        id: &StatementId,
+    ) -> Result<Option<(StatementLine, Vec<Payout>)>, StoreError> {
+        self.read(|conn| {
+            let found: Option<(Statement, String, RoyaltyRun)> = statements::table
+                .inner_join(creators::table)
+                .inner_join(runs::table)
+                .filter(statements::id.eq(id))
+                .select((
+                    Statement::as_select(),
+                    creators::stage_name,
+                    RoyaltyRun::as_select(),
+                ))
+                .first(conn)
+                .optional()?;
+            let Some((statement, creator_name, run)) = found else {
+                return Ok(None);
+            };
+            let mut accounts = HashMap::from([(id.clone(), untouched(statement))]);
+            add_payouts(conn, &mut accounts)?;
+            let Some(account) = accounts.remove(id) else {
+                return Ok(None);
+            };
+            // All of them, also what other software paid to somebody else.
+            let payouts = payouts::table
+                .filter(payouts::royalty_statement_id.eq(id))
+                .order((payouts::created_at.desc(), payouts::id.desc()))
+                .select(Payout::as_select())
+                .load(conn)?;
+            Ok(Some((
+                StatementLine {
+                    account,
+                    creator_name,
+                    run,
+                },
+                payouts,
+            )))
+        })
+    }
+
+    /// Writes what `decide` makes of what is stored, in one transaction, and
+    /// stamps the database with the currency; when it decides against it, nothing.
+    /// Returns what was written.
+    ///
+    /// # Errors
+    /// What `decide` returns; a conflict when the tables are a platform's.
+    pub fn statements_write<E: From<StoreError>>(
+        &mut self,
+        keys: &StatementKeys<'_>,
+        currency: Currency,
+        decide: impl FnOnce(&KnownStatements) -> Result<StatementChanges, E>,
+    ) -> Result<StatementChanges, E> {
+        self.require_own_tables(OWN_TABLES)?;
+        let now = self.clock.now();
+        let decided = self.write(|conn| {
+            let known = known_in_tx(conn, keys)?;
+            // Deciding against it commits a transaction that wrote nothing.
+            let changes = match decide(&known) {
+                Ok(changes) => changes,
+                Err(error) => return Ok(Err(error)),
+            };
+            if !changes.statements.is_empty() {
+                currency_once_in_tx(conn, currency, now)?;
+                insert_in_tx(conn, &changes, now)?;
+            }
+            Ok(Ok(changes))
+        });
+        decided?
+    }
+}
+
+fn known_in_tx(
+    conn: &mut AnyConnection,
+    keys: &StatementKeys<'_>,
+) -> Result<KnownStatements, StoreError> {
+    let mut known = KnownStatements {
+        creators: named_in_tx(conn, &keys.creators)?,
+        ..Default::default()
+    };
+    for chunk in keys.ids.chunks(IDS_MAX) {
+        let rows: Vec<Statement> = statements::table
+            .filter(statements::id.eq_any(chunk))
+            .select(Statement::as_select())
+            .load(conn)?;
+        rows.into_iter()
+            .for_each(|statement| known.insert(statement));
+    }
+    let creators: Vec<CreatorId> = known
+        .creators
+        .values()
+        .filter_map(|named| match named {
+            NamedCreator::One(creator) => Some(creator.id.clone()),
+            NamedCreator::Several => None,
+        })
+        .collect();
+    for run_chunk in keys.runs.chunks(IDS_MAX) {
+        let rows: Vec<RoyaltyRun> = runs::table
+            .filter(runs::id.eq_any(run_chunk.iter().copied()))
+            .select(RoyaltyRun::as_select())
+            .load(conn)?;
+        known
+            .runs
+            .extend(rows.into_iter().map(|run| (run.id.clone(), run)));
+        for creator_chunk in creators.chunks(IDS_MAX) {
+            let rows: Vec<Statement> = statements::table
+                .filter(statements::royalty_run_id.eq_any(run_chunk.iter().copied()))
+                .filter(statements::creator_id.eq_any(creator_chunk))
+                .select(Statement::as_select())
+                .load(conn)?;
+            rows.into_iter()
+                .for_each(|statement| known.insert(statement));
+        }
+    }
+    Ok(known)
+}
+
+fn insert_in_tx(
+    conn: &mut AnyConnection,
+    changes: &StatementChanges,
+    now: Time,
+) -> Result<(), StoreError> {
+    let mut ids = IdMaker::new(now);
+    let backend = backend_of(conn);
+    let run_rows: Vec<RoyaltyRun> = changes
+        .runs
+        .iter()
+        .map(|new| RoyaltyRun {
+            id: new.id.clone(),
+            period_start: new.period_start,
+            period_end: new.period_end,
+            // Statements that are there to be paid are no longer calculated.
+            status: RoyaltyRunStatus::Locked,
+            created_at: now,
+            updated_at: now,
+        })
+        .collect();
+    for chunk in run_rows.chunks(batch_rows_max(backend, 6)) {
+        on_each!(conn, c => diesel::insert_into(runs::table).values(chunk).execute(c))?;
+    }
+    for chunk in changes.statements.chunks(batch_rows_max(backend, 12)) {
+        let mut rows = Vec::with_capacity(chunk.len());
+        for new in chunk {
+            let id = match &new.id {
+                Some(id) => id.clone(),
+                None => StatementId::new(ids.next_id()?),
+            };
+            rows.push(Statement {
+                id,
+                royalty_run_id: new.run_id.clone(),
+                creator_id: new.creator_id.clone(),
+                total_earnings_cents: new.total_earnings_cents,
+                platform_fee_cents: new.platform_fee_cents,
+                net_payable_cents: new.net_payable_cents,
+                status: new.status,
+                disputed_at: (new.status == RoyaltyStatementStatus::Disputed).then_some(now),
+                paid_at: None,
+                payment_reference: None,
+                created_at: now,
+                updated_at: now,
+            });
+        }
+        on_each!(conn, c => diesel::insert_into(statements::table).values(&rows).execute(c))?;
+    }
+    Ok(())
+}
 
 /// The statements with these ids and what their payouts did with them; locked
 /// until the transaction ends where the caller wants to act on it.

@@ -1,0 +1,155 @@
+//! `payouts batches`: list, show.
+
+use clap::{Args, Subcommand};
+
+use crate::cli::context::Context;
+use crate::cli::creators::total_lines;
+use crate::cli::error::CliError;
+use crate::cli::exit::{Exit, Exits};
+use crate::cli::page::PageArgs;
+use crate::model::ids::BatchId;
+use crate::model::money::{Currency, with_currency};
+use crate::output::json_records::{BatchShowView, BatchView};
+use crate::output::{Answer, record, table, text};
+use crate::store::batches::BatchLine;
+
+/// Look at the files that were loaded
+#[derive(Debug, Subcommand)]
+pub(super) enum BatchesCommand {
+    List(ListArgs),
+    Show(ShowArgs),
+}
+
+/// List batches, newest first
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    #[command(flatten)]
+    page: PageArgs,
+}
+
+/// Show one batch: where it came from, whether it is held, what became of it
+#[derive(Debug, Args)]
+pub(super) struct ShowArgs {
+    /// The batch's id
+    #[arg(value_name = "BATCH")]
+    batch: String,
+}
+
+pub(super) fn run(cx: &mut Context, command: &BatchesCommand) -> Result<Exits, CliError> {
+    match command {
+        BatchesCommand::List(args) => list(cx, args),
+        BatchesCommand::Show(args) => show(cx, args),
+    }
+}
+
+fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
+    let mut store = cx.store()?;
+    let currency = cx.currency(&mut store)?;
+    let after = args.page.after.as_deref().map(BatchId::new);
+    let mut found = store.batches_list(after.as_ref(), args.page.rows())?;
+    let next = args.page.cut(&mut found, |line| line.batch.id.to_string());
+    let views = found.iter().map(|line| view(line, currency)).collect();
+    Answer::new("batches", views)
+        .with("next", &next)
+        .print(cx.format, &cx.ui, |ui, _| {
+            let columns = [
+                table::left("Batch"),
+                table::left("Loaded"),
+                table::left("By"),
+                table::left("Source"),
+                table::right("Payouts"),
+                table::right("Total"),
+                table::left("State"),
+            ];
+            let cells = |line: &BatchLine| {
+                let batch = &line.batch;
+                let (state, tone) = match line.hold {
+                    Some(_) => ("held", table::Tone::Doubt),
+                    None => ("released", table::Tone::Plain),
+                };
+                vec![
+                    batch.id.as_str().into(),
+                    text::minute(batch.created_at).into(),
+                    text::brief(&batch.actor, 30).into(),
+                    text::brief(&batch.source, 40).into(),
+                    text::grouped(u64::try_from(batch.payout_count).unwrap_or(0)).into(),
+                    with_currency(batch.total_cents, currency).into(),
+                    table::Value::toned(state, tone),
+                ]
+            };
+            table::render(ui, &columns, found.iter().map(cells).collect())
+        })?;
+    PageArgs::tell_next(cx, "payouts batches list", next.as_ref());
+    Ok(Exit::Done.into())
+}
+
+fn show(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> {
+    let mut store = cx.store()?;
+    let currency = cx.currency(&mut store)?;
+    let id = BatchId::new(args.batch.trim());
+    let Some(line) = store.batch(&id)? else {
+        return Err(no_such_batch(&id));
+    };
+    let totals = store.batch_totals(&id)?;
+    let batch = &line.batch;
+    let released = match &line.hold {
+        Some(_) => None,
+        // Without a run that released it, it was never held.
+        None => store
+            .batch_release(&id)?
+            .or_else(|| Some((batch.actor.clone(), batch.created_at))),
+    };
+    let shown = BatchShowView::new(view(&line, currency), released.as_ref(), &totals);
+    record::print(
+        cx.format,
+        &cx.ui,
+        &shown,
+        std::slice::from_ref(&shown.batch),
+        || {
+            let state = match (&line.hold, &released) {
+                (Some(hold), _) => format!(
+                    "held by {} since {} UTC: {}",
+                    hold.actor,
+                    text::minute(hold.created_at),
+                    hold.reason
+                ),
+                (None, Some((actor, at))) => {
+                    format!("released by {actor} on {} UTC", text::minute(*at))
+                }
+                (None, None) => "released".to_owned(),
+            };
+            let payouts = text::count(u64::try_from(batch.payout_count).unwrap_or(0), "payout");
+            let mut lines = vec![
+                ("Batch", batch.id.to_string()),
+                ("Source", batch.source.clone()),
+                ("SHA-256", batch.sha256.clone()),
+                (
+                    "Loaded",
+                    format!(
+                        "by {} on {} UTC",
+                        batch.actor,
+                        text::minute(batch.created_at)
+                    ),
+                ),
+                (
+                    "Payouts",
+                    format!("{payouts}, {}", with_currency(batch.total_cents, currency)),
+                ),
+                ("State", state),
+            ];
+            lines.extend(total_lines(&totals, currency));
+            record::render(&lines)
+        },
+    )?;
+    Ok(Exit::Done.into())
+}
+
+fn view(line: &BatchLine, currency: Currency) -> BatchView {
+    BatchView::new(&line.batch, currency, line.hold.is_some())
+}
+
+/// The error of a batch that does not exist.
+pub(super) fn no_such_batch(id: &BatchId) -> CliError {
+    CliError::new(Exit::Attention, format!("no batch has this id: {id}"))
+        .hint("`payouts batches list` shows all of them")
+}
