@@ -432,3 +432,28 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 }
+
+/// An index made CONCURRENTLY waits for every older statement, so nobody may
+/// wait for the migration lock inside one.
+#[test]
+fn many_processes_migrate_one_database_at_once() {
+    let db = crate::common::db::TestDb::postgres();
+    let mut env = crate::common::env::TestEnv::new();
+    env.use_database(&db);
+    let start = || {
+        env.command(&["init", "--quiet"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts")
+    };
+    let processes: Vec<_> = (0..8).map(|_| start()).collect();
+    for process in processes {
+        let output = process.wait_with_output().expect("it ends");
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
