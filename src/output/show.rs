@@ -1,6 +1,6 @@
 //! `payouts show` for people: a payout on one page, from what it is to what to do.
 //!
-//! Every text from outside is cleaned where it is put on the page, in [`Page`].
+//! Every text from outside is cleaned where it is put on the page, in `Page`.
 
 use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
