@@ -42,7 +42,7 @@ on_both! {
         let transfer = shop.transfers().remove(0);
         assert_eq!(transfer.idempotency_key.as_deref(), Some("payout_cp0_1"));
         assert_eq!(transfer.transfer_group.as_deref(), Some("cp0"));
-        let named = |key: &str| transfer.metadata.get(key).cloned().unwrap_or_default();
+        let named = |key: &str| transfer.metadata.get(key).unwrap_or_default();
         assert_eq!((named("payout_id"), named("attempt")), ("cp0".into(), "1".into()));
         assert_eq!(named("database"), shop.one("SELECT value FROM payout_settings WHERE key = 'database_id'"));
         let body = shop.one("SELECT body FROM payout_attempts");
