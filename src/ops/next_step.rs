@@ -113,12 +113,10 @@ fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> Stri
         _ => "; if it finds nothing, it sends the same request under the same key again, which cannot pay twice"
             .to_owned(),
     };
-    match open.error_code.as_deref().or(open.http_status.map(|_| "")) {
-        None => format!("{looked_up}{then}."),
-        Some(_) => format!(
-            "{looked_up}{then}. {}",
-            advice(open.error_code.as_deref(), open.http_status)
-        ),
+    match open.error_code.as_deref() {
+        // What there is to say about that is said.
+        None | Some("no_answer") => format!("{looked_up}{then}."),
+        code => format!("{looked_up}{then}. {}", advice(code, open.http_status)),
     }
 }
 
@@ -522,10 +520,10 @@ mod tests {
         }
         case(Processing)
             .attempt(O::Unknown, |attempt| {
-                attempt.http_status = Some(500);
-                attempt.error_code = Some("no_answer".to_owned());
+                attempt.http_status = Some(409);
+                attempt.error_code = Some("approval_required".to_owned());
             })
-            .says(&["Unresolved", advice(Some("no_answer"), Some(500))]);
+            .says(&["Unresolved", advice(Some("approval_required"), Some(409))]);
     }
 
     #[test]

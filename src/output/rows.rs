@@ -287,8 +287,9 @@ mod tests {
                 },
             ]
         };
-        let members: Map<String, Value> = [
+        let members = Map::from_iter([
             ("next".to_owned(), Value::Null),
+<<<<<<< HEAD
             (
                 "totals".to_owned(),
                 serde_json::json!({"all": {"count": 2}}),
@@ -296,6 +297,10 @@ mod tests {
         ]
         .into_iter()
         .collect();
+=======
+            ("totals".to_owned(), serde_json::json!({"all": {"count": 2}})),
+        ]);
+>>>>>>> views
         for rows in [rows(), Vec::new()] {
             let mut whole = Map::new();
             whole.insert("schema".to_owned(), SCHEMA.into());

@@ -4,6 +4,8 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod cli_list;
+mod cli_show;
 mod common;
 mod layers;
 mod process;
