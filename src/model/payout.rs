@@ -131,10 +131,14 @@ text_enum! {
         AboveMaximum = "above the maximum amount",
         /// An attempt of it is open, so it is resolved rather than claimed.
         AttemptOpen = "an earlier attempt is unresolved",
+        /// An attempt of it made a transfer, and somebody set it back.
+        PaidBefore = "its transfer exists already",
+        /// Not in the plan that a person agreed to, or not as it was shown.
+        NotAgreed = "not as it was in the plan that was agreed to",
         /// Other software may have sent it under a key nobody here knows.
         MaybeSentElsewhere = "may have been sent by other software",
         /// Other software created it, and Stripe could not be searched for it.
-        NotLookedUp = "created by other software and not yet looked up at Stripe",
+        NotLookedUp = "created by other software since Stripe was searched; the next run looks",
     }
 }
 
@@ -149,7 +153,8 @@ impl Skip {
             | Self::BatchHeld
             | Self::BelowMinimum
             | Self::StatementTaken
-            | Self::AttemptOpen => false,
+            | Self::AttemptOpen
+            | Self::NotLookedUp => false,
             Self::CreatorDeleted
             | Self::NoStripeAccount
             | Self::StatementDisputed
@@ -158,7 +163,8 @@ impl Skip {
             | Self::NotPositive
             | Self::AboveMaximum
             | Self::MaybeSentElsewhere
-            | Self::NotLookedUp => true,
+            | Self::PaidBefore
+            | Self::NotAgreed => true,
         }
     }
 }

@@ -228,6 +228,12 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
              and sends it when there is none."
                 .to_owned()
         }
+        Skip::PaidBefore => {
+            "An attempt of it made a transfer, and something set it back to PENDING. It is never sent; a person \
+             compares it with Stripe."
+                .to_owned()
+        }
+        Skip::NotAgreed => "It was not in the plan that was agreed to; the next `payouts process` plans anew.".to_owned(),
         Skip::AttemptOpen => "An earlier attempt is unresolved: the next `payouts process` looks it up.".to_owned(),
     }
 }

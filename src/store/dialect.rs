@@ -129,6 +129,17 @@ pub(crate) fn sum_amount_cents() -> diesel::expression::SqlLiteral<BigInt> {
     diesel::dsl::sql::<BigInt>("CAST(COALESCE(SUM(payouts.amount_cents), 0) AS BIGINT)")
 }
 
+/// The exact sum of `payout_attempts.amount_cents`.
+pub(crate) fn sum_attempts_cents() -> diesel::expression::SqlLiteral<BigInt> {
+    diesel::dsl::sql::<BigInt>("CAST(COALESCE(SUM(payout_attempts.amount_cents), 0) AS BIGINT)")
+}
+
+/// Attempts nobody knows the outcome of, written as the partial index has it:
+/// with bound values SQLite would not use the index.
+pub(crate) fn unresolved() -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
+    diesel::dsl::sql("payout_attempts.outcome IN ('sending', 'unknown')")
+}
+
 /// Rows of a batch insert with this many columns that fit the bind limit
 /// (32 766 variables on SQLite, 65 535 on PostgreSQL).
 pub(crate) fn batch_rows_max(backend: Backend, columns: usize) -> usize {
