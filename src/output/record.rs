@@ -19,7 +19,7 @@ pub fn print<T: Serialize>(
 ) -> io::Result<()> {
     match format {
         Format::Table => ui.answer(&table()),
-        Format::Json => ui.answer(&serde_json::to_string_pretty(object)?),
+        Format::Json => ui.answer(&rows::harmless(&serde_json::to_string_pretty(object)?)),
         Format::Ndjson => rows::write_ndjson(&mut io::stdout().lock(), lines),
         Format::Csv => rows::write_csv(&mut io::stdout().lock(), lines),
     }
