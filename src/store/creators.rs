@@ -283,14 +283,14 @@ fn known_in_tx(
 ) -> Result<KnownCreators, StoreError> {
     let mut known = KnownCreators::default();
     for chunk in keys.ids.chunks(IDS_MAX) {
-        by_ids(conn, chunk)?
-            .into_iter()
-            .for_each(|creator| known.insert(creator));
+        for creator in by_ids(conn, chunk)? {
+            known.insert(creator);
+        }
     }
     for chunk in keys.accounts.chunks(IDS_MAX) {
-        by_accounts(conn, chunk)?
-            .into_iter()
-            .for_each(|creator| known.insert(creator));
+        for creator in by_accounts(conn, chunk)? {
+            known.insert(creator);
+        }
     }
     let lowered: Vec<String> = keys.emails.iter().map(|email| email_key(email)).collect();
     let lowered: Vec<&str> = lowered.iter().map(String::as_str).collect();
