@@ -1,4 +1,63 @@
-//! Pays creators through Stripe Connect transfers from a payouts table, exactly once.
+//! Pays creators through Stripe Connect transfers from a payouts table, exactly
+//! once, and proves it.
+//!
+//! # Layers
+//!
+//! Imports point one way only; a test (`tests/it/layers.rs`) holds it so.
+//!
+//! ```text
+//! main → cli → ops → store  → model
+//!         │     └──→ stripe → model
+//!         └→ output → ops results and events, model
+//! ```
+//!
+//! | folder | holds |
+//! |---|---|
+//! | [`cli`] | what a person types and sees: one file a command, the question before money moves, exit codes |
+//! | [`config`], [`env_vars`] | settings, resolved once: flag, environment, `.env`, default |
+//! | [`ops`] | what the tool does: no flags, no printing, no SQL, no HTTP |
+//! | [`store`] | how it is kept, on SQLite and PostgreSQL: the only user of Diesel's queries; synchronous, on a thread of its own |
+//! | [`stripe`] | how money moves: one exchange at a time, and what its answer proves |
+//! | [`output`] | tables, JSON, CSV, progress: the only place that prints |
+//! | [`sandbox`] | a Stripe simulator that shares no code with what it judges |
+//! | [`model`] | payouts, attempts, amounts, moments, and the rules about them that need nothing else |
+//!
+//! # One payout, end to end
+//!
+//! `payouts create --file` reads the file (`ops::table_file`), checks every row
+//! against the database, and writes payouts, their origin and their history in
+//! one transaction. The batch is held.
+//!
+//! `payouts process` opens a [`ops::process::Session`]. Account and mode must be
+//! the ones the database is stamped with; the rollback guard lists Stripe's
+//! transfers since the watermark, each of which the ledger must remember. Then
+//! attempts that earlier runs left open are looked up by their transfer group:
+//! what Stripe holds is adopted, what it does not hold may go out again under
+//! its own key. A person sees the plan and agrees; `Consent` is the proof, and
+//! [`ops::process::Session::execute`] takes one.
+//!
+//! [`store::Store::queue_claim`] takes due payouts in the order of `created_at`,
+//! `id`. One rule, [`model::payout::may_send`], decides inside the transaction
+//! that also writes the attempt: number, key, exact body. It is committed before
+//! a byte goes out. A sender asks the gate (sign of life, holds, age of the key)
+//! immediately before each send, posts the stored bytes under the stored key,
+//! and hands the answer to [`stripe::classify`] (what it proves on its own) and
+//! [`ops::process::verdict`] (what all answers prove together). The outcome is
+//! recorded by [`store::Store::attempts_settle`] with conditional updates, many
+//! in one transaction.
+//!
+//! # Invariants
+//!
+//! - An attempt is on disk before its first byte is on the wire, and a payout
+//!   has at most one attempt that may have moved money: a unique index says so.
+//! - A new key is made only after a definite no. Unknown stays unknown until a
+//!   transfer or a stored refusal proves it.
+//! - COMPLETED means that a transfer with the payout's amount, currency and
+//!   destination was seen. Facts are recorded whoever holds the claim, decisions
+//!   only by whoever holds it.
+//! - No transaction is open while a request is in flight.
+//! - Every change of a payout has a history row in the same transaction.
+//! - Time comes from one clock, cut to milliseconds.
 
 pub mod cli;
 pub mod config;

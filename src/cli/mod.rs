@@ -5,6 +5,7 @@ mod consent;
 mod context;
 mod create;
 mod creators;
+mod demo;
 pub mod error;
 pub mod exit;
 mod input;
@@ -100,6 +101,7 @@ enum Command {
     #[command(subcommand)]
     Statements(statements::StatementsCommand),
     Migrate(migrate::MigrateArgs),
+    Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
 }
 
@@ -115,6 +117,7 @@ impl Command {
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),
+            Self::Demo(args) => demo::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),
         }
     }

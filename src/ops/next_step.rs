@@ -113,12 +113,10 @@ fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> Stri
         _ => "; if it finds nothing, it sends the same request under the same key again, which cannot pay twice"
             .to_owned(),
     };
-    match open.error_code.as_deref().or(open.http_status.map(|_| "")) {
-        None => format!("{looked_up}{then}."),
-        Some(_) => format!(
-            "{looked_up}{then}. {}",
-            advice(open.error_code.as_deref(), open.http_status)
-        ),
+    match open.error_code.as_deref() {
+        // What there is to say about that is said.
+        None | Some("no_answer") => format!("{looked_up}{then}."),
+        code => format!("{looked_up}{then}. {}", advice(code, open.http_status)),
     }
 }
 
@@ -237,4 +235,437 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
 /// The transfer of an attempt that has one.
 fn transfer_of(attempt: &Attempt) -> &str {
     attempt.transfer_id.as_deref().unwrap_or("of an unknown id")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::attempt::{Attempt, AttemptOutcome};
+    use crate::model::batch::BatchItem;
+    use crate::model::history::HistoryRow;
+    use crate::model::hold::Hold;
+    use crate::model::ids::{BatchId, CreatorId, PayoutId, RunId, StatementId};
+    use crate::model::listing::{LastAttempt, ListedPayout};
+    use crate::model::native_enum::RoyaltyStatementStatus;
+    use crate::model::payout::{CandidateStatement, Payout};
+    use crate::model::record::AttemptRecord;
+
+    fn at(text: &str) -> Time {
+        text.parse().unwrap()
+    }
+
+    /// A payout of this tool's own that nothing stands against.
+    struct Case {
+        record: PayoutRecord,
+        run_ended: bool,
+    }
+
+    fn case(status: PayoutStatus) -> Case {
+        let payout = Payout {
+            id: PayoutId::new("p1"),
+            creator_id: CreatorId::new("cr1"),
+            royalty_statement_id: None,
+            amount_cents: 50_000,
+            stripe_transfer_id: None,
+            status,
+            processed_at: None,
+            failed_reason: None,
+            retry_count: 0,
+            last_retry_at: None,
+            created_at: at("2026-10-01T08:00:00Z"),
+            updated_at: at("2026-10-01T08:00:00Z"),
+        };
+        let candidate = Candidate {
+            payout: payout.clone(),
+            destination: Some("acct_1".to_owned()),
+            creator_deleted: false,
+            statement: None,
+            batch_id: None,
+            reference: None,
+            ours: true,
+            holds: Vec::new(),
+            last_attempt: None,
+        };
+        let record = PayoutRecord {
+            listed: ListedPayout {
+                payout,
+                creator_name: None,
+                batch_id: None,
+                reference: None,
+                on_hold: false,
+                last_attempt: None,
+            },
+            candidate: Some(candidate),
+            creator: None,
+            statement: None,
+            batch: None,
+            item: Some(BatchItem {
+                payout_id: PayoutId::new("p1"),
+                batch_id: None,
+                line: None,
+                reference: None,
+            }),
+            holds: Vec::new(),
+            attempts: Vec::new(),
+            history: Vec::new(),
+        };
+        Case {
+            record,
+            run_ended: true,
+        }
+    }
+
+    impl Case {
+        fn payout(mut self, change: impl Fn(&mut Payout)) -> Self {
+            change(&mut self.record.listed.payout);
+            self.candidate(|candidate| change(&mut candidate.payout))
+        }
+
+        fn candidate(mut self, change: impl FnOnce(&mut Candidate)) -> Self {
+            if let Some(candidate) = &mut self.record.candidate {
+                change(candidate);
+            }
+            self
+        }
+
+        fn of_others(mut self) -> Self {
+            self.record.item = None;
+            self.candidate(|candidate| candidate.ours = false)
+        }
+
+        fn held(mut self, kind: HoldKind) -> Self {
+            self.record.listed.on_hold = true;
+            self.record.holds.push(Hold {
+                kind,
+                target: "x".to_owned(),
+                reason: "looks odd".to_owned(),
+                actor: "ann".to_owned(),
+                created_at: at("2026-10-02T08:00:00Z"),
+            });
+            self.candidate(|candidate| candidate.holds.push(kind))
+        }
+
+        fn statement(self, change: impl FnOnce(&mut CandidateStatement)) -> Self {
+            let mut statement = CandidateStatement {
+                status: RoyaltyStatementStatus::Reviewed,
+                rest_cents: 50_000,
+                taken_by_another: false,
+            };
+            change(&mut statement);
+            self.payout(|payout| payout.royalty_statement_id = Some(StatementId::new("st1")))
+                .candidate(|candidate| candidate.statement = Some(statement))
+        }
+
+        fn attempt(mut self, outcome: AttemptOutcome, change: impl FnOnce(&mut Attempt)) -> Self {
+            let number = i32::try_from(self.record.attempts.len()).unwrap() + 1;
+            let mut attempt = Attempt {
+                payout_id: PayoutId::new("p1"),
+                attempt: number,
+                idempotency_key: format!("payout_p1_{number}"),
+                body: String::new(),
+                amount_cents: 50_000,
+                currency: Currency::USD,
+                destination: "acct_1".to_owned(),
+                transfer_group: "p1".to_owned(),
+                stripe_account: "acct_platform".to_owned(),
+                livemode: false,
+                api_version: String::new(),
+                run_id: RunId::new("run1"),
+                outcome,
+                created_at: at("2026-10-05T08:00:00Z"),
+                first_sent_at: at("2026-10-05T08:00:00Z"),
+                last_sent_at: None,
+                send_count: 1,
+                stored_error: false,
+                settled_at: None,
+                http_status: None,
+                error_type: None,
+                error_code: None,
+                error_message: None,
+                request_id: None,
+                replayed: false,
+                transfer_id: None,
+            };
+            change(&mut attempt);
+            self.record.attempts.push(AttemptRecord {
+                attempt,
+                answers: Vec::new(),
+            });
+            self.candidate(|candidate| candidate.last_attempt = Some((number, outcome)))
+        }
+
+        fn alarm(mut self, reason: &str) -> Self {
+            self.record.history.push(HistoryRow {
+                payout_id: PayoutId::new("p1"),
+                seq: 1,
+                event: HistoryEvent::Alarm,
+                from_status: Some("PROCESSING".to_owned()),
+                to_status: "PROCESSING".to_owned(),
+                at: at("2026-10-05T08:00:00Z"),
+                actor: "cron".to_owned(),
+                run_id: RunId::new("run1"),
+                reason: Some(reason.to_owned()),
+                hash: String::new(),
+            });
+            self
+        }
+
+        /// An hour after the attempts.
+        #[track_caller]
+        fn says(self, words: &[&str]) -> String {
+            self.says_at("2026-10-05T09:00:00Z", words)
+        }
+
+        #[track_caller]
+        fn says_at(mut self, now: &str, words: &[&str]) -> String {
+            let run_ended = self.run_ended;
+            self.record.listed.last_attempt = self.record.last_attempt().map(|last| LastAttempt {
+                outcome: last.outcome,
+                error_code: last.error_code.clone(),
+                run_ended,
+            });
+            let circumstances = Circumstances {
+                rules: SendRules {
+                    min_cents: 100,
+                    max_cents: 1_000_000,
+                    named_batch: None,
+                },
+                currency: Currency::USD,
+                now: at(now),
+            };
+            let said = next_step(&self.record, &circumstances);
+            for words in words {
+                assert!(said.contains(words), "{words:?} is missing in: {said}");
+            }
+            assert!(
+                !said.contains("payouts retry") && !said.contains("payouts resolve"),
+                "{said}"
+            );
+            assert!(
+                said.ends_with('.') && !said.contains("..") && !said.contains("  "),
+                "{said}"
+            );
+            said
+        }
+    }
+
+    use AttemptOutcome as O;
+    use PayoutStatus::{Completed, Failed, Pending, Processing};
+
+    #[test]
+    fn what_is_paid_needs_nothing() {
+        case(Completed)
+            .payout(|payout| {
+                payout.stripe_transfer_id = Some("tr_1".to_owned());
+                payout.processed_at = Some(at("2026-10-05T08:00:01Z"));
+            })
+            .attempt(O::Paid, |attempt| {
+                attempt.transfer_id = Some("tr_1".to_owned())
+            })
+            .says(&["Nothing: it was paid with transfer tr_1 at 2026-10-05T08:00:01.000Z"]);
+        case(Completed).of_others().says(&["left no transfer id"]);
+    }
+
+    #[test]
+    fn a_second_transfer_and_one_that_does_not_fit_come_before_all_else() {
+        case(Completed)
+            .payout(|payout| payout.stripe_transfer_id = Some("tr_1".to_owned()))
+            .attempt(O::Paid, |attempt| {
+                attempt.transfer_id = Some("tr_1".to_owned())
+            })
+            .attempt(O::Surplus, |attempt| {
+                attempt.transfer_id = Some("tr_2".to_owned())
+            })
+            .says(&["second transfer", "tr_2", "reverse"]);
+        case(Processing)
+            .attempt(O::Unknown, |_| ())
+            .alarm("two transfers name it")
+            .says(&[
+                "two transfers name it",
+                "A person must look",
+                "nothing is sent",
+            ]);
+    }
+
+    #[test]
+    fn a_paid_attempt_of_a_row_that_others_set_back_is_never_due() {
+        let said = case(Pending)
+            .attempt(O::Paid, |attempt| {
+                attempt.transfer_id = Some("tr_1".to_owned())
+            })
+            .says(&[
+                "tr_1",
+                "PENDING",
+                "other software changed it",
+                "Nothing is sent",
+            ]);
+        assert!(!said.contains("Due"), "{said}");
+    }
+
+    #[test]
+    fn what_a_live_run_sends_is_waited_for() {
+        let mut sending = case(Processing).attempt(O::Sending, |_| ());
+        sending.run_ended = false;
+        sending.says(&["Run run1 is sending it"]);
+    }
+
+    #[test]
+    fn what_is_unresolved_is_looked_up_by_the_next_run() {
+        for outcome in [O::Sending, O::Unknown] {
+            case(Processing).attempt(outcome, |_| ()).says(&[
+                "Unresolved",
+                "The next `payouts process` looks it up",
+                "the same request under the same key again",
+            ]);
+        }
+        case(Processing)
+            .attempt(O::Unknown, |attempt| {
+                attempt.http_status = Some(409);
+                attempt.error_code = Some("approval_required".to_owned());
+            })
+            .says(&["Unresolved", advice(Some("approval_required"), Some(409))]);
+    }
+
+    #[test]
+    fn what_could_pay_twice_is_not_sent_again() {
+        let old = case(Processing).attempt(O::Unknown, |_| ());
+        old.says_at(
+            "2026-10-06T07:00:01Z",
+            &["stays unresolved", "could pay twice"],
+        );
+        let young = case(Processing).attempt(O::Unknown, |_| ());
+        young.says_at("2026-10-06T06:59:59Z", &["under the same key again"]);
+        case(Processing)
+            .attempt(O::Unknown, |attempt| attempt.stored_error = true)
+            .says(&["stays unresolved"]);
+    }
+
+    #[test]
+    fn what_is_unresolved_and_held_is_only_looked_up() {
+        case(Processing)
+            .attempt(O::Unknown, |_| ())
+            .held(HoldKind::Creator)
+            .says(&[
+                "looks it up",
+                "not sent again as long as this holds: creator is held",
+            ]);
+    }
+
+    #[test]
+    fn a_definite_no_says_what_to_do_by_its_code() {
+        case(Failed)
+            .attempt(O::Declined, |attempt| {
+                attempt.http_status = Some(400);
+                attempt.error_code = Some("balance_insufficient".to_owned());
+            })
+            .says(&[
+                "No money moved",
+                advice(Some("balance_insufficient"), Some(400)),
+                "stays FAILED",
+            ]);
+    }
+
+    #[test]
+    fn rows_of_other_software_are_looked_up_and_never_sent_blindly() {
+        case(Processing)
+            .of_others()
+            .says(&["Other software", "looks for its transfer"]);
+        case(Failed).of_others().says(&[
+            "Other software marked it as failed",
+            "never sends it by itself",
+        ]);
+        case(Failed)
+            .attempt(O::NotSent, |_| ())
+            .says(&["recorded as not_sent", "other software changed it"]);
+        case(Pending)
+            .of_others()
+            .payout(|payout| payout.retry_count = 1)
+            .says(&["may have sent it", "never sends it by itself"]);
+        case(Pending)
+            .of_others()
+            .says(&["Due", "looks for its transfer at Stripe first"]);
+    }
+
+    #[test]
+    fn what_is_due_is_sent_by_the_next_run() {
+        assert_eq!(
+            case(Pending).says(&[]),
+            "Due: the next `payouts process` sends it."
+        );
+        case(Pending)
+            .attempt(O::Declined, |_| ())
+            .says(&["Due", "under a new key"]);
+        case(Pending)
+            .attempt(O::NotSent, |attempt| {
+                attempt.http_status = Some(429);
+                attempt.error_code = Some("rate_limit".to_owned());
+            })
+            .says(&[
+                "Due",
+                "under the same key",
+                advice(Some("rate_limit"), Some(429)),
+            ]);
+    }
+
+    #[test]
+    fn a_held_batch_waits_for_its_release() {
+        let batch = || BatchId::new("b1");
+        case(Pending)
+            .candidate(|candidate| candidate.batch_id = Some(batch()))
+            .held(HoldKind::Batch)
+            .says(&[
+                "release of batch b1",
+                "`payouts list --batch b1`",
+                "`payouts release b1`",
+            ]);
+    }
+
+    #[test]
+    fn every_other_hold_says_who_and_why() {
+        for (kind, what) in [
+            (HoldKind::Payout, "It is held since"),
+            (HoldKind::Creator, "Its creator is held since"),
+            (HoldKind::All, "All sending is stopped since"),
+        ] {
+            case(Pending)
+                .held(kind)
+                .says(&[what, "2026-10-02T08:00:00.000Z", "by ann: looks odd"]);
+        }
+    }
+
+    #[test]
+    fn everything_else_that_keeps_it_back_is_named() {
+        let pending = || case(Pending);
+        pending()
+            .candidate(|c| c.creator_deleted = true)
+            .says(&["deleted its creator"]);
+        pending()
+            .candidate(|c| c.destination = None)
+            .says(&["no Stripe account"]);
+        pending()
+            .payout(|p| p.amount_cents = 0)
+            .says(&["not positive"]);
+        pending()
+            .payout(|p| p.amount_cents = 99)
+            .says(&["minimum of 1.00 USD", "PAYOUTS_MIN_AMOUNT_CENTS"]);
+        pending()
+            .payout(|p| p.amount_cents = 1_000_001)
+            .says(&["maximum of 10,000.00 USD"]);
+        pending()
+            .statement(|s| s.status = RoyaltyStatementStatus::Disputed)
+            .says(&["disputes"]);
+        pending()
+            .statement(|s| s.status = RoyaltyStatementStatus::Paid)
+            .says(&["statement is PAID"]);
+        pending()
+            .statement(|s| s.taken_by_another = true)
+            .says(&["in flight"]);
+        pending()
+            .statement(|s| s.rest_cents = 49_999)
+            .says(&["left of its statement (499.99 USD)"]);
+        pending().statement(|_| ()).says(&["Due"]);
+        let mut gone = case(Pending);
+        gone.record.candidate = None;
+        gone.says(&["creator's row is gone"]);
+    }
 }

@@ -96,7 +96,9 @@ impl<'a> ListWriter<'a> {
         match self.to {
             To::People(out) => {
                 if let Some(totals) = &walked.totals {
-                    writeln!(out, "{}", totals_line(totals, self.shown.currency))?;
+                    for line in totals_lines(totals, self.shown.currency, self.ui.width) {
+                        writeln!(out, "{line}")?;
+                    }
                 }
                 out.flush()
             }
@@ -130,7 +132,7 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
         table::right(format!("Amount ({})", shown.currency.upper())),
         table::left("Status"),
         table::left("Transfer / reason")
-            .shrinks_to(14)
+            .shrinks_to(12)
             .sacrificed(reason_rank),
         table::left("Reference").shrinks_to(9).sacrificed(3),
     ];
@@ -193,9 +195,13 @@ pub fn status(row: &ListedPayout) -> (String, Tone) {
     }
 }
 
-/// `3 payouts, 1,500.00 USD: 1 PENDING 500.00, 2 COMPLETED 1,000.00`
-fn totals_line(totals: &Totals, currency: Currency) -> String {
+/// `3 payouts, 1,500.00 USD: 1 PENDING 500.00, 2 COMPLETED 1,000.00`, in as many
+/// lines as the screen needs.
+fn totals_lines(totals: &Totals, currency: Currency, width: Option<u16>) -> Vec<String> {
     let all = totals.all();
+    if all.count == 0 {
+        return vec!["no payouts".to_owned()];
+    }
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
     let parts: Vec<String> = PayoutStatus::ALL
         .iter()
@@ -207,14 +213,16 @@ fn totals_line(totals: &Totals, currency: Currency) -> String {
         })
         .collect();
     let sum = money::with_currency(all.amount_cents, currency);
-    match parts.len() {
-        0 => "no payouts".to_owned(),
-        _ => format!(
-            "{}, {sum}: {}",
-            count(number(all.count), "payout"),
-            parts.join(", ")
-        ),
+    let payouts = count(number(all.count), "payout");
+    let line = format!("{payouts}, {sum}: {}", parts.join(", "));
+    if width.is_none_or(|width| line.chars().count() <= width.into()) {
+        return vec![line];
     }
+    let parts = parts.into_iter().map(|part| format!("  {part}"));
+    [format!("{payouts}, {sum}")]
+        .into_iter()
+        .chain(parts)
+        .collect()
 }
 
 #[cfg(test)]
@@ -224,29 +232,42 @@ mod tests {
 
     #[test]
     fn the_totals_name_only_what_there_is() {
+        let line = |totals: &Totals| totals_lines(totals, Currency::USD, None).join("|");
         let mut totals = Totals::default();
-        assert_eq!(totals_line(&totals, Currency::USD), "no payouts");
-        totals.set(
-            PayoutStatus::Failed,
-            Total {
-                count: 1,
-                amount_cents: 5,
-            },
-        );
+        assert_eq!(line(&totals), "no payouts");
+        let total = |count, amount_cents| Total {
+            count,
+            amount_cents,
+        };
+        totals.set(PayoutStatus::Failed, total(1, 5));
+        assert_eq!(line(&totals), "1 payout, 0.05 USD: 1 FAILED 0.05");
+        totals.set(PayoutStatus::Completed, total(1234, i64::MAX - 5));
         assert_eq!(
-            totals_line(&totals, Currency::USD),
-            "1 payout, 0.05 USD: 1 FAILED 0.05"
+            line(&totals),
+            "1,235 payouts, 92,233,720,368,547,758.07 USD: \
+             1,234 COMPLETED 92,233,720,368,547,758.02, 1 FAILED 0.05"
         );
-        totals.set(
-            PayoutStatus::Completed,
-            Total {
-                count: 1234,
-                amount_cents: i64::MAX - 5,
-            },
-        );
+    }
+
+    #[test]
+    fn totals_wider_than_the_screen_take_a_line_each() {
+        let mut totals = Totals::default();
+        let total = Total {
+            count: 2,
+            amount_cents: 500,
+        };
+        totals.set(PayoutStatus::Pending, total);
+        totals.set(PayoutStatus::Failed, total);
+        let lines = |width| totals_lines(&totals, Currency::USD, Some(width));
+        let whole = "4 payouts, 10.00 USD: 2 PENDING 5.00, 2 FAILED 5.00";
+        assert_eq!(lines(51), [whole]);
         assert_eq!(
-            totals_line(&totals, Currency::USD),
-            "1,235 payouts, 92,233,720,368,547,758.07 USD: 1,234 COMPLETED 92,233,720,368,547,758.02, 1 FAILED 0.05"
+            lines(50),
+            [
+                "4 payouts, 10.00 USD",
+                "  2 PENDING 5.00",
+                "  2 FAILED 5.00"
+            ]
         );
     }
 }

@@ -287,15 +287,10 @@ mod tests {
                 },
             ]
         };
-        let members: Map<String, Value> = [
+        let members = Map::from_iter([
             ("next".to_owned(), Value::Null),
-            (
-                "totals".to_owned(),
-                serde_json::json!({"all": {"count": 2}}),
-            ),
-        ]
-        .into_iter()
-        .collect();
+            ("totals".to_owned(), serde_json::json!({"all": {"count": 2}})),
+        ]);
         for rows in [rows(), Vec::new()] {
             let mut whole = Map::new();
             whole.insert("schema".to_owned(), SCHEMA.into());

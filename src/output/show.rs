@@ -1,6 +1,6 @@
 //! `payouts show` for people: a payout on one page, from what it is to what to do.
 //!
-//! Every text from outside is cleaned where it is put on the page, in [`Page`].
+//! Every text from outside is cleaned where it is put on the page, in `Page`.
 
 use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
@@ -10,7 +10,7 @@ use crate::model::record::{AttemptRecord, PayoutRecord};
 use crate::model::time::Time;
 use crate::output::list::status;
 use crate::output::table::Tone;
-use crate::output::text::{brief, clean, count};
+use crate::output::text::{brief, clean, count, wrapped};
 use crate::output::ui::Ui;
 
 /// Characters of a label and the space behind it.
@@ -31,7 +31,7 @@ pub fn page(ui: &Ui, record: &PayoutRecord, next_step: &str, currency: Currency)
         page.attempt(attempt);
     }
     page.heading("What to do next");
-    page.line(2, next_step);
+    page.prose(2, next_step);
     page.text
 }
 
@@ -132,7 +132,7 @@ fn held(hold: &Hold) -> String {
 fn history(page: &mut Page<'_>, rows: &[HistoryRow]) {
     page.heading("History");
     if rows.is_empty() {
-        page.line(2, "none: this tool has not touched it");
+        page.line(2, "none is recorded");
     }
     for row in rows {
         let change = match row.from_status.as_deref() {
@@ -145,7 +145,7 @@ fn history(page: &mut Page<'_>, rows: &[HistoryRow]) {
             &format!("{}  {:<10}  {change:<23}  {by}", moment(row.at), row.event),
         );
         if let Some(reason) = &row.reason {
-            page.line(4, reason);
+            page.prose(4, reason);
         }
     }
 }
@@ -166,6 +166,16 @@ impl Page<'_> {
         self.text.push_str(&" ".repeat(indent));
         self.text.push_str(clean(text).trim_end());
         self.text.push('\n');
+    }
+
+    /// Sentences, which are broken into lines on a terminal.
+    fn prose(&mut self, indent: usize, text: &str) {
+        let Some(width) = self.ui.width else {
+            return self.line(indent, text);
+        };
+        for line in wrapped(text, usize::from(width).saturating_sub(indent)) {
+            self.line(indent, &line);
+        }
     }
 
     fn heading(&mut self, text: &str) {
@@ -208,7 +218,7 @@ impl Page<'_> {
         self.line(
             2,
             &format!(
-                "sends     {amount} to {}, from {}, {mode}",
+                "pays      {amount} to {}, from {}, {mode}",
                 attempt.destination, attempt.stripe_account
             ),
         );

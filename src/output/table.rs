@@ -125,7 +125,9 @@ pub fn render(ui: &Ui, columns: &[Column], rows: Vec<Vec<Value>>) -> String {
     if ui.stdout_color {
         table.enforce_styling();
     }
-    table.set_header(columns.iter().map(|column| {
+    // Colour on padding would make lines longer than they look.
+    table.style_text_only();
+    let mut header = Row::from(columns.iter().map(|column| {
         let cell = Cell::new(&column.heading);
         if ui.stdout_color {
             cell.add_attribute(Attribute::Bold)
@@ -133,6 +135,8 @@ pub fn render(ui: &Ui, columns: &[Column], rows: Vec<Vec<Value>>) -> String {
             cell
         }
     }));
+    header.max_height(1);
+    table.set_header(header);
     for row in rows {
         let cells = row.into_iter().map(|value| {
             let cell = Cell::new(&value.text);
@@ -284,8 +288,16 @@ mod tests {
                 ],
             ]
         };
-        insta::assert_snapshot!(render(&screen(None), &columns(), rows()), @r"");
-        insta::assert_snapshot!(render(&screen(Some(40)), &columns(), rows()), @r"");
+        insta::assert_snapshot!(render(&screen(None), &columns(), rows()), @r"
+        Id          Name          Reason                Reference
+        1234567890  Ann Example   balance_insufficient  INV-1
+        2           名前の長い人  x                     [31mred 2
+        ");
+        insta::assert_snapshot!(render(&screen(Some(40)), &columns(), rows()), @r"
+        Id          Name      Reason    Referen…
+        1234567890  Ann…      balance…  INV-1
+        2           名前の…   x         [31mred…
+        ");
     }
 
     proptest! {

@@ -43,6 +43,22 @@ pub fn brief(text: &str, width: usize) -> String {
     cut
 }
 
+/// Breaks a text between words into lines of at most `width` characters; a word
+/// that is longer has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// `1 payout`, `2 payouts`, `1,000 payouts`.
 pub fn count(number: u64, singular: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
@@ -95,7 +111,26 @@ mod tests {
         assert_eq!(formula_safe("Ann"), "Ann");
     }
 
+    #[test]
+    fn lines_break_between_words() {
+        assert_eq!(
+            wrapped("a bc  def\nghijklmno p", 6),
+            ["a bc", "def", "ghijklmno", "p"]
+        );
+        assert_eq!(wrapped("a bc def", 8), ["a bc def"]);
+        assert_eq!(wrapped("a bc def", 7), ["a bc", "def"]);
+        assert_eq!(wrapped(" ", 7), [""; 0]);
+    }
+
     proptest! {
+        #[test]
+        fn wrapping_loses_no_word(text in any::<String>(), width in 0_usize..40) {
+            let lines = wrapped(&text, width);
+            let words: Vec<&str> = text.split_whitespace().collect();
+            prop_assert_eq!(lines.join(" "), words.join(" "));
+            prop_assert!(lines.iter().all(|line| line.chars().count() <= width || !line.contains(' ')));
+        }
+
         #[test]
         fn nothing_that_controls_a_terminal_survives(text in any::<String>(), width in 0_usize..40) {
             prop_assert!(!clean(&text).chars().any(char::is_control));

@@ -275,10 +275,17 @@ pub(crate) fn is_missing_table(error: &DieselError) -> bool {
     }
 }
 
-/// The advisory lock under which migrations run on PostgreSQL.
-const MIGRATION_LOCK: i64 = 0x7061_796f_7574_7300; // "payouts\0"
+/// The advisory lock under which a schema is migrated on PostgreSQL.
+const MIGRATION_LOCK: &str = "hashtext('payouts migrate'), hashtext(current_schema())";
+
+/// How often a process asks whether another one has migrated.
+const MIGRATION_LOCK_POLL: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// Takes the lock that lets one process at a time migrate; waits for it.
+///
+/// It asks again and again instead of waiting inside one statement: the process
+/// that holds the lock may be making an index CONCURRENTLY, which waits for
+/// every statement that is older, and the two would wait for each other.
 ///
 /// SQLite needs none: each migration is a write transaction of its own, and the
 /// list of applied ones is read again inside it.
@@ -286,9 +293,13 @@ pub(crate) fn migration_lock(conn: &mut AnyConnection) -> QueryResult<()> {
     match conn {
         AnyConnection::Sqlite(_) => Ok(()),
         AnyConnection::Postgres(c) => {
-            // Another process may be building an index for longer than any time-out.
+            // An index on a large table takes longer than any time-out.
             c.batch_execute("SET lock_timeout = 0; SET statement_timeout = 0;")?;
-            advisory(c, "SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+            let ask = format!("SELECT pg_try_advisory_lock({MIGRATION_LOCK}) AS yes");
+            while !diesel::sql_query(&ask).get_result::<Answer>(c)?.yes {
+                std::thread::sleep(MIGRATION_LOCK_POLL);
+            }
+            Ok(())
         }
     }
 }
@@ -298,10 +309,18 @@ pub(crate) fn migration_unlock(conn: &mut AnyConnection) -> QueryResult<()> {
     match conn {
         AnyConnection::Sqlite(_) => Ok(()),
         AnyConnection::Postgres(c) => {
-            advisory(c, "SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)?;
+            let give_back = format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})");
+            diesel::sql_query(give_back).execute(c)?;
             c.batch_execute(&postgres_session("SESSION"))
         }
     }
+}
+
+/// A query's yes or no.
+#[derive(diesel::QueryableByName)]
+struct Answer {
+    #[diesel(sql_type = diesel::sql_types::Bool)]
+    yes: bool,
 }
 
 fn advisory(conn: &mut PgConnection, sql: &str, key: i64) -> QueryResult<()> {
@@ -334,18 +353,13 @@ pub(crate) fn liveness_gone(
     pooled: bool,
     key: i64,
 ) -> QueryResult<Option<bool>> {
-    #[derive(diesel::QueryableByName)]
-    struct Free {
-        #[diesel(sql_type = diesel::sql_types::Bool)]
-        free: bool,
-    }
     match conn {
         AnyConnection::Postgres(c) if !pooled => {
             // A transaction-scoped lock, so that asking leaves nothing behind.
-            let free: Free = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS free")
+            let free: Answer = diesel::sql_query("SELECT pg_try_advisory_xact_lock($1) AS yes")
                 .bind::<BigInt, _>(key)
                 .get_result(c)?;
-            Ok(Some(free.free))
+            Ok(Some(free.yes))
         }
         _ => Ok(None),
     }

@@ -5,7 +5,7 @@
 //! never a transaction, so that no transaction can be open while a request to
 //! Stripe is in flight.
 //!
-//! Most queries are plain Diesel on [`AnyConnection`]; what the two databases
+//! Most queries are plain Diesel on `AnyConnection`; what the two databases
 //! do differently is a short list of named functions in `dialect.rs`.
 //! PostgreSQL spreads claims over several runs; on SQLite one run at a time
 //! takes most of them, which is correct and right for an embedded database.
@@ -73,7 +73,7 @@ pub enum Open {
 }
 
 impl Store {
-    /// Connects and sets the session up; see [`connection`] for what that means.
+    /// Connects and sets the session up; see `connection.rs` for what that means.
     pub fn open(
         url: &DatabaseUrl,
         how: Open,

@@ -366,8 +366,8 @@ mod tests {
             ),
             (
                 "src/config.rs",
-                "use crate::store::Store;",
-                "src/config.rs:1: `config` must not import `store`",
+                "use crate::ops::event;",
+                "src/config.rs:1: `config` must not import `ops`",
             ),
             (
                 "src/main.rs",

@@ -4,6 +4,8 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod cli_list;
+mod cli_show;
 mod common;
 mod layers;
 mod process;
@@ -15,6 +17,7 @@ mod sandbox_idempotency;
 mod sandbox_limits;
 mod sandbox_lists;
 mod sandbox_transfers;
+mod store_payouts;
 
 use std::fs;
 use std::path::Path;

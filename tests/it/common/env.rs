@@ -439,7 +439,7 @@ mod tests {
 
     #[test]
     fn the_binary_runs() {
-        TestEnv::new().run(&[]).expect_code(0);
+        TestEnv::new().run(&["--version"]).expect_code(0);
     }
 
     #[test]
@@ -490,6 +490,8 @@ mod tests {
 
     #[test]
     fn the_binary_runs_on_a_terminal() {
-        TestEnv::new().run_in_terminal(80, &[], &[]).expect_code(0);
+        TestEnv::new()
+            .run_in_terminal(80, &["--version"], &[])
+            .expect_code(0);
     }
 }

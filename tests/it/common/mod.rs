@@ -4,6 +4,7 @@
 pub(crate) mod db;
 pub(crate) mod env;
 pub(crate) mod redact;
+pub(crate) mod seed;
 pub(crate) mod shop;
 pub(crate) mod terminal;
 
