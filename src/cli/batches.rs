@@ -54,9 +54,9 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
         .print(cx.format, &cx.ui, |ui, _| {
             let columns = [
                 table::left("Batch"),
-                table::left("Loaded"),
-                table::left("By"),
-                table::left("Source"),
+                table::left("Loaded").sacrificed(1),
+                table::left("By").shrinks_to(8).sacrificed(2),
+                table::left("Source").shrinks_to(10),
                 table::right("Payouts"),
                 table::right("Total"),
                 table::left("State"),

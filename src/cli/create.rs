@@ -9,12 +9,13 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::input;
 use crate::cli::recorded::recorded;
+use crate::model::listing::ListedPayout;
 use crate::model::money::with_currency;
 use crate::ops::create::{self, CreateError, Created, Rules, Source, Wanted};
 use crate::ops::fault::FaultKind;
 use crate::ops::table_file::TableFile;
 use crate::output::json_records::{CreateRow, CreateView, FaultView};
-use crate::output::{Format, record, text};
+use crate::output::{Format, list, record, text};
 use crate::store::Store;
 
 /// Create payouts: one, or a file of them
@@ -23,10 +24,10 @@ use crate::store::Store;
 /// column, value and reason. A batch starts held; look it over, then release it.
 /// Nothing is sent to Stripe here.
 ///
-/// A file has a header and the columns creator (id, e-mail address or Stripe
-/// account), amount (major units, such as 500.00) or amount_cents, and, where
-/// they are wanted, statement and reference. A reference names a payment once
-/// and for all: loading it again creates nothing.
+/// A file has a header and the columns `creator` (id, e-mail address or Stripe
+/// account), `amount` (major units, such as 500.00) or `amount_cents`, and,
+/// where they are wanted, `statement` and `reference`. A reference names a
+/// payment once and for all: loading it again creates nothing.
 #[derive(Debug, Args)]
 pub(super) struct CreateArgs {
     /// Whom to pay: id, e-mail address or Stripe account
@@ -65,6 +66,21 @@ pub(super) struct CreateArgs {
     #[arg(long, value_name = "TEXT", help_heading = "One payout")]
     reference: Option<String>,
 
+    #[command(flatten)]
+    batch: BatchArgs,
+
+    /// Allow less than what is left of a statement
+    #[arg(long, help_heading = "Safety")]
+    partial: bool,
+
+    /// Do everything but write, and say what would be created
+    #[arg(long, help_heading = "Safety")]
+    dry_run: bool,
+}
+
+/// Where a batch comes from, and what holds for all of it.
+#[derive(Debug, Args)]
+struct BatchArgs {
     /// A CSV file of payouts; - reads standard input
     #[arg(
         long,
@@ -85,18 +101,10 @@ pub(super) struct CreateArgs {
     /// Do not hold the batch: the next `process` may pay it
     #[arg(long, requires = "file", help_heading = "A batch")]
     release: bool,
-
-    /// Allow less than what is left of a statement
-    #[arg(long, help_heading = "Safety")]
-    partial: bool,
-
-    /// Do everything but write, and say what would be created
-    #[arg(long, help_heading = "Safety")]
-    dry_run: bool,
 }
 
 pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError> {
-    let file = args.file.as_deref().map(input::open).transpose()?;
+    let file = args.batch.file.as_deref().map(input::open).transpose()?;
     let source = match &file {
         Some(file) => Source::File(file),
         None => Source::One(&[
@@ -113,9 +121,9 @@ pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError
         min_cents: cx.config.min_cents,
         max_cents: cx.config.max_cents,
         currency,
-        no_references: args.no_references,
+        no_references: args.batch.no_references,
         partial: args.partial,
-        release: args.release,
+        release: args.batch.release,
     };
     let wanted = create::prepare(&mut store, &source, rules).map_err(explain)?;
     let name = file.as_ref().map(TableFile::name);
@@ -144,7 +152,7 @@ fn summary(created: &Created) -> String {
 }
 
 fn warn(cx: &Context, args: &CreateArgs, created: &Created) {
-    if args.no_references {
+    if args.batch.no_references {
         cx.ui
             .warn("without references, an edited copy of this file would be paid again");
     }
@@ -169,6 +177,14 @@ fn answer(
     args: &CreateArgs,
     created: &Created,
 ) -> Result<(), CliError> {
+    if let (None, false, Some(id)) = (&args.batch.file, args.dry_run, created.single()) {
+        let record = store.payout_record(id, cx.config.lease)?;
+        let view = CreateView::of_created(created, false, Some(&record.listed), false);
+        record::print(cx.format, &cx.ui, &view, view.payout.as_slice(), || {
+            record::render(&payout_lines(created, &record.listed))
+        })?;
+        return Ok(());
+    }
     let batch = created.batch.as_ref().or(created.loaded_before.as_ref());
     let held = match batch {
         Some(batch) => store
@@ -176,65 +192,86 @@ fn answer(
             .is_some_and(|line| line.hold.is_some()),
         None => created.held,
     };
-    let view = CreateView::of_created(created, held, args.dry_run);
-    let lines = [CreateRow::from(&view)];
-    record::print(cx.format, &cx.ui, &view, &lines, || {
+    let view = CreateView::of_created(created, held, None, args.dry_run);
+    record::print(cx.format, &cx.ui, &view, &[CreateRow::from(&view)], || {
         record::render(&summary_lines(args, created, held))
     })?;
     Ok(())
 }
 
-/// What people see of what was created.
+/// What people see of a single payout.
+fn payout_lines(created: &Created, listed: &ListedPayout) -> Vec<(&'static str, String)> {
+    let payout = &listed.payout;
+    let name = listed.creator_name.as_deref().unwrap_or("unknown");
+    let new = if created.created > 0 {
+        "created"
+    } else {
+        "already loaded, nothing was created"
+    };
+    let mut lines = vec![
+        ("Payout", payout.id.to_string()),
+        ("State", format!("{}: {new}", list::status(listed).0)),
+        (
+            "Amount",
+            with_currency(i64::from(payout.amount_cents), created.currency),
+        ),
+        (
+            "Creator",
+            format!("{} ({})", text::brief(name, 60), payout.creator_id),
+        ),
+    ];
+    if let Some(statement) = &payout.royalty_statement_id {
+        lines.push(("Statement", statement.to_string()));
+    }
+    if let Some(reference) = &listed.reference {
+        lines.push(("Reference", reference.clone()));
+    }
+    if created.created > 0 {
+        lines.push(("Next", "payouts process".to_owned()));
+    }
+    lines
+}
+
+/// What people see of a batch, or of a dry run.
 fn summary_lines(args: &CreateArgs, created: &Created, held: bool) -> Vec<(&'static str, String)> {
     let payouts = text::count(created.created as u64, "payout");
     let total = with_currency(created.total_cents, created.currency);
     let before = text::count(created.already_loaded_count() as u64, "payout");
+    let batch = created.batch.as_ref().or(created.loaded_before.as_ref());
     let mut lines = Vec::new();
-    if let Some(batch) = created.batch.as_ref().or(created.loaded_before.as_ref()) {
+    if let Some(batch) = batch {
         lines.push(("Batch", batch.id.to_string()));
     }
-    match (
-        args.file.is_some(),
-        created.payouts.first(),
-        created.already_loaded.first(),
-    ) {
-        (false, Some(id), _) | (false, None, Some(id)) => lines.push(("Payout", id.to_string())),
-        _ => {}
-    }
-    lines.push((
-        if args.dry_run {
-            "Would create"
-        } else {
-            "Created"
-        },
-        format!("{payouts}, {total}"),
-    ));
-    lines.push((
-        "Already loaded",
-        match &created.loaded_before {
-            Some(batch) => format!(
-                "{before}: this file was loaded by {} on {} UTC",
-                batch.actor,
-                text::minute(batch.created_at)
-            ),
-            None => before,
-        },
-    ));
-    if args.dry_run {
-        lines.push(("Next", "the same command without --dry-run".to_owned()));
-        return lines;
-    }
-    if let Some(batch) = created.batch.as_ref().or(created.loaded_before.as_ref()) {
-        if held {
+    let label = if args.dry_run {
+        "Would create"
+    } else {
+        "Created"
+    };
+    lines.push((label, format!("{payouts}, {total}")));
+    let loaded = created.loaded_before.as_ref().map(|batch| {
+        let minute = text::minute(batch.created_at);
+        format!(
+            "{before}: this file was loaded by {} on {minute} UTC",
+            batch.actor
+        )
+    });
+    lines.push(("Already loaded", loaded.unwrap_or(before)));
+    match batch {
+        Some(batch) if held => {
             lines.push((
                 "State",
                 "held: nothing of it is paid before it is released".to_owned(),
             ));
             lines.push(("Next", format!("payouts release {}", batch.id)));
-        } else {
+        }
+        Some(_) => {
             lines.push(("State", "released".to_owned()));
             lines.push(("Next", "payouts process".to_owned()));
         }
+        None if args.dry_run && created.created > 0 => {
+            lines.push(("Next", "the same command without --dry-run".to_owned()));
+        }
+        None => {}
     }
     lines
 }

@@ -12,8 +12,9 @@ use crate::cli::page::PageArgs;
 use crate::cli::recorded::recorded;
 use crate::model::creator::Creator;
 use crate::model::ids::CreatorId;
+use crate::model::listing::Totals;
 use crate::model::money::{Currency, with_currency};
-use crate::model::payout::{Payout, StatusTotal};
+use crate::model::payout::{Payout, PayoutStatus};
 use crate::ops::creators;
 use crate::output::json_records::{CreatorShowView, CreatorView};
 use crate::output::{Answer, record, table, text};
@@ -82,10 +83,10 @@ pub(super) struct AddArgs {
 
 /// Import creators from a CSV file
 ///
-/// The file has a header and the columns name and email and, where they are
-/// wanted, id (made when missing), stripe_account and onboarding_status. All of
-/// it is imported or nothing. Rows that say what is stored are left alone; a row
-/// that says something else is an error.
+/// The file has a header and the columns `name` and `email` and, where they are
+/// wanted, `id` (made when missing), `stripe_account` and `onboarding_status`.
+/// All of it is imported or nothing. Rows that say what is stored are left
+/// alone; a row that says something else is an error.
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
     /// The file; - reads standard input
@@ -115,12 +116,14 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
     Answer::new("creators", views)
         .with("next", &next)
         .print(cx.format, &cx.ui, |ui, _| {
-            let columns = ["Creator", "Name", "E-mail", "Stripe account", "Onboarding"];
-            table::render(
-                ui,
-                &columns.map(table::left),
-                found.iter().map(cells).collect(),
-            )
+            let columns = [
+                table::left("Creator"),
+                table::left("Name").shrinks_to(12),
+                table::left("E-mail").shrinks_to(16),
+                table::left("Stripe account").shrinks_to(10).sacrificed(2),
+                table::left("Onboarding").shrinks_to(8).sacrificed(1),
+            ];
+            table::render(ui, &columns, found.iter().map(cells).collect())
         })?;
     let search = search.map_or_else(String::new, |text| format!(" {text:?}"));
     PageArgs::tell_next(cx, &format!("payouts creators list{search}"), next.as_ref());
@@ -225,17 +228,15 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
     Ok(Exit::Done.into())
 }
 
-/// What some payouts come to, one line for each status.
-pub(super) fn total_lines(
-    totals: &[StatusTotal],
-    currency: Currency,
-) -> Vec<(&'static str, String)> {
-    let line = |total: &StatusTotal| {
+/// What some payouts come to, one line for each status there is any of.
+pub(super) fn total_lines(totals: &Totals, currency: Currency) -> Vec<(&'static str, String)> {
+    let line = |status: &PayoutStatus| {
+        let total = totals.of(*status);
         let count = text::count(u64::try_from(total.count).unwrap_or(0), "payout");
         let amount = with_currency(total.amount_cents, currency);
-        (total.status.as_str(), format!("{amount}, {count}"))
+        (total.count > 0).then(|| (status.as_str(), format!("{amount}, {count}")))
     };
-    totals.iter().map(line).collect()
+    PayoutStatus::ALL.iter().filter_map(line).collect()
 }
 
 /// The one creator that a text names: id, Stripe account or e-mail address.

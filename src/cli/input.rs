@@ -52,7 +52,7 @@ pub(super) fn show_faults(cx: &Context, faults: &[RowFault]) {
     let columns = [
         table::right("Line"),
         table::left("Column"),
-        table::left("Value"),
+        table::left("Value").shrinks_to(10),
         table::left("Reason"),
     ];
     let shown = table::render(&cx.ui.for_stderr(), &columns, rows.collect());

@@ -99,13 +99,14 @@ pub(super) struct AddArgs {
 
 /// Import statements from a CSV file
 ///
-/// The file has a header and the columns creator (id, e-mail address or Stripe
-/// account), run (a royalty run's id), net_payable (major units) or
-/// net_payable_cents and, where they are wanted, id (made when missing),
-/// total_earnings, platform_fee (or both with _cents), status (REVIEWED when
-/// empty), and, for runs that do not exist yet, period (such as 2026-10) or
-/// period_start and period_end. All of it is imported or nothing. Rows that say
-/// what is stored are left alone; a row that says something else is an error.
+/// The file has a header and the columns `creator` (id, e-mail address or Stripe
+/// account), `run` (a royalty run's id), `net_payable` (major units) or
+/// `net_payable_cents` and, where they are wanted, `id` (made when missing),
+/// `total_earnings`, `platform_fee` (or both with `_cents`), `status` (REVIEWED
+/// when empty), and, for runs that do not exist yet, `period` (such as 2026-10)
+/// or `period_start` and `period_end`. All of it is imported or nothing. Rows
+/// that say what is stored are left alone; a row that says something else is an
+/// error.
 #[derive(Debug, Args)]
 pub(super) struct ImportArgs {
     /// The file; - reads standard input
@@ -151,11 +152,11 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
         .print(cx.format, &cx.ui, |ui, _| {
             let columns = [
                 table::left("Statement"),
-                table::left("Run"),
-                table::left("Creator"),
+                table::left("Run").shrinks_to(8).sacrificed(2),
+                table::left("Creator").shrinks_to(10),
                 table::right("Net payable"),
-                table::right("Paid"),
-                table::right("In flight"),
+                table::right("Paid").sacrificed(3),
+                table::right("In flight").sacrificed(4),
                 table::right("Left"),
                 table::left("Status"),
             ];

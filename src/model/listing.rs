@@ -92,6 +92,23 @@ impl Totals {
     }
 }
 
+impl FromIterator<(PayoutStatus, i64, i64)> for Totals {
+    /// From rows of a status, a count and a sum; a status that is missing has none.
+    fn from_iter<I: IntoIterator<Item = (PayoutStatus, i64, i64)>>(rows: I) -> Self {
+        let mut totals = Self::default();
+        for (status, count, amount_cents) in rows {
+            totals.set(
+                status,
+                Total {
+                    count,
+                    amount_cents,
+                },
+            );
+        }
+        totals
+    }
+}
+
 /// Where a status stands in [`PayoutStatus::ALL`].
 fn position(status: PayoutStatus) -> usize {
     match status {

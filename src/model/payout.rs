@@ -73,17 +73,6 @@ pub struct NewPayout {
     pub updated_at: Time,
 }
 
-/// What some payouts come to in one status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StatusTotal {
-    /// Which status.
-    pub status: PayoutStatus,
-    /// How many payouts.
-    pub count: i64,
-    /// Their sum, minor units.
-    pub amount_cents: i64,
-}
-
 impl PayoutStatus {
     /// The transition table. Proof of a transfer leads from any state to
     /// COMPLETED; COMPLETED leads nowhere.

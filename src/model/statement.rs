@@ -179,3 +179,92 @@ impl StatementAccount {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Owes ann 500.00 USD, of which 100.00 are paid.
+    fn account(change: impl FnOnce(&mut StatementAccount)) -> StatementAccount {
+        let now = Time::from_millis(0);
+        let mut account = StatementAccount {
+            statement: Statement {
+                id: StatementId::new("s1"),
+                royalty_run_id: "r1".to_owned(),
+                creator_id: CreatorId::new("ann"),
+                total_earnings_cents: 60_000,
+                platform_fee_cents: 10_000,
+                net_payable_cents: 50_000,
+                status: RoyaltyStatementStatus::Reviewed,
+                disputed_at: None,
+                paid_at: None,
+                payment_reference: None,
+                created_at: now,
+                updated_at: now,
+            },
+            completed_cents: 10_000,
+            in_flight_cents: 0,
+            in_flight: None,
+            in_doubt: None,
+        };
+        change(&mut account);
+        account
+    }
+
+    fn said(account: &StatementAccount, creator: &str, cents: i32, partial: bool) -> String {
+        let creator = CreatorId::new(creator);
+        match account.may_create(&creator, cents, Currency::USD, partial) {
+            Ok(()) => "yes".to_owned(),
+            Err(refusal) => refusal.to_string(),
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_paid_and_no_more_and_less_only_when_it_is_meant() {
+        let account = account(|_| ());
+        assert_eq!(account.left_cents(), 40_000);
+        assert_eq!(said(&account, "ann", 40_000, false), "yes");
+        assert_eq!(said(&account, "ann", 40_001, true), "has 400.00 USD left");
+        assert_eq!(
+            said(&account, "ann", 39_999, false),
+            "has 400.00 USD left, more than this payout pays"
+        );
+        assert_eq!(said(&account, "ann", 39_999, true), "yes");
+        assert_eq!(
+            said(&account, "ben", 40_000, false),
+            "belongs to creator ann"
+        );
+    }
+
+    #[test]
+    fn what_is_not_payable_is_not_paid() {
+        use RoyaltyStatementStatus as S;
+        let refused =
+            |change: fn(&mut StatementAccount)| said(&account(change), "ann", 40_000, true);
+        assert_eq!(refused(|a| a.statement.status = S::Resolved), "yes");
+        assert!(refused(|a| a.statement.status = S::Pending).starts_with("is PENDING"));
+        assert_eq!(refused(|a| a.statement.status = S::Disputed), "is disputed");
+        assert_eq!(refused(|a| a.statement.status = S::Paid), "is paid");
+        assert_eq!(
+            refused(|a| a.statement.disputed_at = Some(Time::from_millis(1))),
+            "is disputed"
+        );
+        assert_eq!(
+            refused(|a| a.statement.paid_at = Some(Time::from_millis(1))),
+            "is paid"
+        );
+        let settled: fn(&mut StatementAccount) = |a| {
+            a.statement.disputed_at = Some(Time::from_millis(1));
+            a.statement.status = S::Resolved;
+        };
+        assert_eq!(refused(settled), "yes");
+        assert_eq!(
+            refused(|a| a.in_flight = Some(PayoutId::new("p1"))),
+            "has payout p1 in flight"
+        );
+        assert_eq!(
+            refused(|a| a.in_doubt = Some(PayoutId::new("p1"))),
+            "has failed payout p1, of which it is not proven that it was not paid"
+        );
+    }
+}

@@ -152,6 +152,11 @@ pub struct Created {
 }
 
 impl Created {
+    /// The one payout there is, new or loaded before; the first of several.
+    pub fn single(&self) -> Option<&PayoutId> {
+        self.payouts.first().or(self.already_loaded.first())
+    }
+
     /// How many payouts were there before.
     pub fn already_loaded_count(&self) -> usize {
         match &self.loaded_before {

@@ -103,3 +103,27 @@ pub fn rows_at_fault(faults: &[RowFault]) -> usize {
     let lines: std::collections::HashSet<Option<u64>> = faults.iter().map(|f| f.line).collect();
     lines.len()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_and_rows_are_counted() {
+        let fault = |line, kind| RowFault::new(Some(line), "c", "v", kind, "r");
+        let faults = [
+            fault(2, FaultKind::Limit),
+            fault(2, FaultKind::UnknownCreator),
+            fault(5, FaultKind::UnknownCreator),
+        ];
+        let counts = count_by_kind(&faults);
+        assert_eq!(
+            counts,
+            [(FaultKind::UnknownCreator, 2), (FaultKind::Limit, 1)]
+        );
+        assert_eq!(rows_at_fault(&faults), 2);
+        assert_eq!(FaultKind::UnknownCreator.in_words(), "unknown creator");
+        let long = RowFault::new(None, "c", &"é".repeat(999), FaultKind::Text, "r");
+        assert_eq!(long.value.chars().count(), VALUE_CHARS_MAX);
+    }
+}

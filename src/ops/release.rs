@@ -3,7 +3,8 @@
 use crate::model::batch::Batch;
 use crate::model::hold::HoldKind;
 use crate::model::ids::BatchId;
-use crate::model::payout::{PayoutStatus, StatusTotal};
+use crate::model::listing::Total;
+use crate::model::payout::PayoutStatus;
 use crate::store::{Store, StoreError};
 
 /// What became of a batch's hold.
@@ -14,7 +15,7 @@ pub struct Released {
     /// It was held until now.
     pub now: bool,
     /// Its PENDING payouts, which are due.
-    pub due: StatusTotal,
+    pub due: Total,
 }
 
 /// The batch, and what is or will be due of it; none when there is no such batch.
@@ -23,19 +24,13 @@ pub fn look(store: &mut Store, id: &BatchId) -> Result<Option<(Released, bool)>,
     let Some(line) = store.batch(id)? else {
         return Ok(None);
     };
-    let pending = |total: &StatusTotal| total.status == PayoutStatus::Pending;
-    let due = store.batch_totals(id)?.into_iter().find(pending);
-    let nothing = StatusTotal {
-        status: PayoutStatus::Pending,
-        count: 0,
-        amount_cents: 0,
-    };
+    let due = store.batch_totals(id)?.of(PayoutStatus::Pending);
     let held = line.hold.is_some();
     Ok(Some((
         Released {
             batch: line.batch,
             now: false,
-            due: due.unwrap_or(nothing),
+            due,
         },
         held,
     )))

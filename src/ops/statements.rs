@@ -358,20 +358,12 @@ impl<'k> Draft<'k> {
         let Some(text) = &input.creator else {
             return Err(None);
         };
-        match self.known.creators.get(text) {
-            Some(named) => named.only().map_err(|reason| {
-                Some(input.fault("creator", text, FaultKind::AmbiguousCreator, reason))
-            }),
-            None => {
-                let reason = NamedCreator::UNKNOWN;
-                Err(Some(input.fault(
-                    "creator",
-                    text,
-                    FaultKind::UnknownCreator,
-                    reason,
-                )))
-            }
-        }
+        let fault = |kind, reason: &str| Some(input.fault("creator", text, kind, reason));
+        let named = self.known.creators.get(text);
+        let named = named.ok_or_else(|| fault(FaultKind::UnknownCreator, NamedCreator::UNKNOWN))?;
+        named
+            .only()
+            .map_err(|reason| fault(FaultKind::AmbiguousCreator, reason))
     }
 
     /// Refuses a row that is about the same statement as an earlier one.
@@ -484,5 +476,74 @@ impl<'k> Draft<'k> {
             differs("status", said.as_str(), stored.status.as_str());
         }
         faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(period: Option<Period>) -> Option<(String, String)> {
+        period.map(|(start, end)| (start.to_string(), end.to_string()))
+    }
+
+    #[test]
+    fn a_month_goes_from_its_first_millisecond_to_its_last() {
+        let text = |start: &str, end: &str| Some((start.to_owned(), end.to_owned()));
+        assert_eq!(
+            shown(month("2026-10")),
+            text("2026-10-01T00:00:00.000Z", "2026-10-31T23:59:59.999Z")
+        );
+        assert_eq!(
+            shown(month("2028-02")),
+            text("2028-02-01T00:00:00.000Z", "2028-02-29T23:59:59.999Z")
+        );
+        for wrong in [
+            "2026-13",
+            "2026-1",
+            "26-10",
+            "2026-10-01",
+            "+026-10",
+            "",
+            "Oct 2026",
+        ] {
+            assert_eq!(month(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_period_is_said_in_one_form() {
+        let read = |arguments: &Arguments<'_>| {
+            let table = one_row(arguments, |row, _| read_period(row));
+            match table.rows.into_iter().next().unwrap() {
+                Ok(period) => shown(period).map_or_else(String::new, |(a, b)| format!("{a} {b}")),
+                Err(fault) => format!("{}: {}", fault.column, fault.reason),
+            }
+        };
+        let start = ("period_start", Some("2026-10-01"));
+        let end = ("period_end", Some("2026-10-15T12:00:00+02:00"));
+        assert_eq!(read(&[]), "");
+        assert_eq!(
+            read(&[start, end]),
+            "2026-10-01T00:00:00.000Z 2026-10-15T10:00:00.000Z"
+        );
+        assert_eq!(
+            read(&[start, ("period_end", Some("2026-10-01"))]),
+            "2026-10-01T00:00:00.000Z 2026-10-01T23:59:59.999Z"
+        );
+        assert_eq!(
+            read(&[start, ("period_end", Some("2026-09-30"))]),
+            "period_end: the period ends before it begins"
+        );
+        assert_eq!(
+            read(&[start]),
+            "period_end: period_start needs a period_end"
+        );
+        assert_eq!(
+            read(&[end]),
+            "period_start: period_end needs a period_start"
+        );
+        assert!(read(&[("period", Some("2026-10")), end]).starts_with("period: there is"));
+        assert!(read(&[("period", Some("10/2026"))]).starts_with("period: use a month"));
     }
 }

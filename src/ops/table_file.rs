@@ -524,18 +524,222 @@ fn quoting_fault(raw: &[u8]) -> Option<&'static str> {
     let mut at = At::CellStart;
     for byte in raw {
         at = match (at, byte) {
-            (At::CellStart, b'"') | (At::Quote, b'"') => At::Quoted,
             (At::Plain, b'"') => {
                 return Some(
                     "a quote in a cell without quotes; put the cell in quotes and double the quote",
                 );
             }
             (At::Quoted, b'"') => At::Quote,
-            (At::Quoted, _) => At::Quoted,
+            (At::Quoted, _) | (At::CellStart | At::Quote, b'"') => At::Quoted,
             (_, b',' | b'\r' | b'\n') => At::CellStart,
             (At::Quote, _) => return Some("text after the quote that closes a cell"),
             (At::CellStart | At::Plain, _) => At::Plain,
         };
     }
     matches!(at, At::Quoted).then_some("a quote is opened and never closed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const COLUMNS: Columns = Columns {
+        known: &["creator", "amount", "reference"],
+        required: &[&["creator"], &["amount"]],
+    };
+
+    fn file(bytes: impl AsRef<[u8]>) -> TableFile {
+        TableFile::read("t.csv", bytes.as_ref()).unwrap()
+    }
+
+    /// Line, creator and amount of the good rows, and `line column: reason` of the others.
+    fn read(bytes: impl AsRef<[u8]>) -> (Vec<(u64, String, String)>, Vec<String>) {
+        let table = file(bytes).rows(COLUMNS, |row, _| {
+            let text = |column| row.cell(column).unwrap_or("-").to_owned();
+            (row.line.unwrap(), text("creator"), text("amount"))
+        });
+        let told = |f: &RowFault| format!("{} {}: {}", f.line.unwrap(), f.column, f.reason);
+        (table.rows, table.faults.iter().map(told).collect())
+    }
+
+    fn row(line: u64, creator: &str, amount: &str) -> (u64, String, String) {
+        (line, creator.to_owned(), amount.to_owned())
+    }
+
+    #[test]
+    fn a_spreadsheet_s_habits_are_taken() {
+        let text =
+            "\u{feff} Creator ,AMOUNT\r\n ann , 5.00 \r\n\"B, \"\"b\"\"\",7\r\n,\r\n\r\n\r\n";
+        let rows = vec![row(2, "ann", "5.00"), row(3, "B, \"b\"", "7")];
+        assert_eq!(read(text), (rows, vec![]));
+        // Without a line break at the end, and with the line breaks of old.
+        assert_eq!(read("creator,amount\rann,5").0, [row(2, "ann", "5")]);
+    }
+
+    #[test]
+    fn lines_are_those_of_an_editor() {
+        let text = "\n\ncreator,amount\n\nann,5\n\"b\n\nb\",6\r\n\r\ncat,7\n";
+        let (rows, faults) = read(text);
+        assert_eq!(rows, [row(5, "ann", "5"), row(10, "cat", "7")]);
+        assert_eq!(faults, ["6 creator: a line break has no place in a cell"]);
+    }
+
+    #[test]
+    fn a_header_is_exact() {
+        let only = |text: &str| read(text).1.join(" + ");
+        assert_eq!(only(""), "1 : the file is empty");
+        assert_eq!(only("\n \n"), "1 : the file is empty");
+        assert_eq!(only("creator\n"), "1 amount: the file has no column amount");
+        assert_eq!(
+            only("creator,amount,Creator\n"),
+            "1 Creator: this column is there twice"
+        );
+        assert_eq!(
+            only("creator,amount,memo,\n"),
+            "1 memo: unknown column; known are creator, amount, reference + \
+             1 : unknown column; known are creator, amount, reference"
+        );
+        assert_eq!(
+            only("creator;amount\nann;5\n"),
+            "1 creator;amount: cells must be separated by commas"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_exactly_is_refused_where_it_stands() {
+        let only = |rows: &str| {
+            let (rows, faults) = read(format!("creator,amount\nann,1\n{rows}"));
+            assert_eq!(rows[0], row(2, "ann", "1"));
+            faults.join(" + ")
+        };
+        assert_eq!(only("ben\n"), "3 : 1 cells, but the header has 2");
+        assert_eq!(only("ben,2,3\n"), "3 : 3 cells, but the header has 2");
+        assert_eq!(
+            only("\"ben,2\ncat,3\n"),
+            "3 : a quote is opened and never closed"
+        );
+        assert_eq!(only("ben,\"2"), "3 : a quote is opened and never closed");
+        assert_eq!(
+            only("ben,\"2\"5\n"),
+            "3 : text after the quote that closes a cell"
+        );
+        assert!(only("b\"en,2\n").starts_with("3 : a quote in a cell without quotes"));
+        assert_eq!(
+            only("b\u{1b}[31m,2\n"),
+            "3 creator: a control character has no place in a cell"
+        );
+        assert_eq!(
+            only("b\0,2\n"),
+            "3 creator: a control character has no place in a cell"
+        );
+        assert_eq!(
+            only(&format!("{},2\n", "é".repeat(501))),
+            "3 creator: longer than 500 characters"
+        );
+        assert_eq!(only(&format!("{},2\n", "é".repeat(500))), "");
+    }
+
+    #[test]
+    fn another_encoding_is_refused_where_it_begins() {
+        let (rows, faults) =
+            read(b"creator,amount\r\nann,1\r\nJos\xe9,2\r\nJos\xe9 Mu\xf1oz,3\r\n");
+        assert_eq!(rows, []);
+        assert_eq!(
+            faults,
+            [
+                "3 : byte 4 of the line (0xE9) is not UTF-8; save the file as CSV UTF-8",
+                "4 : byte 4 of the line (0xE9) is not UTF-8; save the file as CSV UTF-8",
+            ]
+        );
+        assert!(read(b"\xff\xfec\0").1[0].contains("UTF-16"));
+    }
+
+    #[test]
+    fn arguments_are_a_row_that_says_what_it_was_given() {
+        let arguments = [
+            ("creator", Some(" ann ")),
+            ("amount", Some("")),
+            ("reference", None),
+        ];
+        let table = one_row(&arguments, |row, _| row.cell("creator").map(str::to_owned));
+        assert_eq!(table.rows, [Some("ann".to_owned())]);
+        assert_eq!(table.faults.len(), 1);
+        assert_eq!(
+            (table.faults[0].line, table.faults[0].column.as_str()),
+            (None, "amount")
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let error = TableFile::open(Path::new("/nowhere/t.csv")).unwrap_err();
+        assert_eq!(error.to_string(), "failed to read /nowhere/t.csv");
+        let endless = std::io::repeat(b'x');
+        let error = TableFile::read("stdin", endless).unwrap_err();
+        assert_eq!(error.to_string(), "stdin is larger than 256 MiB; split it");
+    }
+
+    /// Bytes that come close to a file now and then.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let piece = prop_oneof![
+            Just(b"\xef\xbb\xbf".to_vec()),
+            Just(b"creator,amount\n".to_vec()),
+            Just(b"ann,5.00\r\n".to_vec()),
+            Just(b"\"".to_vec()),
+            Just(b",".to_vec()),
+            Just(b"\r".to_vec()),
+            Just(b"\n".to_vec()),
+            prop::collection::vec(any::<u8>(), 0..4),
+        ];
+        prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in bytes()) {
+            let table = file(&bytes).rows(COLUMNS, |row, _| {
+                let cells: Vec<String> =
+                    COLUMNS.known.iter().filter_map(|c| row.cell(c)).map(str::to_owned).collect();
+                (row.line.unwrap(), cells)
+            });
+            let breaks = line_breaks(&bytes, 0, bytes.len());
+            let mut lines: Vec<u64> = table.rows.iter().map(|(line, _)| *line).collect();
+            let mut sorted = lines.clone();
+            sorted.sort_unstable();
+            sorted.dedup();
+            prop_assert_eq!(&sorted, &lines, "every row has a line of its own");
+            lines.extend(table.faults.iter().filter_map(|fault| fault.line));
+            prop_assert!(lines.iter().all(|line| (1..=breaks + 1).contains(line)));
+            for (_, cells) in &table.rows {
+                prop_assert!(cells.iter().all(|cell| text_fault(cell).is_none() && cell.trim() == cell));
+            }
+            prop_assert!(bytes.iter().any(|b| !b.is_ascii_whitespace()) || table.rows.is_empty());
+        }
+
+        #[test]
+        fn what_was_written_is_read_back(
+            rows in prop::collection::vec(("[ -~é,\"]{1,12}", "[0-9.]{1,6}"), 1..8),
+            crlf in any::<bool>(),
+        ) {
+            let mut writer = csv::WriterBuilder::new()
+                .terminator(if crlf { csv::Terminator::CRLF } else { csv::Terminator::Any(b'\n') })
+                .from_writer(Vec::new());
+            writer.write_record(["creator", "amount"]).unwrap();
+            for (creator, amount) in &rows {
+                writer.write_record([creator, amount]).unwrap();
+            }
+            let (found, faults) = read(writer.into_inner().unwrap());
+            let expected: Vec<_> = rows
+                .iter()
+                .zip(2..)
+                .map(|((creator, amount), line)| {
+                    let creator = if creator.trim().is_empty() { "-" } else { creator.trim() };
+                    row(line, creator, amount)
+                })
+                .collect();
+            prop_assert_eq!(found, expected);
+            prop_assert_eq!(faults, Vec::<String>::new());
+        }
+    }
 }

@@ -8,14 +8,16 @@ use serde::Serialize;
 
 use crate::model::batch::Batch;
 use crate::model::creator::Creator;
+use crate::model::listing::{ListedPayout, Totals};
 use crate::model::money::Currency;
-use crate::model::payout::{Payout, PayoutStatus, StatusTotal};
+use crate::model::payout::Payout;
 use crate::model::statement::{RoyaltyRun, StatementAccount};
 use crate::model::time::Time;
 use crate::ops::create::Created;
 use crate::ops::fault::RowFault;
 use crate::ops::import::Imported;
-use crate::output::SCHEMA;
+use crate::output::json::PayoutView;
+use crate::output::{SCHEMA, json};
 
 /// Ids that one answer lists; the batch holds all of them.
 pub const IDS_MAX: usize = 1000;
@@ -60,8 +62,8 @@ pub struct CreatorShowView {
     pub schema: u32,
     /// Who.
     pub creator: CreatorView,
-    /// What the payouts come to, by status; all four always.
-    pub totals: serde_json::Map<String, serde_json::Value>,
+    /// What the payouts come to, by status, as in `list`.
+    pub totals: serde_json::Value,
     /// The newest ten.
     pub payouts: Vec<PayoutBriefView>,
     /// Lowercase code.
@@ -70,32 +72,15 @@ pub struct CreatorShowView {
 
 impl CreatorShowView {
     /// Of a creator and the newest payouts.
-    pub fn new(
-        creator: &Creator,
-        totals: &[StatusTotal],
-        payouts: &[Payout],
-        currency: Currency,
-    ) -> Self {
+    pub fn new(creator: &Creator, totals: &Totals, payouts: &[Payout], currency: Currency) -> Self {
         Self {
             schema: SCHEMA,
             creator: CreatorView::from(creator),
-            totals: totals_by_status(totals),
+            totals: json::totals(totals),
             payouts: payouts.iter().map(PayoutBriefView::from).collect(),
             currency: currency.as_str(),
         }
     }
-}
-
-fn totals_by_status(totals: &[StatusTotal]) -> serde_json::Map<String, serde_json::Value> {
-    let total = |status: PayoutStatus| {
-        let found = totals.iter().find(|total| total.status == status);
-        let (count, amount_cents) = found.map_or((0, 0), |t| (t.count, t.amount_cents));
-        serde_json::json!({ "count": count, "amount_cents": amount_cents })
-    };
-    PayoutStatus::ALL
-        .iter()
-        .map(|status| (status.to_string(), total(*status)))
-        .collect()
 }
 
 /// A payout among others: `show` has all of it.
@@ -188,23 +173,19 @@ pub struct BatchShowView {
     pub released_by: Option<String>,
     /// When it was let go; null while it is held.
     pub released_at: Option<String>,
-    /// What its payouts come to, by status; all four always.
-    pub totals: serde_json::Map<String, serde_json::Value>,
+    /// What its payouts come to, by status, as in `list`.
+    pub totals: serde_json::Value,
 }
 
 impl BatchShowView {
     /// Of a batch. `released` is who let it go, and when.
-    pub fn new(
-        batch: BatchView,
-        released: Option<&(String, Time)>,
-        totals: &[StatusTotal],
-    ) -> Self {
+    pub fn new(batch: BatchView, released: Option<&(String, Time)>, totals: &Totals) -> Self {
         Self {
             schema: SCHEMA,
             batch,
             released_by: released.map(|(actor, _)| actor.clone()),
             released_at: released.map(|(_, at)| at.to_string()),
-            totals: totals_by_status(totals),
+            totals: json::totals(totals),
         }
     }
 }
@@ -368,8 +349,8 @@ impl From<&RowFault> for FaultView {
 }
 
 /// The answer of `create`.
-#[derive(Debug, Clone, Serialize)]
-pub struct CreateView {
+#[derive(Debug, Serialize)]
+pub struct CreateView<'a> {
     /// The version of this contract.
     pub schema: u32,
     /// Nothing was written: this is what would have been.
@@ -389,14 +370,23 @@ pub struct CreateView {
     pub currency: &'static str,
     /// The first 1000 new ids.
     pub payouts: Vec<String>,
+    /// The payout, as `list` shows it, when one was asked for by arguments.
+    pub payout: Option<PayoutView<'a>>,
     /// Everything wrong with the rows; then nothing was created.
     pub errors: Vec<FaultView>,
 }
 
-impl CreateView {
-    /// Of what was created, or would be. `held` is about the batch.
-    pub fn of_created(created: &Created, held: bool, dry_run: bool) -> Self {
+impl<'a> CreateView<'a> {
+    /// Of what was created, or would be. `held` is about the batch, `payout` the
+    /// one that was asked for by arguments.
+    pub fn of_created(
+        created: &Created,
+        held: bool,
+        payout: Option<&'a ListedPayout>,
+        dry_run: bool,
+    ) -> Self {
         let batch = created.batch.as_ref().or(created.loaded_before.as_ref());
+        let ids = created.payouts.iter().take(IDS_MAX);
         Self {
             schema: SCHEMA,
             dry_run,
@@ -406,12 +396,8 @@ impl CreateView {
             already_loaded: created.already_loaded_count(),
             total_cents: created.total_cents,
             currency: created.currency.as_str(),
-            payouts: created
-                .payouts
-                .iter()
-                .take(IDS_MAX)
-                .map(ToString::to_string)
-                .collect(),
+            payouts: ids.map(ToString::to_string).collect(),
+            payout: payout.map(|listed| PayoutView::of(listed, created.currency)),
             errors: Vec::new(),
         }
     }
@@ -428,6 +414,7 @@ impl CreateView {
             total_cents: 0,
             currency: currency.as_str(),
             payouts: Vec::new(),
+            payout: None,
             errors: faults.iter().map(FaultView::from).collect(),
         }
     }
@@ -519,8 +506,8 @@ pub struct CreateRow {
     pub currency: &'static str,
 }
 
-impl From<&CreateView> for CreateRow {
-    fn from(view: &CreateView) -> Self {
+impl From<&CreateView<'_>> for CreateRow {
+    fn from(view: &CreateView<'_>) -> Self {
         Self {
             batch_id: view.batch.as_ref().map(|batch| batch.id.clone()),
             held: view.batch.as_ref().map(|batch| batch.held),

@@ -19,7 +19,7 @@ pub fn print<T: Serialize>(
 ) -> io::Result<()> {
     match format {
         Format::Table => ui.answer(&table()),
-        Format::Json => ui.answer(&serde_json::to_string_pretty(object)?),
+        Format::Json => ui.answer(&rows::harmless(&serde_json::to_string_pretty(object)?)),
         Format::Ndjson => rows::write_ndjson(&mut io::stdout().lock(), lines),
         Format::Csv => rows::write_csv(&mut io::stdout().lock(), lines),
     }
@@ -32,11 +32,11 @@ pub fn render(lines: &[(&str, String)]) -> String {
         .map(|(label, _)| label.chars().count())
         .max()
         .unwrap_or(0);
-    lines
-        .iter()
-        .map(|(label, value)| {
-            let line = format!("{label:width$}  {}", clean(value));
-            format!("{}\n", line.trim_end())
-        })
-        .collect()
+    let mut text = String::new();
+    for (label, value) in lines {
+        let line = format!("{label:width$}  {}", clean(value));
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }

@@ -45,7 +45,7 @@ impl Ui {
         };
         Self {
             stdout_terminal,
-            width: stdout_terminal.then(terminal_width),
+            width: stdout_terminal.then(|| terminal_width(io::stdout())),
             interactive: io::stdin().is_terminal() && stderr_terminal,
             stderr_terminal,
             stdout_color: colored(stdout_terminal),
@@ -60,6 +60,7 @@ impl Ui {
         Self {
             stdout_terminal: self.stderr_terminal,
             stdout_color: self.stderr_color,
+            width: self.stderr_terminal.then(|| terminal_width(io::stderr())),
             ..self.clone()
         }
     }
@@ -124,9 +125,9 @@ impl Ui {
     }
 }
 
-/// Characters in a line of stdout's terminal; of one that does not say, the usual 80.
-fn terminal_width() -> u16 {
-    match rustix::termios::tcgetwinsize(io::stdout()) {
+/// Characters in a line of a stream's terminal; of one that does not say, the usual 80.
+fn terminal_width(stream: impl std::os::fd::AsFd) -> u16 {
+    match rustix::termios::tcgetwinsize(stream) {
         Ok(size) if size.ws_col > 0 => size.ws_col,
         _ => 80,
     }

@@ -6,7 +6,8 @@ use diesel::prelude::*;
 use crate::model::batch::Batch;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::ids::BatchId;
-use crate::model::payout::{PayoutStatus, StatusTotal};
+use crate::model::listing::Totals;
+use crate::model::payout::PayoutStatus;
 use crate::model::schema::{
     payout_batch_items as items, payout_batches as batches, payout_holds as holds,
     payout_runs as runs, payouts,
@@ -58,8 +59,8 @@ impl Store {
         })
     }
 
-    /// A batch's payouts by status; a status without any is left out.
-    pub fn batch_totals(&mut self, id: &BatchId) -> Result<Vec<StatusTotal>, StoreError> {
+    /// A batch's payouts by status.
+    pub fn batch_totals(&mut self, id: &BatchId) -> Result<Totals, StoreError> {
         let rows: Vec<(PayoutStatus, i64, i64)> = payouts::table
             .inner_join(items::table.on(items::payout_id.eq(payouts::id)))
             .filter(items::batch_id.eq(id))
@@ -70,12 +71,7 @@ impl Store {
                 sum_amount_cents(),
             ))
             .load(&mut self.conn)?;
-        let total = |(status, count, amount_cents)| StatusTotal {
-            status,
-            count,
-            amount_cents,
-        };
-        Ok(rows.into_iter().map(total).collect())
+        Ok(rows.into_iter().collect())
     }
 
     /// Who last lifted the hold of a batch, and when: the record of that run.

@@ -9,11 +9,14 @@ use crate::model::creator::{
     Creator, CreatorRow, CreatorUpdate, NewCreator, NewCreatorRow, NewUserRow,
 };
 use crate::model::ids::{CreatorId, IdMaker};
-use crate::model::payout::{Payout, PayoutStatus, StatusTotal};
+use crate::model::listing::Totals;
+use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{creators, payouts, users};
 use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, backend_of};
-use crate::store::dialect::{IDS_MAX, batch_rows_max, on_each, sum_amount_cents};
+use crate::store::dialect::{
+    IDS_MAX, batch_rows_max, on_each, sum_amount_cents, users_by_lower_email,
+};
 use crate::store::{Store, StoreError};
 
 diesel::define_sql_function! {
@@ -159,8 +162,8 @@ impl Store {
         self.read(|conn| named_in_tx(conn, texts))
     }
 
-    /// A creator's payouts by status; a status without any is left out.
-    pub fn creator_totals(&mut self, id: &CreatorId) -> Result<Vec<StatusTotal>, StoreError> {
+    /// A creator's payouts by status.
+    pub fn creator_totals(&mut self, id: &CreatorId) -> Result<Totals, StoreError> {
         let rows: Vec<(PayoutStatus, i64, i64)> = payouts::table
             .filter(payouts::creator_id.eq(id))
             .group_by(payouts::status)
@@ -170,12 +173,7 @@ impl Store {
                 sum_amount_cents(),
             ))
             .load(&mut self.conn)?;
-        let total = |(status, count, amount_cents)| StatusTotal {
-            status,
-            count,
-            amount_cents,
-        };
-        Ok(rows.into_iter().map(total).collect())
+        Ok(rows.into_iter().collect())
     }
 
     /// A creator's newest payouts.
@@ -264,15 +262,14 @@ pub(crate) fn named_in_tx(
         }
         in_other_case.extend(chunk.iter().filter(|text| !found.contains(**text)));
     }
-    for chunk in in_other_case.chunks(IDS_MAX) {
-        let mut written: HashMap<String, Vec<&str>> = HashMap::new();
-        for text in chunk {
-            written.entry(email_key(text)).or_default().push(text);
-        }
-        let keys: Vec<&str> = written.keys().map(String::as_str).collect();
-        for creator in by_lower_emails(conn, &keys)? {
-            let key = email_key(creator.email.as_deref().unwrap_or_default());
-            for text in written.get(&key).into_iter().flatten() {
+    let mut written: HashMap<String, Vec<&str>> = HashMap::new();
+    for text in in_other_case {
+        written.entry(email_key(text)).or_default().push(text);
+    }
+    let keys: Vec<&str> = written.keys().map(String::as_str).collect();
+    for (email, creator) in by_lower_emails(conn, &keys)? {
+        for text in written.get(&email_key(&email)).into_iter().flatten() {
+            if let Some(creator) = &creator {
                 add((*text).to_owned(), creator.clone());
             }
         }
@@ -286,30 +283,24 @@ fn known_in_tx(
 ) -> Result<KnownCreators, StoreError> {
     let mut known = KnownCreators::default();
     for chunk in keys.ids.chunks(IDS_MAX) {
-        by_ids(conn, chunk)?
-            .into_iter()
-            .for_each(|creator| known.insert(creator));
+        for creator in by_ids(conn, chunk)? {
+            known.insert(creator);
+        }
     }
     for chunk in keys.accounts.chunks(IDS_MAX) {
-        by_accounts(conn, chunk)?
-            .into_iter()
-            .for_each(|creator| known.insert(creator));
+        for creator in by_accounts(conn, chunk)? {
+            known.insert(creator);
+        }
     }
-    for chunk in keys.emails.chunks(IDS_MAX) {
-        let lowered: Vec<String> = chunk.iter().map(|email| email_key(email)).collect();
-        let lowered: Vec<&str> = lowered.iter().map(String::as_str).collect();
-        by_lower_emails(conn, &lowered)?
-            .into_iter()
-            .for_each(|creator| known.insert(creator));
-        let others: Vec<String> = users::table
-            .left_join(creators::table)
-            .filter(lower(users::email).eq_any(lowered))
-            .filter(creators::id.is_null())
-            .select(users::email)
-            .load(conn)?;
-        known
-            .other_emails
-            .extend(others.iter().map(|email| email_key(email)));
+    let lowered: Vec<String> = keys.emails.iter().map(|email| email_key(email)).collect();
+    let lowered: Vec<&str> = lowered.iter().map(String::as_str).collect();
+    for (email, creator) in by_lower_emails(conn, &lowered)? {
+        match creator {
+            Some(creator) => known.insert(creator),
+            None => {
+                known.other_emails.insert(email_key(&email));
+            }
+        }
     }
     Ok(known)
 }
@@ -378,6 +369,31 @@ fn update_in_tx(
     Ok(())
 }
 
+/// The users with these e-mail addresses, in lower case, whatever theirs is: the
+/// address and the creator each of them is, if any.
+fn by_lower_emails(
+    conn: &mut AnyConnection,
+    keys: &[&str],
+) -> Result<Vec<(String, Option<Creator>)>, StoreError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for chunk in users_by_lower_email(conn, keys)?.chunks(IDS_MAX) {
+        let ids: Vec<&str> = chunk.iter().map(|(id, _)| id.as_str()).collect();
+        let mut creators: HashMap<String, Creator> = by_user_ids(conn, &ids)?
+            .into_iter()
+            .filter_map(|creator| Some((creator.email.clone()?, creator)))
+            .collect();
+        found.extend(
+            chunk
+                .iter()
+                .map(|(_, email)| (email.clone(), creators.remove(email))),
+        );
+    }
+    Ok(found)
+}
+
 /// Declares a query for the creators one of whose columns is among some texts.
 macro_rules! creators_where {
     ($( $(#[$doc:meta])* $name:ident($texts:ident) => $filter:expr; )+) => { $(
@@ -397,8 +413,7 @@ creators_where! {
     by_ids(texts) => creators::id.eq_any(texts.iter().copied());
     by_accounts(texts) => creators::stripe_account_id.eq_any(texts.iter().copied());
     by_emails(texts) => users::email.eq_any(texts.iter().copied());
-    /// `texts` are in lower case.
-    by_lower_emails(texts) => lower(users::email.assume_not_null()).eq_any(texts.iter().copied());
+    by_user_ids(texts) => creators::user_id.eq_any(texts.iter().copied());
 }
 
 fn with_email((row, email): (CreatorRow, Option<String>)) -> Creator {

@@ -140,11 +140,14 @@ pub(crate) fn unresolved() -> diesel::expression::SqlLiteral<diesel::sql_types::
     diesel::dsl::sql("payout_attempts.outcome IN ('sending', 'unknown')")
 }
 
+/// Values one statement may hold on SQLite.
+const SQLITE_VARIABLES_MAX: usize = 32_766;
+
 /// Rows of a batch insert with this many columns that fit the bind limit
 /// (32 766 variables on SQLite, 65 535 on PostgreSQL).
 pub(crate) fn batch_rows_max(backend: Backend, columns: usize) -> usize {
     let variables = match backend {
-        Backend::Sqlite => 32_766,
+        Backend::Sqlite => SQLITE_VARIABLES_MAX,
         Backend::Postgres => 65_535,
     };
     (variables / columns.max(1)).clamp(1, 2_000)
@@ -152,6 +155,38 @@ pub(crate) fn batch_rows_max(backend: Backend, columns: usize) -> usize {
 
 /// Ids that fit one `= ANY` or `IN` list.
 pub(crate) const IDS_MAX: usize = 10_000;
+
+/// The users with one of these e-mail addresses whatever its case, as id and
+/// address. `keys` are in lower case.
+///
+/// No index helps here, so each query reads the whole table: PostgreSQL takes
+/// all keys at once, as a subquery, which it hashes under any plan. (A long
+/// `= ANY` it compares one by one as soon as the plan is a generic one.)
+pub(crate) fn users_by_lower_email(
+    conn: &mut AnyConnection,
+    keys: &[&str],
+) -> QueryResult<Vec<(String, String)>> {
+    use crate::model::schema::users;
+    use crate::store::creators::lower;
+    use diesel::{ExpressionMethods, QueryDsl};
+    diesel::define_sql_function! {
+        fn unnest(texts: diesel::sql_types::Array<diesel::sql_types::Text>) -> diesel::sql_types::Text;
+    }
+    let found = users::table.select((users::id, users::email));
+    match conn {
+        AnyConnection::Postgres(c) => found
+            .filter(lower(users::email).eq_any(diesel::select(unnest(keys))))
+            .load(c),
+        AnyConnection::Sqlite(c) => {
+            let mut all = Vec::new();
+            for chunk in keys.chunks(SQLITE_VARIABLES_MAX) {
+                let chunk = chunk.iter().copied();
+                all.extend(found.filter(lower(users::email).eq_any(chunk)).load(c)?);
+            }
+            Ok(all)
+        }
+    }
+}
 
 /// Locks statements until the transaction ends, so that nobody else creates or
 /// settles a payout of them meanwhile. `ids` are sorted and at most [`IDS_MAX`].

@@ -15,13 +15,14 @@ use diesel::sql_types::{BigInt, Bool, Integer, Text, Timestamp};
 use crate::model::attempt::AttemptOutcome;
 use crate::model::hold::HoldKind;
 use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
-use crate::model::listing::{LastAttempt, ListedPayout, Total, Totals};
+use crate::model::listing::{LastAttempt, ListedPayout, Totals};
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_runs, payouts, users,
 };
 use crate::model::time::{Span, Time};
 use crate::store::connection::{AnyConnection, MultiBackend};
+use crate::store::creators::lower;
 use crate::store::dialect::{IDS_MAX, sum_amount_cents};
 use crate::store::{Store, StoreError, queue};
 
@@ -148,11 +149,6 @@ impl Store {
             }
         })
     }
-}
-
-diesel::define_sql_function! {
-    /// Lowercase, of ASCII at least: beyond that the databases disagree.
-    fn lower(text: Text) -> Text;
 }
 
 /// The creators with a text in their name.
@@ -514,17 +510,7 @@ fn totals(conn: &mut AnyConnection, filter: &PayoutFilter) -> Result<Totals, Sto
             sum_amount_cents(),
         ))
         .load(conn)?;
-    let mut totals = Totals::default();
-    for (status, count, amount_cents) in rows {
-        totals.set(
-            status,
-            Total {
-                count,
-                amount_cents,
-            },
-        );
-    }
-    Ok(totals)
+    Ok(rows.into_iter().collect())
 }
 
 /// A number of rows as the database takes it.

@@ -272,8 +272,9 @@ fn known_in_tx(
             .filter(statements::id.eq_any(chunk))
             .select(Statement::as_select())
             .load(conn)?;
-        rows.into_iter()
-            .for_each(|statement| known.insert(statement));
+        for statement in rows {
+            known.insert(statement);
+        }
     }
     let creators: Vec<CreatorId> = known
         .creators
@@ -297,8 +298,9 @@ fn known_in_tx(
                 .filter(statements::creator_id.eq_any(creator_chunk))
                 .select(Statement::as_select())
                 .load(conn)?;
-            rows.into_iter()
-                .for_each(|statement| known.insert(statement));
+            for statement in rows {
+                known.insert(statement);
+            }
         }
     }
     Ok(known)
