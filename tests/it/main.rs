@@ -7,6 +7,7 @@
 mod common;
 mod layers;
 mod process;
+mod readme;
 mod sandbox_client;
 mod sandbox_controls;
 mod sandbox_events;
