@@ -9,6 +9,7 @@ mod cli_show;
 mod common;
 mod layers;
 mod process;
+mod readme;
 mod sandbox_client;
 mod sandbox_controls;
 mod sandbox_events;
