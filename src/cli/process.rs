@@ -1,5 +1,6 @@
 //! `payouts process`.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -675,14 +676,14 @@ fn plan_text(cx: &Context, plan: &Plan) -> String {
         text.push_str(&table::render(&cx.ui, &columns, rows));
         let all = plan.due.saturating_add(plan.resends);
         if all > PLAN_ROWS_SHOWN as u64 {
-            text.push_str(&format!(
-                "… and {} more\n",
-                grouped(all - PLAN_ROWS_SHOWN as u64)
-            ));
+            let more = grouped(all - PLAN_ROWS_SHOWN as u64);
+            let _ = writeln!(text, "… and {more} more");
         }
         text.push('\n');
     }
-    let mut fact = |name: &str, value: String| text.push_str(&format!("{name:<14}{value}\n"));
+    let mut fact = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<14}{value}");
+    };
     fact(
         "Mode",
         if plan.livemode {

@@ -73,22 +73,6 @@ pub struct NewPayout {
     pub updated_at: Time,
 }
 
-impl PayoutStatus {
-    /// The transition table. Proof of a transfer leads from any state to
-    /// COMPLETED; COMPLETED leads nowhere.
-    pub fn may_become(self, next: Self) -> bool {
-        use PayoutStatus::{Completed, Failed, Pending, Processing};
-        match (self, next) {
-            (Completed, _) => false,
-            (_, Completed) => true,
-            (Pending, Processing | Failed) => true, // claim; cancel
-            (Processing, Failed | Pending) => true, // a definite no; never left the machine
-            (Failed, Pending) => true,              // retry
-            _ => false,
-        }
-    }
-}
-
 text_enum! {
     /// Why a payout that is due is not sent by this run.
     pub enum Skip {

@@ -195,14 +195,13 @@ impl Store {
             let last_looked_at = open.last().map(|attempt| attempt.payout_id.clone());
             let mut attempts = Vec::with_capacity(open.len());
             for attempt in open {
-                let over = match ended.get(&attempt.run_id) {
-                    Some(over) => *over,
-                    None => {
-                        let over = Some(&attempt.run_id) != own
-                            && has_ended(conn, pooled, &attempt.run_id, lease, now)?;
-                        ended.insert(attempt.run_id.clone(), over);
-                        over
-                    }
+                let over = if let Some(over) = ended.get(&attempt.run_id) {
+                    *over
+                } else {
+                    let over = Some(&attempt.run_id) != own
+                        && has_ended(conn, pooled, &attempt.run_id, lease, now)?;
+                    ended.insert(attempt.run_id.clone(), over);
+                    over
                 };
                 let parked_long = attempt.outcome == AttemptOutcome::Unknown
                     && attempt
@@ -385,14 +384,14 @@ fn settle_in_tx(
                 ));
             let moved = failed.execute(conn)?;
             queue::statement_release(conn, &settlement.payout_id)?;
-            decided(
+            Ok(decided(
                 settlement,
                 moved,
                 HistoryEvent::Declined,
                 PayoutStatus::Failed,
                 reason,
                 changes,
-            )
+            ))
         }
         Resolution::NotSent { reason } => {
             if !close_attempt(conn, stamp, now, settlement, AttemptOutcome::NotSent, false)? {
@@ -405,14 +404,14 @@ fn settle_in_tx(
                 ))
                 .execute(conn)?;
             queue::statement_release(conn, &settlement.payout_id)?;
-            decided(
+            Ok(decided(
                 settlement,
                 moved,
                 HistoryEvent::Returned,
                 PayoutStatus::Pending,
                 reason,
                 changes,
-            )
+            ))
         }
         Resolution::Unknown {
             reason,
@@ -451,12 +450,12 @@ fn decided(
     to: PayoutStatus,
     reason: &str,
     changes: &mut Vec<Change>,
-) -> Result<Recorded, StoreError> {
+) -> Recorded {
     if moved == 0 {
-        return Ok(Recorded::Alarm(format!(
+        return Recorded::Alarm(format!(
             "payout {} was changed by other software while it was being paid; attempt {} is recorded, its status is not",
             settlement.payout_id, settlement.attempt
-        )));
+        ));
     }
     changes.push(Change {
         payout_id: settlement.payout_id.clone(),
@@ -465,7 +464,7 @@ fn decided(
         to,
         reason: Some(format!("attempt {}: {reason}", settlement.attempt)),
     });
-    Ok(Recorded::Done)
+    Recorded::Done
 }
 
 /// Notes an event that leaves the status as it is.
@@ -489,6 +488,7 @@ fn stays(
 }
 
 /// The payout as this run claimed it.
+#[expect(clippy::elidable_lifetime_names, reason = "`auto_type` needs the name")]
 #[diesel::dsl::auto_type]
 fn claimed<'a>(id: &'a PayoutId, amount: i32) -> _ {
     let processing: PayoutStatus = PayoutStatus::Processing;

@@ -44,9 +44,8 @@ pub(crate) fn postgres_session(scope: &str) -> String {
         "idle_in_transaction_session_timeout = '60s'",
         "client_min_messages = warning",
     ]
-    .iter()
     .map(|setting| format!("SET {scope} {setting};"))
-    .collect()
+    .concat()
 }
 
 /// Runs `body` in a transaction that may write, and commits it.
@@ -61,7 +60,7 @@ pub(crate) fn write_tx<T>(
 ) -> Result<T, StoreError> {
     match conn {
         AnyConnection::Sqlite(c) => {
-            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?;
         }
         AnyConnection::Postgres(c) => {
             AnsiTransactionManager::begin_transaction_sql(
@@ -88,7 +87,7 @@ pub(crate) fn read_tx<T>(
 ) -> Result<T, StoreError> {
     match conn {
         AnyConnection::Sqlite(c) => {
-            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED")?
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED")?;
         }
         AnyConnection::Postgres(c) => {
             AnsiTransactionManager::begin_transaction_sql(

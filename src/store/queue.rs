@@ -567,10 +567,10 @@ fn claim_in_tx(
         )));
     }
     let mut fresh = Vec::new();
-    let mut changes = Vec::with_capacity(chosen.len());
+    let mut history_rows = Vec::with_capacity(chosen.len());
     for candidate in chosen {
         let mut attempt = new_attempt(&candidate, stamp, now, terms);
-        changes.push(Change {
+        history_rows.push(Change {
             payout_id: attempt.payout_id.clone(),
             event: HistoryEvent::Claimed,
             from: Some(PayoutStatus::Pending),
@@ -593,7 +593,7 @@ fn claim_in_tx(
     for chunk in fresh.chunks(rows) {
         on_each!(conn, c => diesel::insert_into(payout_attempts::table).values(chunk).execute(c))?;
     }
-    history::append_in_tx(conn, stamp, now, changes)
+    history::append_in_tx(conn, stamp, now, history_rows)
 }
 
 /// Takes the statements of what was chosen, one payout in flight for each: the

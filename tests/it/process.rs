@@ -692,7 +692,7 @@ fn a_person_is_shown_the_plan_and_asked() {
 /// wait for the migration lock inside one.
 #[test]
 fn many_processes_migrate_one_database_at_once() {
-    let db = crate::common::db::TestDb::postgres();
+    let db = TestDb::postgres();
     let mut env = crate::common::env::TestEnv::new();
     env.use_database(&db);
     let start = || {

@@ -14,6 +14,7 @@ use crate::ops::event::Event;
 use crate::ops::process::verdict::key_is_young;
 use crate::ops::process::{ProcessError, Session, Unresolved, gate};
 use crate::store::RunStamp;
+use crate::store::Store;
 use crate::store::attempts::{Recorded, Resolution, Settlement};
 use crate::store::foreign::NamedTransfer;
 use crate::stripe::Transfer;
@@ -59,11 +60,7 @@ impl Session {
     /// Refuses to send from a database that has forgotten payments: a restored
     /// backup, a lost fail-over, a copy.
     pub(super) async fn guard(&self) -> Result<(), ProcessError> {
-        let from = self
-            .db
-            .call(|store| store.watermark())
-            .await?
-            .minus(OVERLAP);
+        let from = self.db.call(Store::watermark).await?.minus(OVERLAP);
         let query = TransferQuery {
             created_from: Some(from),
             ..TransferQuery::default()
@@ -132,7 +129,7 @@ impl Session {
             for attempt in open.attempts {
                 match self.look_up(&attempt).await? {
                     Found::Transfer(transfer) => {
-                        self.adopt(stamp, &attempt, &transfer, events).await?
+                        self.adopt(stamp, &attempt, &transfer, events).await?;
                     }
                     Found::Nothing => match self.may_resend(&attempt).await? {
                         Ok(resend) => resends.push(resend),
@@ -361,8 +358,7 @@ impl Session {
         stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
     ) -> Result<HashSet<PayoutId>, ProcessError> {
-        let Some((oldest, searched_for)) = self.db.call(|store| store.foreign_open_since()).await?
-        else {
+        let Some((oldest, searched_for)) = self.db.call(Store::foreign_open_since).await? else {
             return Ok(HashSet::new());
         };
         // Other software may have stamped its rows in a local time, or ahead of us.

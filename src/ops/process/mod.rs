@@ -30,6 +30,7 @@ use crate::model::money::Currency;
 use crate::model::payout::{SendRules, Skip};
 use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
+use crate::store::Store;
 use crate::store::queue::QueueFilter;
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
@@ -272,7 +273,7 @@ impl Session {
     ) -> Result<Self, ProcessError> {
         let (account, date) = whose_key(&stripe).await?;
         let livemode = stripe.livemode();
-        if let Some(stamp) = db.call(|store| store.stamp()).await?
+        if let Some(stamp) = db.call(Store::stamp).await?
             && (stamp.account != account || stamp.livemode != livemode)
         {
             return Err(ProcessError::OtherAccount {
@@ -282,7 +283,7 @@ impl Session {
             });
         }
         let stripe_ahead_millis = skew(&clock, date, events)?;
-        let (database_id, _) = db.call(|store| store.database_id()).await?;
+        let (database_id, _) = db.call(Store::database_id).await?;
         let pace = Arc::new(Pace::new(settings.rate));
         let mut session = Self {
             db,
@@ -321,12 +322,12 @@ impl Session {
     ) -> Result<(), ProcessError> {
         self.resends = self.resolve(stamp, events).await?;
         self.foreign_looked_up = Arc::new(self.look_up_foreign(stamp, events).await?);
-        for payout in self.db.call(|store| store.processing_stuck()).await? {
+        for payout in self.db.call(Store::processing_stuck).await? {
             self.report.alarms.push(format!(
                 "payout {payout} is PROCESSING although all its attempts are settled: something else changed it"
             ));
         }
-        let foreign = self.db.call(|store| store.foreign_processing()).await?;
+        let foreign = self.db.call(Store::foreign_processing).await?;
         self.report.foreign_processing = u64::try_from(foreign).unwrap_or(0);
         Ok(())
     }

@@ -11,6 +11,7 @@ use crate::model::time::Time;
 use crate::ops::consent::Agreement;
 use crate::ops::process::pace::Pace;
 use crate::ops::process::{ProcessError, Session};
+use crate::store::Store;
 use crate::store::queue::{Mark, QueueRequest};
 use crate::stripe::Stripe;
 
@@ -118,7 +119,7 @@ impl Plan {
 impl Session {
     /// Walks the queue without claiming and adds up what would happen.
     pub async fn plan(&self) -> Result<Plan, ProcessError> {
-        let in_doubt_cents = self.db.call(|store| store.attempts_open_cents()).await?;
+        let in_doubt_cents = self.db.call(Store::attempts_open_cents).await?;
         let mut plan = Plan {
             due: 0,
             due_cents: 0,

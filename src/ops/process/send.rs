@@ -28,6 +28,7 @@ use crate::ops::process::verdict::{self, Circumstances, Next, Progress};
 use crate::ops::process::{
     FAILURES_KEPT, Failure, ProcessError, Report, Session, Stop, Unresolved,
 };
+use crate::store::Store;
 use crate::store::attempts::{LastAnswer, Recorded, Resolution, Settlement};
 use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, Window};
 use crate::store::thread::StoreThread;
@@ -719,7 +720,7 @@ async fn free_cents(
     let Some(balance) = balance_cents(stripe, pace, currency).await? else {
         return Ok(None);
     };
-    let on_its_way = db.call(|store| store.attempts_open_cents()).await?;
+    let on_its_way = db.call(Store::attempts_open_cents).await?;
     Ok(Some(balance.saturating_sub(on_its_way)))
 }
 
@@ -1096,7 +1097,7 @@ async fn reconnect(db: &StoreThread, error: &StoreError) {
         StoreError::Lost { .. } | StoreError::Unreachable { .. }
     ) {
         // Still away: the caller waits and tries again.
-        let _ = db.call(crate::store::Store::reconnect).await;
+        let _ = db.call(Store::reconnect).await;
     }
 }
 
