@@ -2,7 +2,11 @@
 //!
 //! `tests/run` runs them with the PostgreSQL server they need.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod cli_list;
 mod cli_show;
@@ -18,6 +22,7 @@ mod sandbox_idempotency;
 mod sandbox_limits;
 mod sandbox_lists;
 mod sandbox_transfers;
+mod schema;
 mod store_payouts;
 
 use std::fs;
