@@ -9,6 +9,7 @@
 )]
 
 mod cli_list;
+mod cli_migrate;
 mod cli_show;
 mod common;
 mod layers;
@@ -23,7 +24,14 @@ mod sandbox_limits;
 mod sandbox_lists;
 mod sandbox_transfers;
 mod schema;
+mod store_errors;
+mod store_history;
+mod store_migrations;
 mod store_payouts;
+mod store_settings;
+mod store_thread;
+mod store_transactions;
+mod store_values;
 
 use std::fs;
 use std::path::Path;
