@@ -149,3 +149,30 @@ fn a_connection_that_breaks_inside_a_transaction_is_lost() {
     });
 }
 
+#[test]
+fn a_run_is_alive_again_after_its_connection_was_made_anew() {
+    let db = TestDb::postgres();
+    db.migrated();
+    let url = format!("{}&application_name=broken_run", db.url());
+    let mut store = open(&url, Clock::system());
+    let stamp = store
+        .run_begin(RunDescription {
+            command: "process".to_owned(),
+            arguments: String::new(),
+            actor: "tester".to_owned(),
+            host: "host".to_owned(),
+        })
+        .unwrap();
+    let taken_by_others = || {
+        let key = liveness_lock(&stamp.run_id);
+        let row = db.query_strings(&format!("SELECT pg_try_advisory_lock({key})"));
+        words(&row[0]) == ["1"]
+    };
+    assert!(!taken_by_others());
+    terminate(&db, "broken_run");
+    assert!(taken_by_others());
+    store.reconnect().unwrap();
+    assert!(!taken_by_others());
+    drop(store);
+    assert!(taken_by_others());
+}
