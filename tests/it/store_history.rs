@@ -232,6 +232,43 @@ on_both! {
         assert_eq!(db.query_strings("SELECT count(*) FROM payout_history_heads"), [[Some("2".to_owned())]]);
     }
 
+    fn no_statement_changes_a_row(db: TestDb) {
+        let mut run = long_history(&db);
+        let before = run.history("p1");
+        let mut session = db.session();
+        let copy = "SELECT payout_id, seq, event, from_status, to_status, at, 'somebody', run_id, reason, hash
+                    FROM payout_history WHERE payout_id = 'p1' AND seq = 2";
+        let mut statements = vec![
+            ("UPDATE payout_history SET actor = 'somebody'".to_owned(), "UPDATE refused"),
+            ("UPDATE payout_history SET actor = 'somebody' WHERE seq = 2".to_owned(), "UPDATE refused"),
+            ("DELETE FROM payout_history".to_owned(), "DELETE refused"),
+            ("DELETE FROM payout_history WHERE payout_id = 'p1' AND seq = 5".to_owned(), "DELETE refused"),
+            (
+                format!("INSERT INTO payout_history {copy} ON CONFLICT (payout_id, seq) DO UPDATE SET actor = excluded.actor"),
+                if db.backend() == Backend::Postgres { "UPDATE refused" } else { "this row exists already" },
+            ),
+        ];
+        match db.backend() {
+            Backend::Postgres => statements.extend([
+                ("TRUNCATE payout_history".to_owned(), "TRUNCATE refused"),
+                ("TRUNCATE payout_runs, payout_history CASCADE".to_owned(), "TRUNCATE refused"),
+            ]),
+            // Deletes the row that is in the way, and fires no trigger for it.
+            Backend::Sqlite => statements.extend([
+                (format!("INSERT OR REPLACE INTO payout_history {copy}"), "this row exists already"),
+                ("UPDATE OR REPLACE payout_history SET seq = 2 WHERE seq = 5".to_owned(), "UPDATE refused"),
+            ]),
+        }
+        for (statement, refused) in statements {
+            let refusal = session.refused(&statement);
+            assert!(
+                refusal.contains(&format!("payout_history is append-only: {refused}")),
+                "{statement}: {refusal}"
+            );
+            assert_eq!(run.history("p1"), before, "after {statement}");
+        }
+    }
+
     /// Whoever does it behind the triggers' back is found out.
     fn a_row_changed_by_the_owner_of_the_database_shows(db: TestDb) {
         let mut run = long_history(&db);
