@@ -295,6 +295,30 @@ fn nothing_of_the_platforms_is_reverted() {
     assert_eq!(refusal(&mut store), refused);
 }
 
+/// A role that may see nothing of `users` cannot tell by looking through `information_schema`,
+/// which hides what one has no right to, that the platform made it.
+#[test]
+fn a_table_that_the_role_may_not_read_is_still_the_platforms() {
+    let db = TestDb::postgres();
+    platform::install(&db);
+    // A role that every server has; what is granted to it goes with the schema.
+    db.execute(
+        r#"DO $$ DECLARE s text := current_schema(); t text; BEGIN
+            EXECUTE format('GRANT USAGE, CREATE ON SCHEMA %I TO pg_monitor', s);
+            EXECUTE format('ALTER TYPE %I."PayoutStatus" OWNER TO pg_monitor', s);
+            FOREACH t IN ARRAY ARRAY['creators', 'royalty_runs', 'royalty_statements', 'payouts'] LOOP
+                EXECUTE format('ALTER TABLE %I.%I OWNER TO pg_monitor', s, t);
+            END LOOP;
+        END $$"#,
+    );
+    let url = db
+        .url()
+        .replace("options=", "options=-crole%3Dpg_monitor%20");
+    let mut store = open(&url, Clock::system());
+    assert_eq!(store.migrate().unwrap(), names());
+    assert_eq!(lines(&db, "SELECT name FROM payout_own_tables"), [""; 0]);
+}
+
 // --- the queue index -------------------------------------------------------------------------------------------------
 
 #[test]
