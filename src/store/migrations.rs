@@ -203,10 +203,12 @@ impl Store {
                 )));
             }
             // What a migration itself writes is not worth keeping.
-            if matches!(table, "payout_settings" | "payout_own_tables") {
-                continue;
-            }
-            if dialect::has_rows(&mut self.conn, table)? {
+            let worth_keeping = match table {
+                "payout_own_tables" => false,
+                "payout_settings" => self.was_stamped()?,
+                _ => dialect::has_rows(&mut self.conn, table)?,
+            };
+            if worth_keeping {
                 return Err(StoreError::Conflict(format!(
                     "{} cannot be reverted: the table {table} holds rows",
                     migration.name

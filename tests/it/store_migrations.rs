@@ -83,6 +83,35 @@ on_both! {
         assert_eq!(rows, ["p1 PENDING 100"]);
     }
 
+    fn a_table_of_the_ledger_with_a_row_stands_in_the_way_of_reverting(db: TestDb) {
+        let mut store = db.migrated();
+        assert_eq!(store.migrate_revert().unwrap(), "007_add_payout_queue_index");
+        // Against the order in which they would be dropped, so that each new row is met first.
+        for (table, row) in [
+            ("payout_settings", "('currency', 'usd', AT)"),
+            ("payout_runs", "('r', 'c', '', 'a', 'h', 'v', AT, AT, NULL, NULL, NULL, NULL)"),
+            ("payout_batches", "('b', 's', 'h', 1, 1, 'a', 'r', AT)"),
+            ("payout_batch_items", "('p', NULL, NULL, NULL)"),
+            ("payout_holds", "('all', '', 'r', 'a', AT)"),
+            (
+                "payout_attempts",
+                "('p', 1, 'k', '', 1, 'usd', 'd', 'g', 's', FALSE, 'v', 'r', 'sending', AT, AT, NULL, 0, FALSE, \
+                  NULL, NULL, NULL, NULL, NULL, NULL, FALSE, NULL)",
+            ),
+            ("payout_answers", "('p', 1, 1, AT, AT, NULL, NULL, FALSE, 'v', '')"),
+            ("payout_statement_claims", "('s', 'p')"),
+            ("payout_history", "('p', 1, 'created', NULL, 'PENDING', AT, 'a', 'r', NULL, 'h')"),
+            ("payout_history_heads", "('p', 1, 'h')"),
+        ] {
+            let row = row.replace("AT", "'2026-10-01 00:00:00'");
+            db.execute(&format!("INSERT INTO {table} VALUES {row}"));
+            assert_eq!(
+                refusal(&mut store),
+                format!("006_add_payout_ledger cannot be reverted: the table {table} holds rows")
+            );
+        }
+    }
+
     fn founding_tables_with_rows_stay(db: TestDb) {
         let mut store = db.migrated();
         creator(&db);
