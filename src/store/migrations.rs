@@ -147,8 +147,9 @@ impl Store {
             for migration in pending {
                 dialect::before_migration(&mut store.conn, migration.name)?;
                 match run(&mut store.conn, &migration) {
-                    Ok(()) => ran.push(migration.name),
+                    Ok(true) => ran.push(migration.name),
                     // Another process did it between our look and our turn (SQLite).
+                    Ok(false) => {}
                     Err(_) if store.is_applied(&migration)? => {}
                     Err(reason) => {
                         return Err(StoreError::Migration {
@@ -245,8 +246,9 @@ fn tables_dropped(down: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn run(conn: &mut AnyConnection, migration: &SqlMigration) -> diesel::migration::Result<()> {
-    on_each!(conn, c => c.run_pending_migrations(Only(*migration)).map(drop))
+/// Returns whether it was this call that ran it.
+fn run(conn: &mut AnyConnection, migration: &SqlMigration) -> diesel::migration::Result<bool> {
+    on_each!(conn, c => c.run_pending_migrations(Only(*migration)).map(|ran| !ran.is_empty()))
 }
 
 fn applied_versions(conn: &mut AnyConnection) -> Result<Vec<String>, StoreError> {

@@ -245,6 +245,38 @@ on_both! {
         assert_eq!(objects(&db), [""; 0]);
     }
 
+    fn six_processes_at_once_all_succeed(db: TestDb) {
+        let env = machine(&db);
+        // Each waits for its line, so that they set off together.
+        let mut processes: Vec<_> = (0..6)
+            .map(|_| {
+                const WAIT: [&str; 3] = ["sh", "-c", "read -r line; exec \"$0\" \"$@\""];
+                let mut shell = env.command_under(&WAIT, &["migrate"]);
+                shell
+                    .stdin(Stdio::piped())
+                    .stdout(Stdio::piped())
+                    .stderr(Stdio::piped())
+                    .spawn()
+                    .expect("a shell starts")
+            })
+            .collect();
+        for process in &mut processes {
+            let mut stdin = process.stdin.take().expect("a pipe");
+            stdin.write_all(b"go\n").expect("the shell reads");
+        }
+        let mut ran = Vec::new();
+        for process in processes {
+            let output = process.wait_with_output().expect("the process ends");
+            let stderr = String::from_utf8(output.stderr).expect("UTF-8");
+            assert!(output.status.success(), "{stderr}");
+            let names = stderr.split_once(": ran ").map_or("", |(_, names)| names.trim_end());
+            ran.extend(names.split(", ").filter(|name| !name.is_empty()).map(str::to_owned));
+        }
+        ran.sort();
+        let expected: Vec<&str> = all(backend(&db)).iter().map(|m| m.name).collect();
+        assert_eq!(ran, expected, "each migration is run by one process");
+        env.run(&["migrate", "--status"]).expect_code(0);
+    }
 }
 
 // --- back ------------------------------------------------------------------------------------------------------------
