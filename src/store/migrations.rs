@@ -225,7 +225,8 @@ impl Store {
     ) -> Result<T, StoreError> {
         if self.pooled {
             return Err(StoreError::Conflict(
-                "migrations need a session of their own, which a transaction pooler does not give"
+                "migrations need a session of their own, which a transaction pooler does not give: \
+                 connect to the server itself"
                     .to_owned(),
             ));
         }

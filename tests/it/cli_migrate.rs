@@ -495,6 +495,31 @@ fn an_unknown_scheme_is_refused() {
     assert_eq!(fs::read_dir(env.path("")).unwrap().count(), 0);
 }
 
+#[test]
+fn behind_a_transaction_pooler_nothing_is_migrated() {
+    let db = TestDb::postgres();
+    let mut env = machine(&db);
+    env.set("PAYOUTS_PG_POOLER", "transaction");
+    insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
+        $ payouts migrate
+        --- stderr
+        error: migrations need a session of their own, which a transaction pooler does not give: connect to the server itself
+        --- exit 4
+        ");
+    env.run(&["migrate", "--revert"]).expect_code(4);
+    env.run(&["migrate", "--status"]).expect_code(1);
+    assert_eq!(objects(&db), [""; 0]);
+}
+
+/// The pooler sits in front of PostgreSQL; a setting for all machines must not stop SQLite.
+#[test]
+fn a_pooler_is_nothing_to_sqlite() {
+    let db = TestDb::sqlite();
+    let mut env = machine(&db);
+    env.set("PAYOUTS_PG_POOLER", "transaction");
+    env.run(&["migrate"]).expect_code(0);
+}
+
 // --- the file of an embedded database --------------------------------------------------------------------------------
 
 /// Runs the rest of the command line with every permission for new files allowed.
