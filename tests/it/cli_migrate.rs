@@ -470,6 +470,24 @@ fn an_empty_postgresql_database_stops_a_command() {
 }
 
 #[test]
+fn a_server_that_does_not_answer_is_named_without_its_password() {
+    let mut env = TestEnv::new();
+    env.set(
+        "DATABASE_URL",
+        "postgres://ann:s3cret@127.0.0.1:1/pay?connect_timeout=5",
+    );
+    let run = env.run(&["migrate"]);
+    assert!(!run.to_string().contains("s3cret"), "{run}");
+    insta::assert_snapshot!(run.transcript(), @r#"
+        $ payouts migrate
+        --- stderr
+        error: no connection to the database postgres://ann:…@127.0.0.1:1/pay: connection to server at "127.0.0.1", port 1 failed: Connection refused Is the server running on that host and accepting TCP/IP connections?
+        hint: check DATABASE_URL and that the server accepts connections
+        --- exit 3
+        "#);
+}
+
+#[test]
 fn an_unknown_scheme_is_refused() {
     let mut env = TestEnv::new();
     insta::assert_snapshot!(env.run(&["migrate", "--database-url", "mysql://ann:s3cret@db/pay"]).transcript(), @r#"
@@ -577,6 +595,28 @@ fn bound_by_permissions() -> Vec<&'static str> {
 }
 
 #[test]
+fn a_folder_that_cannot_be_written_is_said() {
+    let db = TestDb::sqlite();
+    let folder = db.file().with_file_name("readonly");
+    fs::create_dir(&folder).unwrap();
+    fs::set_permissions(&folder, fs::Permissions::from_mode(0o500)).unwrap();
+    let mut env = TestEnv::new();
+    env.set(
+        "DATABASE_URL",
+        &format!("sqlite:{}/payouts.db", folder.display()),
+    );
+    let run = env.run_under(&bound_by_permissions(), &["migrate"]);
+    insta::assert_snapshot!(run.transcript(), @r"
+        $ payouts migrate
+        --- stderr
+        error: no connection to the database sqlite:/tmp/payouts-xxxxxxxx/readonly/payouts.db: Permission denied (os error 13)
+        hint: check DATABASE_URL: the file must be a database, and its folder yours to write
+        --- exit 3
+        ");
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
+#[test]
 fn a_database_in_a_folder_that_cannot_be_written_is_said() {
     let db = TestDb::sqlite();
     let env = machine(&db);
@@ -593,6 +633,42 @@ fn a_database_in_a_folder_that_cannot_be_written_is_said() {
         hint: check free space and the permissions of the database file
         --- exit 3
         ");
+}
+
+#[test]
+fn a_path_that_is_a_folder_is_said() {
+    let db = TestDb::sqlite();
+    fs::create_dir(db.file()).unwrap();
+    insta::assert_snapshot!(machine(&db).run(&["migrate"]).transcript(), @r"
+        $ payouts migrate
+        --- stderr
+        error: no connection to the database sqlite:/tmp/payouts-xxxxxxxx/payouts.db: unable to open database file
+        hint: check DATABASE_URL: the file must be a database, and its folder yours to write
+        --- exit 3
+        ");
+}
+
+#[test]
+fn a_file_that_is_no_database_is_said_and_left_alone() {
+    let db = TestDb::sqlite();
+    let text = "creator,amount\nann,10.00\n".repeat(100);
+    fs::write(db.file(), &text).unwrap();
+    let env = machine(&db);
+    insta::assert_snapshot!(env.run(&["migrate"]).transcript(), @r"
+        $ payouts migrate
+        --- stderr
+        error: no connection to the database sqlite:/tmp/payouts-xxxxxxxx/payouts.db: file is not a database
+        hint: check DATABASE_URL: the file must be a database, and its folder yours to write
+        --- exit 3
+        ");
+    insta::assert_snapshot!(env.run(&["migrate", "--status"]).transcript(), @r"
+        $ payouts migrate --status
+        --- stderr
+        error: no connection to the database sqlite:/tmp/payouts-xxxxxxxx/payouts.db: file is not a database
+        hint: check DATABASE_URL: the file must be a database, and its folder yours to write
+        --- exit 3
+        ");
+    assert_eq!(fs::read_to_string(db.file()).unwrap(), text);
 }
 
 #[test]
