@@ -279,6 +279,40 @@ on_both! {
     }
 }
 
+#[test]
+fn without_a_url_the_database_is_made_in_the_data_directory() {
+    let env = TestEnv::new();
+    insta::assert_snapshot!(env.run(&["migrate", "--status"]).transcript(), @r"
+        $ payouts migrate --status
+        Migration                   State
+        001_add_platform_tables     pending
+        005_add_payouts_table       pending
+        006_add_payout_ledger       pending
+        007_add_payout_queue_index  pending
+        --- stderr
+        using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
+        --- exit 1
+        ");
+    insta::assert_snapshot!(env.run(&["init"]).transcript(), @r"
+        $ payouts init
+        Migration                   State
+        001_add_platform_tables     applied
+        005_add_payouts_table       applied
+        006_add_payout_ledger       applied
+        007_add_payout_queue_index  applied
+        --- stderr
+        using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
+        sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index
+        --- exit 0
+        ");
+    assert!(
+        env.home_path(".local/share/payouts/payouts.db").is_file(),
+        "{:?}",
+        fs::read_dir(env.home_path(".local/share"))
+            .map(|entries| entries.flatten().collect::<Vec<_>>())
+    );
+}
+
 // --- back ------------------------------------------------------------------------------------------------------------
 
 on_both! {
