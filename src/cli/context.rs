@@ -129,18 +129,23 @@ impl Context {
 
     /// The database, in whatever state it is.
     pub(crate) fn open(&self, how: Open) -> Result<Store, CliError> {
-        if self.config.database_origin == Origin::Default {
-            self.ui.note(&format!(
-                "using {} (DATABASE_URL is not set)",
-                self.config.database
-            ));
-        }
+        self.note_default_database();
         Ok(Store::open(
             &self.config.database,
             how,
             self.config.pooled,
             self.clock.clone(),
         )?)
+    }
+
+    /// Says which database is used when nobody said.
+    pub(crate) fn note_default_database(&self) {
+        if self.config.database_origin == Origin::Default {
+            self.ui.note(&format!(
+                "using {} (DATABASE_URL is not set)",
+                self.config.database
+            ));
+        }
     }
 }
 

@@ -118,6 +118,9 @@ impl From<StoreError> for CliError {
             StoreError::NewerSchema { .. } => {
                 Some("use the version of payouts that migrated it, or a newer one")
             }
+            StoreError::Unreachable { url, .. } if url.starts_with("sqlite:") => Some(
+                "check DATABASE_URL: the file must be a database, and its folder yours to write",
+            ),
             StoreError::Unreachable { .. } => {
                 Some("check DATABASE_URL and that the server accepts connections")
             }

@@ -53,11 +53,13 @@ pub(super) fn run(cx: &mut Context, args: &MigrateArgs) -> Result<Exits, CliErro
         }
         return Ok(Exit::Done.into());
     }
+    let mut store;
     if args.revert {
-        let name = cx.open(Open::Existing)?.migrate_revert()?;
+        store = cx.open(Open::Existing)?;
+        let name = store.migrate_revert()?;
         cx.ui.note(&format!("reverted {name}"));
     } else {
-        let mut store = cx.open(Open::CreateIfMissing)?;
+        store = cx.open(Open::CreateIfMissing)?;
         let ran = store.migrate()?;
         match ran.len() {
             0 => cx.ui.note(&format!("{} is up to date", cx.config.database)),
@@ -66,12 +68,13 @@ pub(super) fn run(cx: &mut Context, args: &MigrateArgs) -> Result<Exits, CliErro
                 .note(&format!("{}: ran {}", cx.config.database, ran.join(", "))),
         }
     }
-    print_states(cx, &states(cx)?)?;
+    print_states(cx, &store.migrations()?)?;
     Ok(Exit::Done.into())
 }
 
 /// What has run. An embedded database that is not there yet has run nothing.
 fn states(cx: &Context) -> Result<Vec<MigrationState>, CliError> {
+    cx.note_default_database();
     let opened = crate::store::Store::open(
         &cx.config.database,
         Open::Existing,

@@ -1,6 +1,9 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     creators (id) {
         id -> Text,
         #[sql_name = "userId"]
@@ -23,6 +26,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_answers (payout_id, attempt, send) {
         payout_id -> Text,
         attempt -> Int4,
@@ -38,6 +44,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_attempts (payout_id, attempt) {
         payout_id -> Text,
         attempt -> Int4,
@@ -69,6 +78,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_batch_items (payout_id) {
         payout_id -> Text,
         batch_id -> Nullable<Text>,
@@ -78,6 +90,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_batches (id) {
         id -> Text,
         source -> Text,
@@ -91,6 +106,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_history (payout_id, seq) {
         payout_id -> Text,
         seq -> Int4,
@@ -106,6 +124,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_history_heads (payout_id) {
         payout_id -> Text,
         seq -> Int4,
@@ -114,6 +135,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_holds (kind, target) {
         kind -> Text,
         target -> Text,
@@ -124,12 +148,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_own_tables (name) {
         name -> Text,
     }
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_runs (id) {
         id -> Text,
         command -> Text,
@@ -147,6 +177,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_settings (key) {
         key -> Text,
         value -> Text,
@@ -155,6 +188,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_statement_claims (statement_id) {
         statement_id -> Text,
         payout_id -> Text,
@@ -216,6 +252,9 @@ diesel::table! {
 }
 
 diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     users (id) {
         id -> Text,
         email -> Text,
@@ -228,7 +267,9 @@ diesel::table! {
 }
 
 diesel::joinable!(creators -> users (user_id));
+diesel::joinable!(payout_attempts -> payout_runs (run_id));
 diesel::joinable!(payout_batch_items -> payout_batches (batch_id));
+diesel::joinable!(payout_batches -> payout_runs (run_id));
 diesel::joinable!(payouts -> creators (creator_id));
 diesel::joinable!(payouts -> royalty_statements (royalty_statement_id));
 diesel::joinable!(royalty_statements -> creators (creator_id));

@@ -222,8 +222,18 @@ fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnectio
         .ok_or_else(|| unreachable("the path is not UTF-8".to_owned()))?;
     let connected = SqliteConnection::establish(file);
     let mut conn = connected.map_err(|e| unreachable(e.to_string()))?;
-    conn.batch_execute(dialect::SQLITE_SESSION)?;
+    conn.batch_execute(dialect::SQLITE_SESSION)
+        .map_err(|e| match StoreError::from(e) {
+            // Such as a file that is not a database.
+            StoreError::Database { source } => unreachable(source.to_string()),
+            other => other,
+        })?;
     Ok(AnyConnection::Sqlite(conn))
+}
+
+/// libpq breaks its messages into lines and indents them.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Makes an empty file that only its owner can read, and the folders above it.

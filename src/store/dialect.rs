@@ -441,3 +441,215 @@ pub(crate) fn lock_status(
         AnyConnection::Postgres(c) => row.for_update().first(c),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{DatabaseUrl, Open, connection};
+
+    /// An SQLite database with a table, and a way to open it again.
+    struct File(tempfile::TempDir);
+
+    impl File {
+        fn new() -> Self {
+            let file = Self(tempfile::tempdir().unwrap());
+            execute(&mut file.open(), "CREATE TABLE t (text TEXT UNIQUE)").unwrap();
+            file
+        }
+
+        fn open(&self) -> AnyConnection {
+            let url = DatabaseUrl::Sqlite(self.0.path().join("t.db"));
+            connection::open(&url, Open::CreateIfMissing, false).unwrap()
+        }
+    }
+
+    fn execute(conn: &mut AnyConnection, sql: &str) -> Result<(), StoreError> {
+        Ok(conn.batch_execute(sql)?)
+    }
+
+    #[test]
+    fn a_lock_that_sqlite_does_not_get_is_busy() {
+        let file = File::new();
+        let (mut holder, mut other) = (file.open(), file.open());
+        execute(&mut other, "PRAGMA busy_timeout = 0").unwrap();
+        let refused = write_tx(&mut holder, false, |_| {
+            Ok(write_tx(&mut other, false, |_| Ok(())))
+        });
+        assert!(
+            matches!(refused, Ok(Err(StoreError::Busy { .. }))),
+            "{refused:?}"
+        );
+        write_tx(&mut other, false, |_| Ok(())).unwrap();
+    }
+
+    /// Why [`write_tx`] takes the lock at its start: no time-out helps a transaction that has read
+    /// before another wrote.
+    #[test]
+    fn reading_before_writing_is_busy_at_once_where_nothing_was_locked() {
+        let file = File::new();
+        let (mut reader, mut writer) = (file.open(), file.open());
+        let refused = read_tx(&mut reader, false, |conn| {
+            assert!(!has_rows(conn, "t")?);
+            execute(&mut writer, "INSERT INTO t VALUES ('a')")?;
+            execute(conn, "INSERT INTO t VALUES ('b')")
+        });
+        assert!(
+            matches!(refused, Err(StoreError::Busy { .. })),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_full_disk_is_full() {
+        let mut conn = File::new().open();
+        // As many pages as there are.
+        execute(&mut conn, "PRAGMA max_page_count = 1").unwrap();
+        let refused = write_tx(&mut conn, false, |conn| {
+            execute(conn, "INSERT INTO t VALUES (hex(zeroblob(100000)))")
+        });
+        assert!(
+            matches!(refused, Err(StoreError::Full { .. })),
+            "{refused:?}"
+        );
+        // The transaction is over, and nothing of it was kept.
+        assert!(!has_rows(&mut conn, "t").unwrap());
+    }
+
+    #[test]
+    fn what_must_be_unique_is_named_by_table_and_column() {
+        let mut conn = File::new().open();
+        let refused = execute(&mut conn, "INSERT INTO t VALUES ('a'), ('a')");
+        assert!(
+            matches!(&refused, Err(StoreError::Unique { what }) if what == "t.text"),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_transaction_inside_a_transaction_is_refused() {
+        let mut conn = File::new().open();
+        let inner = write_tx(&mut conn, false, |conn| {
+            execute(conn, "INSERT INTO t VALUES ('kept')")?;
+            Ok(write_tx(conn, false, |conn| {
+                execute(conn, "INSERT INTO t VALUES ('not kept')")
+            }))
+        });
+        assert!(
+            matches!(
+                inner,
+                Ok(Err(StoreError::Database {
+                    source: DieselError::AlreadyInTransaction
+                }))
+            ),
+            "{inner:?}"
+        );
+        assert!(has_rows(&mut conn, "t").unwrap());
+    }
+
+    #[test]
+    fn a_missing_table_is_told_from_other_errors() {
+        let mut conn = File::new().open();
+        let mut missing = |sql: &str| is_missing_table(&conn.batch_execute(sql).unwrap_err());
+        assert!(missing("SELECT * FROM nowhere"));
+        assert!(!missing("SELECT nothing FROM t"));
+        for (message, expected) in [
+            (
+                r#"relation "__diesel_schema_migrations" does not exist"#,
+                true,
+            ),
+            (r#"column "version" does not exist"#, false),
+            (
+                "permission denied for table __diesel_schema_migrations",
+                false,
+            ),
+        ] {
+            assert_eq!(is_missing_table(&reported(message)), expected, "{message}");
+        }
+    }
+
+    fn reported(message: &str) -> DieselError {
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()))
+    }
+
+    /// The drivers' words that no test can provoke at will.
+    #[test]
+    fn words_of_the_drivers_have_a_meaning() {
+        for message in [
+            "deadlock detected",
+            "canceling statement due to lock timeout",
+            "database is locked",
+            "database table is locked: payouts",
+        ] {
+            let error = classify(reported(message));
+            assert!(matches!(error, StoreError::Busy { .. }), "{error:?}");
+        }
+        for message in [
+            "server closed the connection unexpectedly\n\tThis probably means the server terminated abnormally",
+            "terminating connection due to administrator command",
+            "terminating connection due to idle-in-transaction timeout",
+            "could not receive data from server: Connection reset by peer",
+            "could not send data to server: Broken pipe",
+            "SSL connection has been closed unexpectedly",
+            "the database system is shutting down",
+            "no connection to the server\n",
+        ] {
+            let error = classify(reported(message));
+            assert!(matches!(error, StoreError::Lost { .. }), "{error:?}");
+        }
+        for message in [
+            "could not extend file \"base/5/16384\": No space left on device",
+            "database or disk is full",
+            "disk I/O error",
+            "attempt to write a readonly database",
+        ] {
+            let error = classify(reported(message));
+            assert!(matches!(error, StoreError::Full { .. }), "{error:?}");
+        }
+        for message in [
+            "canceling statement due to statement timeout",
+            "value too long for type character varying(3)",
+        ] {
+            let error = classify(reported(message));
+            assert!(matches!(error, StoreError::Database { .. }), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn kinds_of_the_driver_have_a_meaning() {
+        use DatabaseErrorKind::{ClosedConnection, SerializationFailure, UniqueViolation};
+        let of_kind = |kind, message: &str| {
+            classify(DieselError::DatabaseError(
+                kind,
+                Box::new(message.to_owned()),
+            ))
+        };
+        let closed = of_kind(ClosedConnection, "");
+        assert!(matches!(closed, StoreError::Lost { .. }), "{closed:?}");
+        let serialization = of_kind(SerializationFailure, "could not serialize access");
+        assert!(
+            matches!(serialization, StoreError::Busy { .. }),
+            "{serialization:?}"
+        );
+        let unique = of_kind(UniqueViolation, "UNIQUE constraint failed: a.b, a.c");
+        assert!(
+            matches!(&unique, StoreError::Unique { what } if what == "a.b, a.c"),
+            "{unique:?}"
+        );
+        let broken = classify(DieselError::BrokenTransactionManager);
+        assert!(matches!(broken, StoreError::Lost { .. }), "{broken:?}");
+        assert!(matches!(
+            classify(DieselError::NotFound),
+            StoreError::NotFound
+        ));
+    }
+
+    #[test]
+    fn a_batch_fits_the_variables_of_one_statement() {
+        for columns in 1..=32 {
+            let rows = |backend| batch_rows_max(backend, columns);
+            assert!(rows(Backend::Sqlite) * columns <= 32_766);
+            assert!(rows(Backend::Postgres) * columns <= 65_535);
+            assert!(rows(Backend::Sqlite) > 0);
+        }
+    }
+}

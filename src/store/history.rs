@@ -44,7 +44,7 @@ impl HeadsHash {
 
 /// Appends changes to the chains of their payouts, in order. The caller holds
 /// the payouts' row locks, so that no two writers extend the same chain; the
-/// primary key refuses it if they do.
+/// database refuses it if they do.
 pub(crate) fn append_in_tx(
     conn: &mut AnyConnection,
     stamp: &RunStamp,

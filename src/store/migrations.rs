@@ -147,8 +147,9 @@ impl Store {
             for migration in pending {
                 dialect::before_migration(&mut store.conn, migration.name)?;
                 match run(&mut store.conn, &migration) {
-                    Ok(()) => ran.push(migration.name),
+                    Ok(true) => ran.push(migration.name),
                     // Another process did it between our look and our turn (SQLite).
+                    Ok(false) => {}
                     Err(_) if store.is_applied(&migration)? => {}
                     Err(reason) => {
                         return Err(StoreError::Migration {
@@ -203,10 +204,12 @@ impl Store {
                 )));
             }
             // What a migration itself writes is not worth keeping.
-            if matches!(table, "payout_settings" | "payout_own_tables") {
-                continue;
-            }
-            if dialect::has_rows(&mut self.conn, table)? {
+            let worth_keeping = match table {
+                "payout_own_tables" => false,
+                "payout_settings" => self.was_stamped()?,
+                _ => dialect::has_rows(&mut self.conn, table)?,
+            };
+            if worth_keeping {
                 return Err(StoreError::Conflict(format!(
                     "{} cannot be reverted: the table {table} holds rows",
                     migration.name
@@ -222,7 +225,8 @@ impl Store {
     ) -> Result<T, StoreError> {
         if self.pooled {
             return Err(StoreError::Conflict(
-                "migrations need a session of their own, which a transaction pooler does not give"
+                "migrations need a session of their own, which a transaction pooler does not give: \
+                 connect to the server itself"
                     .to_owned(),
             ));
         }
@@ -243,8 +247,9 @@ fn tables_dropped(down: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-fn run(conn: &mut AnyConnection, migration: &SqlMigration) -> diesel::migration::Result<()> {
-    on_each!(conn, c => c.run_pending_migrations(Only(*migration)).map(drop))
+/// Returns whether it was this call that ran it.
+fn run(conn: &mut AnyConnection, migration: &SqlMigration) -> diesel::migration::Result<bool> {
+    on_each!(conn, c => c.run_pending_migrations(Only(*migration)).map(|ran| !ran.is_empty()))
 }
 
 fn applied_versions(conn: &mut AnyConnection) -> Result<Vec<String>, StoreError> {

@@ -80,6 +80,8 @@ impl Store {
         pooled: bool,
         clock: Clock,
     ) -> Result<Self, StoreError> {
+        // Nothing sits in front of a file.
+        let pooled = pooled && matches!(url, DatabaseUrl::Postgres(_));
         let conn = connection::open(url, how, pooled)?;
         Ok(Self {
             conn,

@@ -57,6 +57,7 @@ impl Store {
         diesel::insert_into(runs::table)
             .values(&run)
             .execute(&mut self.conn)?;
+        self.run = Some(run.id.clone());
         Ok(RunStamp {
             run_id: run.id,
             actor: run.actor,

@@ -88,6 +88,12 @@ impl Store {
             .ok_or_else(|| StoreError::Corrupt("the stamp vanished".to_owned()))
     }
 
+    /// Whether any fact was recorded beside the id that the migration made.
+    pub(super) fn was_stamped(&mut self) -> Result<bool, StoreError> {
+        let recorded = settings::table.filter(settings::key.ne(Setting::DatabaseId.as_str()));
+        Ok(diesel::select(diesel::dsl::exists(recorded)).get_result(&mut self.conn)?)
+    }
+
     /// The currency the database was stamped with, if it was.
     pub fn currency(&mut self) -> Result<Option<Currency>, StoreError> {
         match self.setting(Setting::Currency)? {

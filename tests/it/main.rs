@@ -2,9 +2,14 @@
 //!
 //! `tests/run` runs them with the PostgreSQL server they need.
 
-#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    reason = "a test fails by panicking"
+)]
 
 mod cli_list;
+mod cli_migrate;
 mod cli_show;
 mod common;
 mod layers;
@@ -18,7 +23,15 @@ mod sandbox_idempotency;
 mod sandbox_limits;
 mod sandbox_lists;
 mod sandbox_transfers;
+mod schema;
+mod store_errors;
+mod store_history;
+mod store_migrations;
 mod store_payouts;
+mod store_settings;
+mod store_thread;
+mod store_transactions;
+mod store_values;
 
 use std::fs;
 use std::path::Path;

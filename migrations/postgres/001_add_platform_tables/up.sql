@@ -13,8 +13,9 @@ INSERT INTO "payout_own_tables" ("name")
 SELECT "name"
 FROM unnest(ARRAY['users', 'creators', 'royalty_runs', 'royalty_statements', 'payouts']) AS t ("name")
 WHERE NOT EXISTS (
-    SELECT 1 FROM information_schema.tables
-    WHERE table_schema = current_schema() AND table_name = t."name"
+    -- Not information_schema, which hides the tables that this role has no right to.
+    SELECT 1 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = current_schema() AND relname = t."name"
 )
 ON CONFLICT DO NOTHING;
 

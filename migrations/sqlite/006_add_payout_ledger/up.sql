@@ -176,6 +176,13 @@ BEGIN
     SELECT RAISE(ABORT, 'payout_history is append-only: UPDATE refused');
 END;
 
+-- INSERT OR REPLACE deletes the row that is in its way without firing a trigger for it.
+CREATE TRIGGER "payout_history_no_replace" BEFORE INSERT ON "payout_history"
+WHEN EXISTS (SELECT 1 FROM "payout_history" WHERE "payout_id" = NEW."payout_id" AND "seq" = NEW."seq")
+BEGIN
+    SELECT RAISE(ABORT, 'payout_history is append-only: this row exists already');
+END;
+
 CREATE TRIGGER "payout_history_no_delete" BEFORE DELETE ON "payout_history"
 BEGIN
     SELECT RAISE(ABORT, 'payout_history is append-only: DELETE refused');

@@ -12,6 +12,7 @@
 //! Nothing is shared between tests, and nothing is left behind: an SQLite database is a file in a
 //! temporary folder, a PostgreSQL database is a schema of the server that `tests/run` started.
 
+use std::path::PathBuf;
 use std::sync::Once;
 use std::{fmt, thread};
 
@@ -155,6 +156,19 @@ impl TestDb {
         }
     }
 
+    /// Other software that stays connected: it can hold a lock, and it can be refused.
+    pub(crate) fn session(&self) -> Session {
+        match &self.place {
+            Place::Folder(_) => Session::Sqlite(self.connect_sqlite()),
+            Place::Schema(_) => Session::Postgres(connect_postgres(&self.url)),
+        }
+    }
+
+    /// The file of an SQLite database.
+    pub(crate) fn file(&self) -> PathBuf {
+        PathBuf::from(self.url.trim_start_matches("sqlite:"))
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "a test looks at the database without the code that is tested"
@@ -167,6 +181,42 @@ impl TestDb {
             "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON",
         );
         connection
+    }
+}
+
+/// A connection behind the back of the tool.
+pub(crate) enum Session {
+    Sqlite(SqliteConnection),
+    Postgres(PgConnection),
+}
+
+impl Session {
+    /// Runs statements.
+    pub(crate) fn execute(&mut self, sql: &str) {
+        match self {
+            Self::Sqlite(connection) => execute(connection, sql),
+            Self::Postgres(connection) => execute(connection, sql),
+        }
+    }
+
+    /// Runs statements that the database must refuse, and gives its words.
+    pub(crate) fn refused(&mut self, sql: &str) -> String {
+        let result = match self {
+            Self::Sqlite(connection) => connection.batch_execute(sql),
+            Self::Postgres(connection) => connection.batch_execute(sql),
+        };
+        match result {
+            Ok(()) => panic!("the database accepts {sql:?}"),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    /// The rows of a query, as [`TestDb::query_strings`] gives them.
+    pub(crate) fn query_strings(&mut self, sql: &str) -> Vec<TextRow> {
+        match self {
+            Self::Sqlite(connection) => text_rows(connection, sql),
+            Self::Postgres(connection) => text_rows(connection, sql),
+        }
     }
 }
 

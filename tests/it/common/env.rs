@@ -126,6 +126,20 @@ impl TestEnv {
         )
     }
 
+    /// Runs `payouts` under another program, such as a shell that sets a limit first. What is shown
+    /// is the command line of `payouts` alone.
+    pub(crate) fn run_under(&self, program: &[&str], args: &[&str]) -> Run {
+        let command = self.command_under(program, args);
+        self.capture(command, Self::shown("payouts", args), Vec::new())
+    }
+
+    /// A command that runs `payouts` under another program.
+    pub(crate) fn command_under(&self, program: &[&str], args: &[&str]) -> Command {
+        let mut command = self.program(program[0], &program[1..]);
+        command.arg(env!("CARGO_BIN_EXE_payouts")).args(args);
+        command
+    }
+
     /// Runs `payouts` on a terminal `cols` wide, and answers: wait until the first text is on the
     /// screen, type the second, and so on. In the result, `stdout` is what the screen showed in the
     /// end and `stderr` is empty, because a terminal shows both.

@@ -1,11 +1,14 @@
 //! What the tests stand on: a machine of its own for every run of the binary, and a database of its
 //! own for every test.
 
+pub(crate) mod catalog;
 pub(crate) mod db;
 pub(crate) mod env;
+pub(crate) mod platform;
 pub(crate) mod redact;
 pub(crate) mod seed;
 pub(crate) mod shop;
+pub(crate) mod store;
 pub(crate) mod terminal;
 
 use std::ffi::OsString;

@@ -1,18 +1,12 @@
 //! Rows for tests to look at, written behind the back of the tool.
 
-use payouts::model::time::Clock;
-use payouts::store::{Open, Store};
+use payouts::store::Store;
 
 use super::db::TestDb;
 
 /// A store on `db`, with the schema, whose clock stands still.
 pub(crate) fn migrated(db: &TestDb) -> Store {
-    let now = super::env::NOW.parse().expect("a time in RFC 3339");
-    let url = db.url().parse().expect("a database URL");
-    let mut store = Store::open(&url, Open::CreateIfMissing, false, Clock::manual(now))
-        .expect("the database opens");
-    store.migrate().expect("the migrations run");
-    store
+    db.migrated()
 }
 
 /// A text as SQL writes it.
