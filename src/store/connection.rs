@@ -231,11 +231,6 @@ fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnectio
     Ok(AnyConnection::Sqlite(conn))
 }
 
-/// libpq breaks its messages into lines and indents them.
-fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
 /// Makes an empty file that only its owner can read, and the folders above it.
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
