@@ -4,8 +4,11 @@
 
 #![expect(clippy::expect_used, reason = "a test fails by panicking")]
 
+mod cli_create;
+mod cli_creators;
 mod cli_list;
 mod cli_show;
+mod cli_statements;
 mod common;
 mod layers;
 mod process;
@@ -17,6 +20,7 @@ mod sandbox_idempotency;
 mod sandbox_limits;
 mod sandbox_lists;
 mod sandbox_transfers;
+mod store_create;
 mod store_payouts;
 
 use std::fs;
