@@ -163,8 +163,7 @@ impl Environment {
     }
 
     fn text(&self, name: &str) -> Option<(&str, Origin)> {
-        let from =
-            |map: &'_ HashMap<String, String>| map.get(name).filter(|v| !v.is_empty()).is_some();
+        let from = |map: &HashMap<String, String>| map.get(name).is_some_and(|v| !v.is_empty());
         if from(&self.process) {
             self.process
                 .get(name)
@@ -331,26 +330,20 @@ fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), C
         Some(text) => Some((text.as_str(), Origin::Flag)),
         None => env.get(&vars::DATABASE_URL),
     };
-    match said {
-        Some((text, origin)) => {
-            let url = text
-                .parse()
-                .map_err(|e: crate::store::UrlError| ConfigError::Value {
-                    name: vars::DATABASE_URL.name,
-                    origin,
-                    value: "(not shown, as it may hold a password)".to_owned(),
-                    reason: e.to_string(),
-                })?;
-            Ok((url, origin))
-        }
-        None => {
-            let folder = dirs::data_dir().ok_or(ConfigError::NoDataDirectory)?;
-            Ok((
-                DatabaseUrl::Sqlite(folder.join("payouts").join("payouts.db")),
-                Origin::Default,
-            ))
-        }
-    }
+    let Some((text, origin)) = said else {
+        let folder = dirs::data_dir().ok_or(ConfigError::NoDataDirectory)?;
+        let file = folder.join("payouts").join("payouts.db");
+        return Ok((DatabaseUrl::Sqlite(file), Origin::Default));
+    };
+    let url = text
+        .parse()
+        .map_err(|e: crate::store::UrlError| ConfigError::Value {
+            name: vars::DATABASE_URL.name,
+            origin,
+            value: "(not shown, as it may hold a password)".to_owned(),
+            reason: e.to_string(),
+        })?;
+    Ok((url, origin))
 }
 
 fn stripe_key(env: &Environment) -> Result<Option<SecretString>, ConfigError> {

@@ -180,14 +180,13 @@ fn database(folder: &Path) -> String {
 }
 
 fn new_folder(cx: &Context, args: &DemoArgs) -> Result<PathBuf, CliError> {
-    let folder = match &args.folder {
-        Some(folder) => std::path::absolute(folder).map_err(|e| failed(folder, &e))?,
-        None => {
-            let id = IdMaker::new(cx.clock.now()).next_id().map_err(|e| {
-                CliError::caused(Exit::CouldNotRun, "failed to name the demo's folder", &e)
-            })?;
-            std::env::temp_dir().join(format!("payouts-demo-{id}"))
-        }
+    let folder = if let Some(folder) = &args.folder {
+        std::path::absolute(folder).map_err(|e| failed(folder, &e))?
+    } else {
+        let id = IdMaker::new(cx.clock.now()).next_id().map_err(|e| {
+            CliError::caused(Exit::CouldNotRun, "failed to name the demo's folder", &e)
+        })?;
+        std::env::temp_dir().join(format!("payouts-demo-{id}"))
     };
     std::fs::create_dir(&folder).map_err(|e| failed(&folder, &e))?;
     Ok(folder)

@@ -82,7 +82,7 @@ struct Global {
     #[arg(long, global = true, help_heading = "Safety")]
     live: bool,
 
-    /// Database to use instead of DATABASE_URL
+    /// Database to use instead of `DATABASE_URL`
     #[arg(long, value_name = "URL", global = true, help_heading = "Connection")]
     database_url: Option<String>,
 }

@@ -1,6 +1,8 @@
 //! `payouts process`.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
@@ -9,13 +11,14 @@ use tokio::sync::watch;
 
 use crate::cli::consent::{self, Said};
 use crate::cli::context::Context;
+use crate::cli::creators;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
-use crate::model::ids::{BatchId, CreatorId, PayoutId};
+use crate::model::ids::{BatchId, PayoutId};
 use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
 use crate::ops::consent::Agreement;
-use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop};
+use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
 use crate::output::progress::Progress;
 use crate::output::table::{self, left, right};
 use crate::output::text::{brief, count, grouped};
@@ -115,13 +118,29 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
         Ok(report) => summary(report, currency),
         Err(_) => "did not run".to_owned(),
     };
+    // Tasks that were given up hold on to the store's thread until the runtime is gone.
+    drop(runtime);
     // Whatever happened, nothing of this run is at work any more: the next one
     // need not wait for the lease.
     let mut store = thread.join().map_err(|_| StoreError::Stopped)?;
     let code = exits.strongest().code();
     let recorded = store.run_end(&stamp.run_id, i32::from(code), &summary);
-    print_report(cx, &ended?, currency, code)?;
-    recorded?;
+    let report = ended?;
+    let mut exits = exits;
+    // What the run did outweighs that its end could not be written or told.
+    if let Err(error) = recorded {
+        CliError::from(error)
+            .doing("failed to record the end of the run")
+            .print(&cx.ui);
+        exits.add(Exit::CouldNotRun);
+    }
+    match print_report(cx, &report, currency, code) {
+        Err(error) if !error.broken_pipe => {
+            error.print(&cx.ui);
+            exits.add(error.exit);
+        }
+        _ => {}
+    }
     Ok(exits)
 }
 
@@ -153,6 +172,10 @@ fn settings(
                 .hint("list them with `payouts batches list`"),
         );
     }
+    let creator = match &args.creator {
+        None => None,
+        Some(text) => Some(creators::named(store, text)?.id),
+    };
     let ids: Vec<PayoutId> = args.ids.iter().map(PayoutId::new).collect();
     let missing = store.payouts_missing(&ids)?;
     if let Some(first) = missing.first() {
@@ -165,7 +188,7 @@ fn settings(
         filter: QueueFilter {
             ids,
             batch: batch.clone(),
-            creator: creator(store, args)?,
+            creator,
         },
         rules: SendRules {
             min_cents: cx.config.min_cents,
@@ -181,16 +204,14 @@ fn settings(
     })
 }
 
-fn creator(store: &mut Store, args: &ProcessArgs) -> Result<Option<CreatorId>, CliError> {
-    let _ = store;
-    Ok(args.creator.as_deref().map(CreatorId::new))
-}
-
 /// A total may be larger than one payout.
 fn parse_total(text: &str, currency: Currency) -> Result<i64, CliError> {
     money::parse_total(text, currency)
         .map_err(|e| CliError::new(Exit::Usage, format!("--max-total {text}: {e}")))
 }
+
+/// Longer than a signal takes to be counted.
+const SIGNAL_ARRIVES: Duration = Duration::from_millis(50);
 
 /// Counts SIGINT and SIGTERM.
 fn signals() -> Result<watch::Receiver<u32>, CliError> {
@@ -229,10 +250,13 @@ async fn dry_run(
     settings: Settings,
 ) -> Result<Plan, CliError> {
     let mut progress = Progress::new(&cx.ui, settings.currency);
-    let session = Session::open(db, Arc::new(stripe), cx.clock.clone(), settings, &mut |e| {
-        progress.show(e)
-    })
-    .await?;
+    let mut show = |event| progress.show(event);
+    let (stripe, clock) = (Arc::new(stripe), cx.clock.clone());
+    let mut session = Session::open(db, stripe, clock, settings, &mut show).await?;
+    session.resolve_earlier(None, &mut show).await?;
+    for unresolved in &session.report.unresolved {
+        cx.ui.line(&unresolved_line(unresolved, session.currency()));
+    }
     Ok(session.plan().await?)
 }
 
@@ -254,7 +278,7 @@ async fn pay(
         let mut session =
             Session::open(db, stripe, clock, settings, &mut |e| progress.show(e)).await?;
         session
-            .resolve_earlier(stamp, &mut |e| progress.show(e))
+            .resolve_earlier(Some(stamp), &mut |e| progress.show(e))
             .await?;
         let plan = if said.needs_a_plan(cx) {
             Some(session.plan().await?)
@@ -265,12 +289,24 @@ async fn pay(
     };
     let (session, plan) = interruptible(signals.clone(), 1, preparing).await?;
     let consent = match plan {
+        Some(plan) if plan.is_empty() => consent::by_configuration(plan.agreement()),
         Some(plan) => {
             cx.ui.line(&plan_text(cx, &plan));
-            consent::for_plan(cx, &plan, said)?
+            match consent::for_plan(cx, &plan, said) {
+                Ok(consent) => consent,
+                Err(declined) => {
+                    // A signal ends the prompt too; it arrives once the runtime gets its turn.
+                    let signalled = interruptible(signals.clone(), 1, async {
+                        tokio::time::sleep(SIGNAL_ARRIVES).await;
+                        Err(declined)
+                    });
+                    return signalled.await;
+                }
+            }
         }
         None => consent::by_configuration(Agreement {
             until: None,
+            rows: None,
             payouts_max,
             total_max_cents,
             account: session.account().to_owned(),
@@ -292,7 +328,8 @@ fn exits_of(report: &Report) -> Exits {
         exits.add(Exit::Unresolved);
     }
     match &report.stop {
-        None | Some(Stop::Limit) => {}
+        None => {}
+        Some(Stop::Bug(_)) => exits.add(Exit::Bug),
         Some(Stop::Signal) => exits.add(Exit::Interrupted),
         Some(Stop::Switch) => exits.add(Exit::Refused),
         Some(Stop::Balance { .. }) => exits.add(Exit::BalanceShort),
@@ -305,7 +342,9 @@ fn exits_of(report: &Report) -> Exits {
         ) => exits.add(Exit::CouldNotRun),
     }
     let people = report.skipped.keys().any(|reason| reason.needs_a_person());
-    if report.failed > 0 || people || report.foreign_processing > 0 {
+    let given_back = report.returned > 0 && report.stop.is_none();
+    let noticed = !report.findings.is_empty() || report.foreign_processing > 0;
+    if report.failed > 0 || people || given_back || noticed {
         exits.add(Exit::Attention);
     }
     exits
@@ -351,7 +390,7 @@ fn stop_text(stop: &Stop, currency: Currency) -> String {
         Stop::TooManyUnknown => "too many outcomes in a row are unknown".to_owned(),
         Stop::LeaseLost => "this run gave no sign of life for longer than its lease".to_owned(),
         Stop::Database(reason) => format!("the database went away: {reason}"),
-        Stop::Limit => "the agreed limit is reached".to_owned(),
+        Stop::Bug(reason) => format!("a bug in payouts: {reason}"),
     }
 }
 
@@ -371,6 +410,15 @@ fn summary(report: &Report, currency: Currency) -> String {
         text.push_str(&stop_text(stop, currency));
     }
     text
+}
+
+fn unresolved_line(unresolved: &Unresolved, currency: Currency) -> String {
+    format!(
+        "unresolved: {} {}: {}",
+        unresolved.payout_id,
+        money::with_currency(i64::from(unresolved.amount_cents), currency),
+        brief(&unresolved.reason, 160)
+    )
 }
 
 /// One line of the result.
@@ -406,7 +454,7 @@ fn print_report(
         ));
         cx.ui.line(&format!(
             "  {}",
-            crate::stripe::classify::advice(code, Some(400))
+            crate::stripe::classify::advice(code, failure.http_status)
         ));
     }
     if report.failed > 10 {
@@ -416,12 +464,7 @@ fn print_report(
         ));
     }
     for unresolved in report.unresolved.iter().take(10) {
-        cx.ui.line(&format!(
-            "unresolved: {} {}: {}",
-            unresolved.payout_id,
-            money::with_currency(i64::from(unresolved.amount_cents), currency),
-            brief(&unresolved.reason, 160)
-        ));
+        cx.ui.line(&unresolved_line(unresolved, currency));
     }
     if report.unresolved.len() > 10 {
         cx.ui.line(&format!(
@@ -429,8 +472,8 @@ fn print_report(
             report.unresolved.len() - 10
         ));
     }
-    for alarm in &report.alarms {
-        cx.ui.warn(&brief(alarm, 400));
+    for finding in report.alarms.iter().chain(&report.findings) {
+        cx.ui.warn(&brief(finding, 400));
     }
     if report.foreign_processing > 0 {
         cx.ui.warn(&format!(
@@ -462,15 +505,15 @@ fn print_report(
     push(
         "found paid",
         report.adopted,
-        None,
+        Some(report.adopted_cents),
         Some("sent by an earlier run".to_owned()),
     );
-    push("failed", report.failed, None, None);
+    push("failed", report.failed, Some(report.failed_cents), None);
     push(
         "given back",
         report.returned,
-        None,
-        Some("claimed and not sent".to_owned()),
+        Some(report.returned_cents),
+        Some("nothing of them was executed".to_owned()),
     );
     let doubt = report
         .unresolved
@@ -511,6 +554,7 @@ fn print_report(
         .with("failed", failed)
         .with("unresolved", unresolved)
         .with("alarms", &report.alarms)
+        .with("findings", &report.findings)
         .with(
             "stopped",
             report.stop.as_ref().map(|stop| stop_text(stop, currency)),
@@ -632,14 +676,14 @@ fn plan_text(cx: &Context, plan: &Plan) -> String {
         text.push_str(&table::render(&cx.ui, &columns, rows));
         let all = plan.due.saturating_add(plan.resends);
         if all > PLAN_ROWS_SHOWN as u64 {
-            text.push_str(&format!(
-                "… and {} more\n",
-                grouped(all - PLAN_ROWS_SHOWN as u64)
-            ));
+            let more = grouped(all - PLAN_ROWS_SHOWN as u64);
+            let _ = writeln!(text, "… and {more} more");
         }
         text.push('\n');
     }
-    let mut fact = |name: &str, value: String| text.push_str(&format!("{name:<14}{value}\n"));
+    let mut fact = |name: &str, value: String| {
+        let _ = writeln!(text, "{name:<14}{value}");
+    };
     fact(
         "Mode",
         if plan.livemode {

@@ -6,6 +6,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::model::ids::PayoutId;
+use crate::model::money::Currency;
 use crate::model::payout::SendRules;
 use crate::model::record::PayoutRecord;
 use crate::ops::next_step::{Circumstances, next_step};
@@ -63,30 +64,7 @@ pub(super) fn run(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> 
             record,
         });
     }
-    if !(shown.is_empty() && cx.format == Format::Table) {
-        match cx.format {
-            Format::Csv => {
-                let rows = shown
-                    .iter()
-                    .map(|s| PayoutView::of(&s.record.listed, currency))
-                    .collect();
-                Answer::new("payouts", rows).print(cx.format, &cx.ui, |_, _| String::new())?;
-            }
-            _ => {
-                let rows = shown
-                    .iter()
-                    .map(|s| RecordView::of(&s.record, &s.next_step, currency))
-                    .collect();
-                Answer::new("payouts", rows).print(cx.format, &cx.ui, |ui, _| {
-                    let pages: Vec<String> = shown
-                        .iter()
-                        .map(|s| show::page(ui, &s.record, &s.next_step, currency))
-                        .collect();
-                    pages.join("\n\n")
-                })?;
-            }
-        }
-    }
+    print(cx, &shown, currency)?;
     if unknown.is_empty() {
         return Ok(Exit::Done.into());
     }
@@ -98,4 +76,27 @@ pub(super) fn run(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> 
         ),
     )
     .hint("find it with `payouts list`, for instance by --creator or --created"))
+}
+
+fn print(cx: &Context, shown: &[Shown], currency: Currency) -> Result<(), CliError> {
+    if cx.format == Format::Csv {
+        let rows = shown
+            .iter()
+            .map(|one| PayoutView::of(&one.record.listed, currency))
+            .collect();
+        Answer::new("payouts", rows).print(cx.format, &cx.ui, |_, _| String::new())?;
+        return Ok(());
+    }
+    let rows = shown
+        .iter()
+        .map(|one| RecordView::of(&one.record, &one.next_step, currency))
+        .collect();
+    Answer::new("payouts", rows).print(cx.format, &cx.ui, |ui, _| {
+        let pages: Vec<String> = shown
+            .iter()
+            .map(|one| show::page(ui, &one.record, &one.next_step, currency))
+            .collect();
+        pages.join("\n\n")
+    })?;
+    Ok(())
 }

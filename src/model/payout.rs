@@ -73,22 +73,6 @@ pub struct NewPayout {
     pub updated_at: Time,
 }
 
-impl PayoutStatus {
-    /// The transition table. Proof of a transfer leads from any state to
-    /// COMPLETED; COMPLETED leads nowhere.
-    pub fn may_become(self, next: Self) -> bool {
-        use PayoutStatus::{Completed, Failed, Pending, Processing};
-        match (self, next) {
-            (Completed, _) => false,
-            (_, Completed) => true,
-            (Pending, Processing | Failed) => true, // claim; cancel
-            (Processing, Failed | Pending) => true, // a definite no; never left the machine
-            (Failed, Pending) => true,              // retry
-            _ => false,
-        }
-    }
-}
-
 text_enum! {
     /// Why a payout that is due is not sent by this run.
     pub enum Skip {
@@ -120,10 +104,14 @@ text_enum! {
         AboveMaximum = "above the maximum amount",
         /// An attempt of it is open, so it is resolved rather than claimed.
         AttemptOpen = "an earlier attempt is unresolved",
+        /// An attempt of it made a transfer, and somebody set it back.
+        PaidBefore = "its transfer exists already",
+        /// Not in the plan that a person agreed to, or not as it was shown.
+        NotAgreed = "not as it was in the plan that was agreed to",
         /// Other software may have sent it under a key nobody here knows.
         MaybeSentElsewhere = "may have been sent by other software",
         /// Other software created it, and Stripe could not be searched for it.
-        NotLookedUp = "created by other software and not yet looked up at Stripe",
+        NotLookedUp = "created by other software since Stripe was searched; the next run looks",
     }
 }
 
@@ -138,7 +126,8 @@ impl Skip {
             | Self::BatchHeld
             | Self::BelowMinimum
             | Self::StatementTaken
-            | Self::AttemptOpen => false,
+            | Self::AttemptOpen
+            | Self::NotLookedUp => false,
             Self::CreatorDeleted
             | Self::NoStripeAccount
             | Self::StatementDisputed
@@ -147,7 +136,8 @@ impl Skip {
             | Self::NotPositive
             | Self::AboveMaximum
             | Self::MaybeSentElsewhere
-            | Self::NotLookedUp => true,
+            | Self::PaidBefore
+            | Self::NotAgreed => true,
         }
     }
 }

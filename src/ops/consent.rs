@@ -1,5 +1,9 @@
 //! Proof that somebody agreed to a payment.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::model::ids::PayoutId;
 use crate::store::queue::Mark;
 
 /// What was agreed to.
@@ -8,6 +12,9 @@ pub struct Agreement {
     /// Nothing behind this row of the queue; none when the configuration agreed
     /// to whatever is due.
     pub until: Option<Mark>,
+    /// What was shown: amount and destination of each payout. None when the
+    /// configuration agreed to whatever is due.
+    pub rows: Option<Arc<HashMap<PayoutId, (i32, String)>>>,
     /// At most this many payouts.
     pub payouts_max: u64,
     /// At most this much, minor units.

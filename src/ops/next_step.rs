@@ -228,6 +228,12 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
              and sends it when there is none."
                 .to_owned()
         }
+        Skip::PaidBefore => {
+            "An attempt of it made a transfer, and something set it back to PENDING. It is never sent; a person \
+             compares it with Stripe."
+                .to_owned()
+        }
+        Skip::NotAgreed => "It was not in the plan that was agreed to; the next `payouts process` plans anew.".to_owned(),
         Skip::AttemptOpen => "An earlier attempt is unresolved: the next `payouts process` looks it up.".to_owned(),
     }
 }
@@ -460,7 +466,7 @@ mod tests {
                 payout.processed_at = Some(at("2026-10-05T08:00:01Z"));
             })
             .attempt(O::Paid, |attempt| {
-                attempt.transfer_id = Some("tr_1".to_owned())
+                attempt.transfer_id = Some("tr_1".to_owned());
             })
             .says(&["Nothing: it was paid with transfer tr_1 at 2026-10-05T08:00:01.000Z"]);
         case(Completed).of_others().says(&["left no transfer id"]);
@@ -471,10 +477,10 @@ mod tests {
         case(Completed)
             .payout(|payout| payout.stripe_transfer_id = Some("tr_1".to_owned()))
             .attempt(O::Paid, |attempt| {
-                attempt.transfer_id = Some("tr_1".to_owned())
+                attempt.transfer_id = Some("tr_1".to_owned());
             })
             .attempt(O::Surplus, |attempt| {
-                attempt.transfer_id = Some("tr_2".to_owned())
+                attempt.transfer_id = Some("tr_2".to_owned());
             })
             .says(&["second transfer", "tr_2", "reverse"]);
         case(Processing)
@@ -491,7 +497,7 @@ mod tests {
     fn a_paid_attempt_of_a_row_that_others_set_back_is_never_due() {
         let said = case(Pending)
             .attempt(O::Paid, |attempt| {
-                attempt.transfer_id = Some("tr_1".to_owned())
+                attempt.transfer_id = Some("tr_1".to_owned());
             })
             .says(&[
                 "tr_1",

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
+use crate::model::ids::{BatchId, StatementId};
 use crate::model::listing::{ListedPayout, Totals};
 use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
@@ -92,7 +93,10 @@ impl<'a> PayoutView<'a> {
             currency: currency.as_str(),
             creator_id: payout.creator_id.as_str(),
             creator_name: listed.creator_name.as_deref(),
-            royalty_statement_id: payout.royalty_statement_id.as_ref().map(|id| id.as_str()),
+            royalty_statement_id: payout
+                .royalty_statement_id
+                .as_ref()
+                .map(StatementId::as_str),
             stripe_transfer_id: payout.stripe_transfer_id.as_deref(),
             failed_code: listed.failed_code(),
             failed_reason: payout.failed_reason.as_deref(),
@@ -100,7 +104,7 @@ impl<'a> PayoutView<'a> {
             last_retry_at: moment(payout.last_retry_at),
             held: listed.is_held(),
             unresolved: listed.is_unresolved(),
-            batch_id: listed.batch_id.as_ref().map(|id| id.as_str()),
+            batch_id: listed.batch_id.as_ref().map(BatchId::as_str),
             reference: listed.reference.as_deref(),
             created_at: payout.created_at.to_string(),
             updated_at: payout.updated_at.to_string(),

@@ -66,6 +66,7 @@ pub fn write_csv<T: Serialize>(out: &mut dyn Write, rows: &[T]) -> io::Result<()
 /// JSON with what a terminal would obey written as `\u…`, which means the same:
 /// such characters can only stand inside a text.
 pub fn harmless(json: &str) -> Cow<'_, str> {
+    use std::fmt::Write as _;
     if !json.chars().any(|c| is_harmful(c) && c != '\n') {
         return Cow::Borrowed(json);
     }
@@ -73,7 +74,7 @@ pub fn harmless(json: &str) -> Cow<'_, str> {
     for c in json.chars() {
         if is_harmful(c) && c != '\n' {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                escaped.push_str(&format!("\\u{unit:04x}"));
+                let _ = write!(escaped, "\\u{unit:04x}");
             }
         } else {
             escaped.push(c);
@@ -159,7 +160,7 @@ fn indented(value: &impl Serialize, indent: &str) -> io::Result<String> {
 
 /// A CSV writer that takes its header from the first row, unless it was given one.
 pub struct CsvRows<'a> {
-    writer: csv::Writer<&'a mut dyn Write>,
+    writer: Box<csv::Writer<&'a mut dyn Write>>,
     headed: bool,
 }
 
@@ -175,7 +176,7 @@ impl<'a> CsvRows<'a> {
     /// Writes to `out`.
     pub fn new(out: &'a mut dyn Write) -> Self {
         Self {
-            writer: csv::Writer::from_writer(out),
+            writer: Box::new(csv::Writer::from_writer(out)),
             headed: false,
         }
     }

@@ -2,6 +2,8 @@
 //!
 //! Every text from outside is cleaned where it is put on the page, in `Page`.
 
+use std::fmt::Write as _;
+
 use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
 use crate::model::hold::{Hold, HoldKind};
@@ -195,8 +197,8 @@ impl Page<'_> {
 
     fn toned(&mut self, label: &str, value: &str, tone: Tone) {
         let value = brief(value, TEXT_MAX);
-        self.text
-            .push_str(&format!("{label:<LABEL$}{}\n", tone.paint(self.ui, &value)));
+        let value = tone.paint(self.ui, &value);
+        let _ = writeln!(self.text, "{label:<LABEL$}{value}");
     }
 
     fn maybe(&mut self, label: &str, value: Option<&str>) {

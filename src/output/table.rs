@@ -165,7 +165,7 @@ pub fn render(ui: &Ui, columns: &[Column], rows: Vec<Vec<Value>>) -> String {
     }
     table
         .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
+        .flat_map(|line| [line.trim_end().to_owned(), "\n".to_owned()])
         .collect()
 }
 

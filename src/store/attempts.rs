@@ -34,6 +34,8 @@ pub enum Resolution {
         at: Time,
         /// Found by looking, rather than answered to our send.
         adopted: bool,
+        /// Of the transfer, what was taken back, minor units.
+        reversed_cents: i64,
     },
     /// A definite no: the payout has FAILED.
     Declined {
@@ -102,7 +104,9 @@ pub enum Recorded {
     Already,
     /// The claim is not this run's any more, so its decision was not recorded.
     NotOurs,
-    /// Something does not fit and needs a person.
+    /// Recorded, but something beside it needs a person.
+    Finding(String),
+    /// Stripe and the table do not fit together.
     Alarm(String),
 }
 
@@ -126,7 +130,7 @@ impl Store {
     ) -> Result<Vec<Recorded>, StoreError> {
         match self.settle_together(stamp, settlements) {
             Ok(recorded) => Ok(recorded),
-            Err(error) if error.is_transient() || settlements.len() == 1 => Err(error),
+            Err(error) if error.is_transient() => Err(error),
             Err(_) => settlements
                 .iter()
                 .map(
@@ -134,8 +138,9 @@ impl Store {
                         Ok(mut recorded) => Ok(recorded.pop().unwrap_or(Recorded::Done)),
                         Err(error) if error.is_transient() => Err(error),
                         Err(error) => Ok(Recorded::Alarm(format!(
-                            "the outcome of payout {} could not be recorded: {error}",
-                            one.payout_id
+                            "the outcome of payout {} could not be recorded: {}",
+                            one.payout_id,
+                            error.with_cause()
                         ))),
                     },
                 )
@@ -168,7 +173,7 @@ impl Store {
     /// that still lives. At most `limit`, oldest first, behind `after`.
     pub fn attempts_unresolved(
         &mut self,
-        own: &RunId,
+        own: Option<&RunId>,
         lease: Duration,
         parked: Duration,
         after: Option<&PayoutId>,
@@ -178,7 +183,7 @@ impl Store {
         let pooled = self.pooled;
         self.read(|conn| {
             let mut query = payout_attempts::table
-                .filter(payout_attempts::outcome.eq_any(AttemptOutcome::UNRESOLVED))
+                .filter(dialect::unresolved())
                 .order(payout_attempts::payout_id)
                 .limit(limit)
                 .into_boxed();
@@ -190,14 +195,13 @@ impl Store {
             let last_looked_at = open.last().map(|attempt| attempt.payout_id.clone());
             let mut attempts = Vec::with_capacity(open.len());
             for attempt in open {
-                let over = match ended.get(&attempt.run_id) {
-                    Some(over) => *over,
-                    None => {
-                        let over = attempt.run_id != *own
-                            && has_ended(conn, pooled, &attempt.run_id, lease, now)?;
-                        ended.insert(attempt.run_id.clone(), over);
-                        over
-                    }
+                let over = if let Some(over) = ended.get(&attempt.run_id) {
+                    *over
+                } else {
+                    let over = Some(&attempt.run_id) != own
+                        && has_ended(conn, pooled, &attempt.run_id, lease, now)?;
+                    ended.insert(attempt.run_id.clone(), over);
+                    over
                 };
                 let parked_long = attempt.outcome == AttemptOutcome::Unknown
                     && attempt
@@ -214,18 +218,48 @@ impl Store {
         })
     }
 
-    /// How many attempts are unresolved, and their sum in minor units: money
-    /// that may be on its way and must not be counted as available.
-    pub fn attempts_open_total(&mut self) -> Result<(i64, i64), StoreError> {
-        let open: Vec<i32> = payout_attempts::table
-            .filter(payout_attempts::outcome.eq_any(AttemptOutcome::UNRESOLVED))
-            .select(payout_attempts::amount_cents)
-            .load(&mut self.conn)?;
-        let count = i64::try_from(open.len()).unwrap_or(i64::MAX);
-        Ok((
-            count,
-            open.into_iter().map(i64::from).fold(0, i64::saturating_add),
-        ))
+    /// What unresolved attempts come to, minor units: money that may be on its
+    /// way and must not be counted as available.
+    pub fn attempts_open_cents(&mut self) -> Result<i64, StoreError> {
+        Ok(payout_attempts::table
+            .filter(dialect::unresolved())
+            .select(dialect::sum_attempts_cents())
+            .first(&mut self.conn)?)
+    }
+
+    /// Records the transfer of a payout that other software sent.
+    pub fn payout_adopt(
+        &mut self,
+        stamp: &RunStamp,
+        payout: &Payout,
+        transfer_id: &str,
+        at: Time,
+        reversed_cents: i64,
+    ) -> Result<Recorded, StoreError> {
+        let now = self.clock.now();
+        let (recorded, heads) = self.write(|conn| {
+            let transfer = TransferFact {
+                id: transfer_id,
+                at,
+                adopted: true,
+                reversed_cents,
+            };
+            let completed = complete(conn, now, &payout.id, payout.amount_cents, &transfer)?;
+            let mut changes = Vec::new();
+            let recorded = completed_in_tx(
+                conn,
+                now,
+                &payout.id,
+                None,
+                &transfer,
+                completed,
+                &mut changes,
+            )?;
+            let heads = history::append_in_tx(conn, stamp, now, changes)?;
+            Ok((recorded, heads))
+        })?;
+        self.heads.merge(heads);
+        Ok(recorded)
     }
 
     /// Takes an unresolved attempt over from the run that left it. From then on
@@ -315,7 +349,19 @@ fn settle_in_tx(
             transfer_id,
             at,
             adopted,
-        } => paid_in_tx(conn, now, settlement, transfer_id, *at, *adopted, changes),
+            reversed_cents,
+        } => paid_in_tx(
+            conn,
+            now,
+            settlement,
+            &TransferFact {
+                id: transfer_id,
+                at: *at,
+                adopted: *adopted,
+                reversed_cents: *reversed_cents,
+            },
+            changes,
+        ),
         Resolution::Declined { reason } => {
             let closed = close_attempt(
                 conn,
@@ -328,43 +374,44 @@ fn settle_in_tx(
             if !closed {
                 return Ok(Recorded::NotOurs);
             }
-            let failed = diesel::update(claimed(settlement)).set((
-                payouts::status.eq(PayoutStatus::Failed),
-                payouts::failed_reason.eq(reason),
-                payouts::retry_count.eq(payouts::retry_count + 1),
-                payouts::last_retry_at.eq(now),
-                payouts::updated_at.eq(now),
-            ));
+            let failed = diesel::update(claimed(&settlement.payout_id, settlement.amount_cents))
+                .set((
+                    payouts::status.eq(PayoutStatus::Failed),
+                    payouts::failed_reason.eq(reason),
+                    payouts::retry_count.eq(payouts::retry_count + 1),
+                    payouts::last_retry_at.eq(now),
+                    payouts::updated_at.eq(now),
+                ));
             let moved = failed.execute(conn)?;
             queue::statement_release(conn, &settlement.payout_id)?;
-            decided(
+            Ok(decided(
                 settlement,
                 moved,
                 HistoryEvent::Declined,
                 PayoutStatus::Failed,
                 reason,
                 changes,
-            )
+            ))
         }
         Resolution::NotSent { reason } => {
             if !close_attempt(conn, stamp, now, settlement, AttemptOutcome::NotSent, false)? {
                 return Ok(Recorded::NotOurs);
             }
-            let moved = diesel::update(claimed(settlement))
+            let moved = diesel::update(claimed(&settlement.payout_id, settlement.amount_cents))
                 .set((
                     payouts::status.eq(PayoutStatus::Pending),
                     payouts::updated_at.eq(now),
                 ))
                 .execute(conn)?;
             queue::statement_release(conn, &settlement.payout_id)?;
-            decided(
+            Ok(decided(
                 settlement,
                 moved,
                 HistoryEvent::Returned,
                 PayoutStatus::Pending,
                 reason,
                 changes,
-            )
+            ))
         }
         Resolution::Unknown {
             reason,
@@ -403,12 +450,12 @@ fn decided(
     to: PayoutStatus,
     reason: &str,
     changes: &mut Vec<Change>,
-) -> Result<Recorded, StoreError> {
+) -> Recorded {
     if moved == 0 {
-        return Ok(Recorded::Alarm(format!(
+        return Recorded::Alarm(format!(
             "payout {} was changed by other software while it was being paid; attempt {} is recorded, its status is not",
             settlement.payout_id, settlement.attempt
-        )));
+        ));
     }
     changes.push(Change {
         payout_id: settlement.payout_id.clone(),
@@ -417,7 +464,7 @@ fn decided(
         to,
         reason: Some(format!("attempt {}: {reason}", settlement.attempt)),
     });
-    Ok(Recorded::Done)
+    Recorded::Done
 }
 
 /// Notes an event that leaves the status as it is.
@@ -441,10 +488,9 @@ fn stays(
 }
 
 /// The payout as this run claimed it.
+#[expect(clippy::elidable_lifetime_names, reason = "`auto_type` needs the name")]
 #[diesel::dsl::auto_type]
-fn claimed<'a>(settlement: &'a Settlement) -> _ {
-    let id: &'a PayoutId = &settlement.payout_id;
-    let amount: i32 = settlement.amount_cents;
+fn claimed<'a>(id: &'a PayoutId, amount: i32) -> _ {
     let processing: PayoutStatus = PayoutStatus::Processing;
     payouts::table
         .filter(payouts::id.eq(id))
@@ -518,103 +564,175 @@ fn facts<'a>(last: &'a LastAnswer) -> _ {
     )
 }
 
-/// Records that a transfer exists, from whatever state the payout is in.
+/// Records that an attempt made a transfer, whatever state the payout is in.
 fn paid_in_tx(
     conn: &mut AnyConnection,
     now: Time,
     settlement: &Settlement,
-    transfer_id: &str,
-    at: Time,
-    adopted: bool,
+    transfer: &TransferFact<'_>,
     changes: &mut Vec<Change>,
 ) -> Result<Recorded, StoreError> {
-    let complete = (
+    let completed = complete(
+        conn,
+        now,
+        &settlement.payout_id,
+        settlement.amount_cents,
+        transfer,
+    )?;
+    attempt_paid(conn, now, settlement, transfer.id)?;
+    completed_in_tx(
+        conn,
+        now,
+        &settlement.payout_id,
+        Some(settlement.attempt),
+        transfer,
+        completed,
+        changes,
+    )
+}
+
+/// A transfer that Stripe made.
+struct TransferFact<'a> {
+    id: &'a str,
+    at: Time,
+    /// Found by looking, rather than answered to our send.
+    adopted: bool,
+    /// What was taken back of it, minor units.
+    reversed_cents: i64,
+}
+
+/// What became of a payout when its transfer was recorded.
+enum Completed {
+    /// Somebody deleted its row.
+    Gone,
+    Now {
+        from: PayoutStatus,
+    },
+    Before,
+    DoesNotFit {
+        status: PayoutStatus,
+        reason: String,
+    },
+}
+
+/// Completes a payout whose transfer is proven: that leads there from any state.
+fn complete(
+    conn: &mut AnyConnection,
+    now: Time,
+    payout: &PayoutId,
+    amount_cents: i32,
+    transfer: &TransferFact<'_>,
+) -> Result<Completed, StoreError> {
+    let completed = (
         payouts::status.eq(PayoutStatus::Completed),
-        payouts::stripe_transfer_id.eq(transfer_id),
-        payouts::processed_at.eq(at),
+        payouts::stripe_transfer_id.eq(transfer.id),
+        payouts::processed_at.eq(transfer.at),
         payouts::failed_reason.eq(None::<String>),
         payouts::updated_at.eq(now),
     );
-    let mut from = PayoutStatus::Processing;
     // The usual case first, in one statement.
-    if diesel::update(claimed(settlement))
-        .set(complete.clone())
-        .execute(conn)?
-        == 0
-    {
-        let status = dialect::lock_status(conn, &settlement.payout_id)?;
-        let row: Payout = payouts::table
-            .filter(payouts::id.eq(&settlement.payout_id))
-            .first(conn)?;
-        if row.stripe_transfer_id.as_deref() == Some(transfer_id)
-            && status == PayoutStatus::Completed
-        {
-            attempt_paid(conn, now, settlement, transfer_id)?;
-            return Ok(Recorded::Already);
+    let usual = diesel::update(claimed(payout, amount_cents))
+        .set(completed.clone())
+        .execute(conn)?;
+    if usual == 1 {
+        return Ok(Completed::Now {
+            from: PayoutStatus::Processing,
+        });
+    }
+    let Some(status) = dialect::lock_status(conn, payout).optional()? else {
+        return Ok(Completed::Gone);
+    };
+    let row: Payout = payouts::table.filter(payouts::id.eq(payout)).first(conn)?;
+    let reason = match &row.stripe_transfer_id {
+        Some(held) if held == transfer.id && status == PayoutStatus::Completed => {
+            return Ok(Completed::Before);
         }
-        let reason = if row.stripe_transfer_id.is_some() {
-            Some(format!(
-                "Stripe made transfer {transfer_id}, but the row holds transfer {}",
-                row.stripe_transfer_id.unwrap_or_default()
-            ))
-        } else if row.amount_cents != settlement.amount_cents {
-            Some(format!(
-                "Stripe made transfer {transfer_id} over {} minor units, but the row's amount was changed to {}",
-                settlement.amount_cents, row.amount_cents
-            ))
-        } else {
-            None
-        };
-        if let Some(reason) = reason {
-            attempt_paid(conn, now, settlement, transfer_id)?;
+        Some(held) if held != transfer.id => Some(format!(
+            "Stripe made transfer {}, but the row holds transfer {held}",
+            transfer.id
+        )),
+        _ if row.amount_cents != amount_cents => Some(format!(
+            "Stripe made transfer {} over {amount_cents} minor units, but the row's amount was changed to {}",
+            transfer.id, row.amount_cents
+        )),
+        _ => None,
+    };
+    if let Some(reason) = reason {
+        return Ok(Completed::DoesNotFit { status, reason });
+    }
+    diesel::update(payouts::table.filter(payouts::id.eq(payout)))
+        .set(completed)
+        .execute(conn)?;
+    Ok(Completed::Now { from: status })
+}
+
+/// What follows when a payout was completed: its history and its statement.
+fn completed_in_tx(
+    conn: &mut AnyConnection,
+    now: Time,
+    payout: &PayoutId,
+    attempt: Option<i32>,
+    transfer: &TransferFact<'_>,
+    completed: Completed,
+    changes: &mut Vec<Change>,
+) -> Result<Recorded, StoreError> {
+    let from = match completed {
+        Completed::Before => return Ok(Recorded::Already),
+        Completed::Gone => {
+            return Ok(Recorded::Alarm(format!(
+                "payout {payout} was paid by {}, but its row was deleted",
+                transfer.id
+            )));
+        }
+        Completed::DoesNotFit { status, reason } => {
             changes.push(Change {
-                payout_id: settlement.payout_id.clone(),
+                payout_id: payout.clone(),
                 event: HistoryEvent::Alarm,
                 from: Some(status),
                 to: status,
                 reason: Some(reason.clone()),
             });
-            return Ok(Recorded::Alarm(format!(
-                "payout {}: {reason}",
-                settlement.payout_id
-            )));
+            return Ok(Recorded::Alarm(format!("payout {payout}: {reason}")));
         }
-        // Proof of a transfer leads from any state to COMPLETED.
-        from = status;
-        diesel::update(payouts::table.filter(payouts::id.eq(&settlement.payout_id)))
-            .set(complete)
-            .execute(conn)?;
-    }
-    attempt_paid(conn, now, settlement, transfer_id)?;
+        Completed::Now { from } => from,
+    };
+    let what = attempt.map_or_else(
+        || "sent by other software".to_owned(),
+        |n| format!("attempt {n}"),
+    );
     changes.push(Change {
-        payout_id: settlement.payout_id.clone(),
-        event: if adopted {
+        payout_id: payout.clone(),
+        event: if transfer.adopted {
             HistoryEvent::Adopted
         } else {
             HistoryEvent::Paid
         },
         from: Some(from),
         to: PayoutStatus::Completed,
-        reason: Some(format!("attempt {}: {transfer_id}", settlement.attempt)),
+        reason: Some(format!("{what}: {}", transfer.id)),
     });
     let statement: Option<StatementId> = payouts::table
-        .filter(payouts::id.eq(&settlement.payout_id))
+        .filter(payouts::id.eq(payout))
         .select(payouts::royalty_statement_id)
         .first(conn)?;
-    if let Some(statement) = statement {
-        queue::statement_release(conn, &settlement.payout_id)?;
-        if let Err(error) = statement_mark_paid(conn, now, &statement, transfer_id, at) {
-            if error.is_transient() {
-                return Err(error);
-            }
-            // The platform's table refuses; the payment is a fact all the same.
-            return Ok(Recorded::Alarm(format!(
-                "payout {} is paid, but its statement {statement} could not be marked: {error}",
-                settlement.payout_id
-            )));
-        }
+    let Some(statement) = statement else {
+        return Ok(Recorded::Done);
+    };
+    queue::statement_release(conn, payout)?;
+    if transfer.reversed_cents > 0 {
+        return Ok(Recorded::Finding(format!(
+            "payout {payout} is paid by {}, of which {} minor units were reversed; its statement {statement} is not marked",
+            transfer.id, transfer.reversed_cents
+        )));
     }
-    Ok(Recorded::Done)
+    match statement_mark_paid(conn, now, &statement, transfer.id, transfer.at) {
+        Ok(()) => Ok(Recorded::Done),
+        Err(error) if error.is_transient() => Err(error),
+        // The platform's table refuses; the payment is a fact all the same.
+        Err(error) => Ok(Recorded::Finding(format!(
+            "payout {payout} is paid, but its statement {statement} could not be marked: {error}"
+        ))),
+    }
 }
 
 /// Records the transfer on its attempt. If another attempt of the payout is
@@ -660,7 +778,7 @@ fn attempt_paid(
         a::settled_at.eq(now),
         a::transfer_id.eq(transfer_id),
     );
-    match &settlement.last {
+    let changed = match &settlement.last {
         None => diesel::update(this)
             .set(outcome_and_transfer)
             .execute(conn)?,
@@ -668,7 +786,13 @@ fn attempt_paid(
             .set((outcome_and_transfer, sends(settlement), facts(last)))
             .execute(conn)?,
     };
-    Ok(())
+    if changed == 1 {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "attempt {} of payout {} is not in the ledger",
+        settlement.attempt, settlement.payout_id
+    )))
 }
 
 /// Marks a statement PAID once completed payouts cover it; in a savepoint, so
@@ -709,15 +833,49 @@ fn statement_mark_paid(
     })
 }
 
+/// Keeps every answer. Two senders of one attempt count their sends each for
+/// itself; where the numbers meet, the later answer takes the next free one.
 fn answers_insert(conn: &mut AnyConnection, settlements: &[Settlement]) -> Result<(), StoreError> {
-    let answers: Vec<&AnswerRow> = settlements.iter().flat_map(|s| &s.answers).collect();
+    let answers: Vec<AnswerRow> = settlements
+        .iter()
+        .flat_map(|s| s.answers.iter().cloned())
+        .collect();
     let rows = batch_rows_max(backend_of(conn), 10);
     for chunk in answers.chunks(rows) {
-        let chunk: Vec<AnswerRow> = chunk.iter().map(|row| (*row).clone()).collect();
-        on_each!(conn, c => diesel::insert_into(payout_answers::table)
-            .values(&chunk)
+        let kept = on_each!(conn, c => diesel::insert_into(payout_answers::table)
+            .values(chunk)
             .on_conflict_do_nothing()
             .execute(c))?;
+        if kept < chunk.len() {
+            for answer in chunk {
+                answer_insert_beside(conn, answer)?;
+            }
+        }
     }
+    Ok(())
+}
+
+/// Keeps an answer whose number is taken by another answer.
+fn answer_insert_beside(conn: &mut AnyConnection, answer: &AnswerRow) -> Result<(), StoreError> {
+    let of_attempt = payout_answers::table
+        .filter(payout_answers::payout_id.eq(&answer.payout_id))
+        .filter(payout_answers::attempt.eq(answer.attempt));
+    let stored: Vec<AnswerRow> = of_attempt.order(payout_answers::send).load(conn)?;
+    let same = |row: &AnswerRow| {
+        AnswerRow {
+            send: row.send,
+            ..answer.clone()
+        } == *row
+    };
+    if stored.iter().any(same) {
+        return Ok(());
+    }
+    let send = stored.last().map_or(0, |row| row.send).saturating_add(1);
+    diesel::insert_into(payout_answers::table)
+        .values(AnswerRow {
+            send,
+            ..answer.clone()
+        })
+        .execute(conn)?;
     Ok(())
 }

@@ -1,6 +1,11 @@
 //! Opening a database: the URL decides which, and every session is set up the
 //! same way before anything is asked of it.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one place that connects, after the URL's scheme has chosen the variant"
+)]
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -132,10 +137,6 @@ pub(crate) fn open(
 }
 
 fn open_postgres(url: &DatabaseUrl, text: &str, pooled: bool) -> Result<AnyConnection, StoreError> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the variant is chosen by the URL's scheme, here"
-    )]
     let connected = PgConnection::establish(text);
     let mut conn = connected.map_err(|source| StoreError::Unreachable {
         url: url.to_string(),
@@ -176,10 +177,6 @@ fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnectio
     let file = path
         .to_str()
         .ok_or_else(|| unreachable("the path is not UTF-8".to_owned()))?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the variant is chosen by the URL's scheme, here"
-    )]
     let connected = SqliteConnection::establish(file);
     let mut conn = connected.map_err(|e| unreachable(e.to_string()))?;
     conn.batch_execute(dialect::SQLITE_SESSION)?;

@@ -44,9 +44,8 @@ pub(crate) fn postgres_session(scope: &str) -> String {
         "idle_in_transaction_session_timeout = '60s'",
         "client_min_messages = warning",
     ]
-    .iter()
     .map(|setting| format!("SET {scope} {setting};"))
-    .collect()
+    .concat()
 }
 
 /// Runs `body` in a transaction that may write, and commits it.
@@ -61,7 +60,7 @@ pub(crate) fn write_tx<T>(
 ) -> Result<T, StoreError> {
     match conn {
         AnyConnection::Sqlite(c) => {
-            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN IMMEDIATE")?;
         }
         AnyConnection::Postgres(c) => {
             AnsiTransactionManager::begin_transaction_sql(
@@ -88,7 +87,7 @@ pub(crate) fn read_tx<T>(
 ) -> Result<T, StoreError> {
     match conn {
         AnyConnection::Sqlite(c) => {
-            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED")?
+            AnsiTransactionManager::begin_transaction_sql(c, "BEGIN DEFERRED")?;
         }
         AnyConnection::Postgres(c) => {
             AnsiTransactionManager::begin_transaction_sql(
@@ -127,6 +126,17 @@ fn finish_tx<T>(
 /// Diesel's own `sum` passes through a floating-point number on SQLite.
 pub(crate) fn sum_amount_cents() -> diesel::expression::SqlLiteral<BigInt> {
     diesel::dsl::sql::<BigInt>("CAST(COALESCE(SUM(payouts.amount_cents), 0) AS BIGINT)")
+}
+
+/// The exact sum of `payout_attempts.amount_cents`.
+pub(crate) fn sum_attempts_cents() -> diesel::expression::SqlLiteral<BigInt> {
+    diesel::dsl::sql::<BigInt>("CAST(COALESCE(SUM(payout_attempts.amount_cents), 0) AS BIGINT)")
+}
+
+/// Attempts nobody knows the outcome of, written as the partial index has it:
+/// with bound values SQLite would not use the index.
+pub(crate) fn unresolved() -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
+    diesel::dsl::sql("payout_attempts.outcome IN ('sending', 'unknown')")
 }
 
 /// Values one statement may hold on SQLite.

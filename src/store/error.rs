@@ -102,6 +102,14 @@ impl StoreError {
         }
     }
 
+    /// The error and the driver's words behind it, in one line.
+    pub fn with_cause(&self) -> String {
+        match std::error::Error::source(self) {
+            Some(cause) => format!("{self}: {cause}"),
+            None => self.to_string(),
+        }
+    }
+
     /// Whether trying the same again may help.
     pub fn is_transient(&self) -> bool {
         matches!(

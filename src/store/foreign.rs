@@ -68,18 +68,17 @@ impl Store {
                 let Some(id) = &transfer.payout_id else {
                     return !transfer.of_this_database;
                 };
-                let Some(row) = rows.get(id) else {
-                    return !transfer.of_this_database;
-                };
-                if row.as_ref() == Some(&transfer.transfer_id) {
-                    return true;
-                }
-                match attempts.get(id) {
-                    // Sent by other software, or by nobody: looked up before it is sent.
-                    None => !transfer.of_this_database && !ours.contains(id),
-                    Some(tries) => tries.iter().any(|(outcome, held)| {
+                // The ledger first: it outlives a payout's row.
+                if let Some(tries) = attempts.get(id) {
+                    return tries.iter().any(|(outcome, held)| {
                         outcome.is_unresolved() || held.as_ref() == Some(&transfer.transfer_id)
-                    }),
+                    });
+                }
+                match rows.get(id) {
+                    None => !transfer.of_this_database,
+                    Some(held) if held.as_ref() == Some(&transfer.transfer_id) => true,
+                    // Sent by other software, or by nobody: looked up before it is sent.
+                    Some(_) => !transfer.of_this_database && !ours.contains(id),
                 }
             };
             Ok(transfers
@@ -90,21 +89,30 @@ impl Store {
         })
     }
 
-    /// Since when other software has had payouts that are pending or being
-    /// processed without an attempt of ours.
-    pub fn foreign_open_since(&mut self) -> Result<Option<Time>, StoreError> {
-        Ok(payouts::table
+    /// Payouts that are pending or being processed without an attempt of ours
+    /// and that other software wrote or touched: since when, and the pending ones.
+    pub fn foreign_open_since(&mut self) -> Result<Option<(Time, Vec<PayoutId>)>, StoreError> {
+        let rows: Vec<(PayoutId, Time)> = payouts::table
             .left_join(payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)))
             .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
             .filter(payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]))
-            .filter(payout_batch_items::payout_id.is_null())
             .filter(payout_attempts::payout_id.is_null())
-            .select(diesel::dsl::min(payouts::created_at))
-            .first(&mut self.conn)?)
+            .filter(
+                payout_batch_items::payout_id
+                    .is_null()
+                    .or(payouts::status.eq(PayoutStatus::Processing))
+                    .or(payouts::retry_count.gt(0))
+                    .or(payouts::last_retry_at.is_not_null())
+                    .or(payouts::failed_reason.is_not_null()),
+            )
+            .select((payouts::id, payouts::created_at))
+            .load(&mut self.conn)?;
+        let since = rows.iter().map(|(_, created_at)| *created_at).min();
+        Ok(since.map(|since| (since, rows.into_iter().map(|(id, _)| id).collect())))
     }
 
-    /// Those of the given payouts that other software wrote, that have no
-    /// attempt of ours and no transfer yet, with their creators' accounts.
+    /// Those of the given payouts that have no attempt of ours and are not
+    /// completed, with their creators' accounts.
     pub fn foreign_open(
         &mut self,
         ids: &[PayoutId],
@@ -122,7 +130,6 @@ impl Store {
                     )
                     .filter(payouts::id.eq_any(chunk))
                     .filter(payouts::status.ne(PayoutStatus::Completed))
-                    .filter(payout_batch_items::payout_id.is_null())
                     .filter(payout_attempts::payout_id.is_null())
                     .select((payouts::all_columns, creators::stripe_account_id))
                     .load::<(Payout, Option<String>)>(&mut self.conn)?,
@@ -139,5 +146,25 @@ impl Store {
             .filter(payout_attempts::payout_id.is_null())
             .count()
             .get_result(&mut self.conn)?)
+    }
+
+    /// Payouts that are PROCESSING although every attempt of theirs is settled:
+    /// something changed them while they were being paid. At most a hundred.
+    pub fn processing_stuck(&mut self) -> Result<Vec<PayoutId>, StoreError> {
+        let attempted = payout_attempts::table
+            .filter(payout_attempts::payout_id.eq(payouts::id))
+            .select(payout_attempts::payout_id);
+        let open = payout_attempts::table
+            .filter(payout_attempts::payout_id.eq(payouts::id))
+            .filter(dialect::unresolved())
+            .select(payout_attempts::payout_id);
+        Ok(payouts::table
+            .filter(payouts::status.eq(PayoutStatus::Processing))
+            .filter(diesel::dsl::exists(attempted))
+            .filter(diesel::dsl::not(diesel::dsl::exists(open)))
+            .select(payouts::id)
+            .order(payouts::id)
+            .limit(100)
+            .load(&mut self.conn)?)
     }
 }

@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use crate::model::attempt::{AnswerRow, Attempt};
 use crate::model::creator::{Creator, CreatorRow};
 use crate::model::hold::{Hold, HoldKind};
-use crate::model::ids::{CreatorId, PayoutId};
+use crate::model::ids::{BatchId, CreatorId, PayoutId};
 use crate::model::payout::Payout;
 use crate::model::record::{AttemptRecord, PayoutRecord};
 use crate::model::schema::{
@@ -103,11 +103,7 @@ impl Store {
                     .filter(payout_batch_items::payout_id.eq(id))
                     .first(conn)
                     .optional()?,
-                holds: holds_on(
-                    conn,
-                    payout,
-                    listed.batch_id.as_ref().map(|batch| batch.as_str()),
-                )?,
+                holds: holds_on(conn, payout, listed.batch_id.as_ref().map(BatchId::as_str))?,
                 attempts: attempts_of(conn, id)?,
                 history: payout_history::table
                     .filter(payout_history::payout_id.eq(id))

@@ -26,9 +26,8 @@ use crate::store::creators::lower;
 use crate::store::dialect::{IDS_MAX, sum_amount_cents};
 use crate::store::{Store, StoreError, queue};
 
-/// Creators that a part of a name may match. Their ids stand in the list's
-/// query once for each status, and a query holds 32 766 values on SQLite.
-pub const CREATORS_MAX: usize = 5_000;
+/// Creators that a part of a name may match: their ids stand in one query.
+pub const CREATORS_MAX: usize = IDS_MAX;
 
 /// Which payouts. What is not said is not asked.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -184,55 +183,83 @@ fn named(conn: &mut AnyConnection, text: &str) -> Result<Vec<CreatorId>, StoreEr
 /// What a payout must fulfil, as a part of a query.
 type Condition<'a> = Box<dyn BoxableExpression<payouts::table, MultiBackend, SqlType = Bool> + 'a>;
 
-/// The condition of a filter, for payouts in one of these states.
-fn matching<'a>(filter: &'a PayoutFilter, statuses: &[PayoutStatus]) -> Condition<'a> {
-    let mut all: Condition<'a> = match statuses {
-        [status] => Box::new(payouts::status.eq(*status)),
-        several => Box::new(payouts::status.eq_any(several.to_vec())),
-    };
+diesel::postfix_operator!(IsTrue, " IS TRUE");
+
+/// The condition of a filter, for payouts in one of these states, and of a page:
+/// behind the one before.
+fn condition<'a>(
+    filter: &'a PayoutFilter,
+    statuses: &[PayoutStatus],
+    page: Option<PageOf<'a>>,
+) -> Condition<'a> {
+    let mut others: Vec<Condition<'a>> = Vec::new();
+    match statuses {
+        [status] => others.push(Box::new(payouts::status.eq(*status))),
+        several if several.len() == PayoutStatus::ALL.len() => {}
+        several => others.push(Box::new(payouts::status.eq_any(several.to_vec()))),
+    }
+    if let Some(min) = filter.min_cents {
+        others.push(Box::new(payouts::amount_cents.ge(min)));
+    }
+    if let Some(max) = filter.max_cents {
+        others.push(Box::new(payouts::amount_cents.le(max)));
+    }
+    if let Some(from) = filter.created.from {
+        others.push(Box::new(payouts::created_at.ge(from)));
+    }
+    if let Some(until) = filter.created.until {
+        others.push(Box::new(payouts::created_at.lt(until)));
+    }
+    if let Some(from) = filter.processed.from {
+        others.push(Box::new(payouts::processed_at.assume_not_null().ge(from)));
+    }
+    if let Some(until) = filter.processed.until {
+        others.push(Box::new(payouts::processed_at.assume_not_null().lt(until)));
+    }
+    others.extend(page.and_then(behind));
+    let others = all_of(others);
+    match (all_of(selective(filter)), others) {
+        // SQLite keeps no statistics and takes any status for a rare one: what
+        // is no plain comparison cannot lure it away from the few.
+        (Some(few), Some(others)) => Box::new(few.and(IsTrue::new(others))),
+        (Some(condition), None) | (None, Some(condition)) => condition,
+        (None, None) => Box::new(sql::<Bool>("1 = 1")),
+    }
+}
+
+/// The conditions that leave few payouts, to be looked up before all else.
+fn selective(filter: &PayoutFilter) -> Vec<Condition<'_>> {
+    let mut few: Vec<Condition<'_>> = Vec::new();
     if let Some(batch) = &filter.batch {
         let items = payout_batch_items::table
             .filter(payout_batch_items::batch_id.eq(batch))
             .select(payout_batch_items::payout_id);
-        all = Box::new(all.and(payouts::id.eq_any(items)));
+        few.push(Box::new(payouts::id.eq_any(items)));
     }
     if let Some(reference) = &filter.reference {
         let items = payout_batch_items::table
             .filter(payout_batch_items::reference.eq(reference))
             .select(payout_batch_items::payout_id);
-        all = Box::new(all.and(payouts::id.eq_any(items)));
+        few.push(Box::new(payouts::id.eq_any(items)));
     }
     if let Some(creators) = &filter.creators {
-        all = Box::new(all.and(payouts::creator_id.eq_any(creators)));
+        few.push(Box::new(payouts::creator_id.eq_any(creators)));
     }
     if let Some(statement) = &filter.statement {
-        all = Box::new(
-            all.and(
-                payouts::royalty_statement_id
-                    .assume_not_null()
-                    .eq(statement),
-            ),
-        );
+        few.push(Box::new(
+            payouts::royalty_statement_id
+                .assume_not_null()
+                .eq(statement),
+        ));
     }
-    if let Some(min) = filter.min_cents {
-        all = Box::new(all.and(payouts::amount_cents.ge(min)));
-    }
-    if let Some(max) = filter.max_cents {
-        all = Box::new(all.and(payouts::amount_cents.le(max)));
-    }
-    if let Some(from) = filter.created.from {
-        all = Box::new(all.and(payouts::created_at.ge(from)));
-    }
-    if let Some(until) = filter.created.until {
-        all = Box::new(all.and(payouts::created_at.lt(until)));
-    }
-    if let Some(from) = filter.processed.from {
-        all = Box::new(all.and(payouts::processed_at.assume_not_null().ge(from)));
-    }
-    if let Some(until) = filter.processed.until {
-        all = Box::new(all.and(payouts::processed_at.assume_not_null().lt(until)));
-    }
-    all
+    few
+}
+
+/// One condition out of several; none when there is none.
+fn all_of(conditions: Vec<Condition<'_>>) -> Option<Condition<'_>> {
+    conditions
+        .into_iter()
+        .reduce(|all, one| Box::new(all.and(one)))
 }
 
 /// The states a filter leaves.
@@ -264,63 +291,58 @@ fn page_ids(
     filter: &PayoutFilter,
     page: PageOf<'_>,
 ) -> Result<Vec<PayoutId>, StoreError> {
-    if page.order.by == SortBy::Created {
+    if page.order.by == SortBy::Created && selective(filter).is_empty() {
         return Ok(NewestOf::new(filter, page).load(conn)?);
     }
-    // No index serves these sorts: one pass over all that match.
+    // No index serves the order, or the few that match are found by another one:
+    // they are sorted, as far as the page goes.
     let query = payouts::table
-        .filter(behind(matching(filter, statuses(filter)), page))
+        .filter(condition(filter, statuses(filter), Some(page)))
         .select(payouts::id)
         .limit(limit(page.rows_max))
         .into_boxed();
     let query = match (page.order.by, page.order.reversed) {
+        (SortBy::Created, false) => query.order((payouts::created_at.desc(), payouts::id.desc())),
+        (SortBy::Created, true) => query.order((payouts::created_at, payouts::id)),
+        (SortBy::Updated, false) => query.order((payouts::updated_at.desc(), payouts::id.desc())),
+        (SortBy::Updated, true) => query.order((payouts::updated_at, payouts::id)),
         (SortBy::Amount, false) => query.order((payouts::amount_cents.desc(), payouts::id.desc())),
         (SortBy::Amount, true) => query.order((payouts::amount_cents, payouts::id)),
-        (_, false) => query.order((payouts::updated_at.desc(), payouts::id.desc())),
-        (_, true) => query.order((payouts::updated_at, payouts::id)),
     };
     Ok(query.load(conn)?)
 }
 
-/// A condition, and that the row comes behind the page before. Compared as a row
-/// of values, because only so can an index start in the middle of a batch that
-/// shares one moment.
-fn behind<'a>(condition: Condition<'a>, page: PageOf<'a>) -> Condition<'a> {
-    let Some(last) = page.after else {
-        return condition;
-    };
+/// The condition that a row comes behind the page before; none for the first.
+/// Compared as a row of values, because only so can an index start in the middle
+/// of a batch that shares one moment.
+fn behind(page: PageOf<'_>) -> Option<Condition<'_>> {
+    let last = page.after?;
     let sign = if page.order.reversed { ">" } else { "<" };
     let row = |column: &str| sql::<Bool>(&format!("(payouts.{column}, payouts.id) {sign} ("));
     let id = &last.id;
-    match page.order.by {
+    Some(match page.order.by {
         SortBy::Created => Box::new(
-            condition.and(
-                row("created_at")
-                    .bind::<Timestamp, _>(last.created_at)
-                    .sql(", ")
-                    .bind::<Text, _>(id)
-                    .sql(")"),
-            ),
+            row("created_at")
+                .bind::<Timestamp, _>(last.created_at)
+                .sql(", ")
+                .bind::<Text, _>(id)
+                .sql(")"),
         ),
         SortBy::Updated => Box::new(
-            condition.and(
-                row("updated_at")
-                    .bind::<Timestamp, _>(last.updated_at)
-                    .sql(", ")
-                    .bind::<Text, _>(id)
-                    .sql(")"),
-            ),
+            row("updated_at")
+                .bind::<Timestamp, _>(last.updated_at)
+                .sql(", ")
+                .bind::<Text, _>(id)
+                .sql(")"),
         ),
         SortBy::Amount => Box::new(
-            condition.and(
-                row("amount_cents")
-                    .bind::<Integer, _>(last.amount_cents)
-                    .sql(", ")
-                    .bind::<Text, _>(id)
-                    .sql(")"),
-            ),
+            row("amount_cents")
+                .bind::<Integer, _>(last.amount_cents)
+                .sql(", ")
+                .bind::<Text, _>(id)
+                .sql(")"),
         ),
-    }
+    })
 }
 
 /// The ids of a page sorted by creation, as a query.
@@ -341,7 +363,7 @@ impl<'a> NewestOf<'a> {
         let rows_max = limit(page.rows_max);
         let walk = |status: &PayoutStatus| -> Walk<'a> {
             let query = payouts::table
-                .filter(behind(matching(filter, &[*status]), page))
+                .filter(condition(filter, &[*status], Some(page)))
                 .select((payouts::id, payouts::created_at))
                 .limit(rows_max)
                 .into_boxed();
@@ -481,7 +503,7 @@ fn last_attempts(
 fn totals(conn: &mut AnyConnection, filter: &PayoutFilter) -> Result<Totals, StoreError> {
     let rows: Vec<(PayoutStatus, i64, i64)> = payouts::table
         .group_by(payouts::status)
-        .filter(matching(filter, statuses(filter)))
+        .filter(condition(filter, statuses(filter), None))
         .select((
             payouts::status,
             diesel::dsl::count_star(),
@@ -494,4 +516,158 @@ fn totals(conn: &mut AnyConnection, filter: &PayoutFilter) -> Result<Totals, Sto
 /// A number of rows as the database takes it.
 fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use diesel::connection::InstrumentationEvent;
+
+    use super::*;
+    use crate::model::time::Clock;
+    use crate::store::Open;
+
+    #[derive(diesel::QueryableByName)]
+    struct Step {
+        #[diesel(sql_type = Text)]
+        detail: String,
+    }
+
+    /// The text of the first query of a page, and SQLite's plan for it.
+    fn planned(filter: &PayoutFilter, order: PayoutOrder) -> (String, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}/payouts.db", folder.path().display());
+        let clock = Clock::manual(Time::from_millis(0));
+        let mut store =
+            Store::open(&url.parse().unwrap(), Open::CreateIfMissing, false, clock).unwrap();
+        store.migrate().unwrap();
+        let last = Payout {
+            id: PayoutId::new("p1"),
+            creator_id: CreatorId::new("c1"),
+            royalty_statement_id: None,
+            amount_cents: 1,
+            stripe_transfer_id: None,
+            status: PayoutStatus::Pending,
+            processed_at: None,
+            failed_reason: None,
+            retry_count: 0,
+            last_retry_at: None,
+            created_at: Time::from_millis(0),
+            updated_at: Time::from_millis(0),
+        };
+        let page = PageOf {
+            order,
+            after: Some(&last),
+            rows_max: 50,
+        };
+        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let log = Arc::clone(&asked);
+        store
+            .conn
+            .set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                if let InstrumentationEvent::StartQuery { query, .. } = event {
+                    log.lock().unwrap().push(query.to_string());
+                }
+            });
+        page_ids(&mut store.conn, filter, page).unwrap();
+        let query = asked.lock().unwrap().remove(0);
+        let query = query.split(" -- binds").next().unwrap().to_owned();
+        let steps: Vec<Step> = diesel::sql_query(format!("EXPLAIN QUERY PLAN {query}"))
+            .load(&mut store.conn)
+            .unwrap();
+        (query, steps.into_iter().map(|step| step.detail).collect())
+    }
+
+    #[test]
+    fn a_page_by_creation_walks_the_queues_index_and_sorts_no_table() {
+        let two = PayoutFilter {
+            statuses: vec![PayoutStatus::Pending, PayoutStatus::Failed],
+            ..PayoutFilter::default()
+        };
+        let (query, plan) = planned(&two, PayoutOrder::default());
+        insta::assert_snapshot!(query, @r"SELECT id FROM (SELECT id, created_at FROM (SELECT `payouts`.`id`, `payouts`.`created_at` FROM `payouts` WHERE ((`payouts`.`status` = ?) AND (payouts.created_at, payouts.id) < (?, ?)) ORDER BY `payouts`.`created_at` DESC, `payouts`.`id` DESC LIMIT ?) AS walk0 UNION ALL SELECT id, created_at FROM (SELECT `payouts`.`id`, `payouts`.`created_at` FROM `payouts` WHERE ((`payouts`.`status` = ?) AND (payouts.created_at, payouts.id) < (?, ?)) ORDER BY `payouts`.`created_at` DESC, `payouts`.`id` DESC LIMIT ?) AS walk1) AS walks ORDER BY created_at DESC, id DESC LIMIT ?");
+        insta::assert_snapshot!(plan.join("\n"), @r"
+        CO-ROUTINE walks
+        COMPOUND QUERY
+        LEFT-MOST SUBQUERY
+        CO-ROUTINE walk0
+        SEARCH payouts USING COVERING INDEX payout_queue_idx (status=? AND (created_at,id)<(?,?))
+        SCAN walk0
+        UNION ALL
+        CO-ROUTINE walk1
+        SEARCH payouts USING COVERING INDEX payout_queue_idx (status=? AND (created_at,id)<(?,?))
+        SCAN walk1
+        SCAN walks
+        USE TEMP B-TREE FOR ORDER BY
+        ");
+        for reversed in [false, true] {
+            let by = SortBy::Created;
+            let (_, plan) = planned(&PayoutFilter::default(), PayoutOrder { by, reversed });
+            let walks = plan.iter().filter(|step| {
+                step.starts_with("SEARCH payouts USING COVERING INDEX payout_queue_idx (status=? AND (created_at,id)")
+            });
+            assert_eq!(walks.count(), PayoutStatus::ALL.len(), "{plan:#?}");
+            assert!(
+                !plan.iter().any(|step| step.contains("SCAN payouts")),
+                "{plan:#?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_leaves_few_payouts_is_looked_up_first() {
+        let few = PayoutFilter {
+            statuses: vec![PayoutStatus::Pending, PayoutStatus::Failed],
+            created: Span {
+                from: Some(Time::from_millis(0)),
+                until: None,
+            },
+            ..PayoutFilter::default()
+        };
+        let creator = PayoutFilter {
+            creators: Some(vec![CreatorId::new("c1")]),
+            ..few.clone()
+        };
+        let batch = PayoutFilter {
+            batch: Some(BatchId::new("b1")),
+            ..few.clone()
+        };
+        let reference = PayoutFilter {
+            reference: Some("INV-1".to_owned()),
+            ..few
+        };
+        for (filter, found_by, index) in [
+            (
+                creator,
+                "payouts USING INDEX payouts_creator_id_status_idx (creator_id=?)",
+                "",
+            ),
+            (
+                batch,
+                "payouts USING INDEX sqlite_autoindex_payouts_1 (id=?)",
+                "payout_batch_items_batch_id_idx (batch_id=?)",
+            ),
+            (
+                reference,
+                "payouts USING INDEX sqlite_autoindex_payouts_1 (id=?)",
+                "payout_batch_items_2 (reference=?)",
+            ),
+        ] {
+            for by in [SortBy::Created, SortBy::Updated, SortBy::Amount] {
+                let (query, plan) = planned(
+                    &filter,
+                    PayoutOrder {
+                        by,
+                        reversed: false,
+                    },
+                );
+                let plan = plan.join("\n");
+                assert!(
+                    plan.contains(found_by) && plan.contains(index),
+                    "{query}\n{plan}"
+                );
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@
 //! million rows needs the memory of one window.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use diesel::prelude::*;
 
@@ -51,6 +52,19 @@ pub struct QueueFilter {
     pub creator: Option<CreatorId>,
 }
 
+impl QueueFilter {
+    /// Whether a payout is part of it.
+    pub fn covers(&self, candidate: &Candidate) -> bool {
+        let payout = &candidate.payout;
+        (self.ids.is_empty() || self.ids.contains(&payout.id))
+            && (self.batch.is_none() || self.batch == candidate.batch_id)
+            && self
+                .creator
+                .as_ref()
+                .is_none_or(|creator| *creator == payout.creator_id)
+    }
+}
+
 /// Everything that decides what may be claimed now.
 #[derive(Debug, Clone)]
 pub struct QueueRequest {
@@ -62,9 +76,14 @@ pub struct QueueRequest {
     pub until: Option<Mark>,
     /// Limits and permissions.
     pub rules: SendRules,
-    /// Clean rows of other software were looked up by metadata, and no transfer
-    /// of those that are still pending was found.
-    pub looked_up: bool,
+    /// Clean rows of other software that were looked up by metadata, and for
+    /// which no transfer was found.
+    pub looked_up: Arc<HashSet<PayoutId>>,
+    /// What a person agreed to: amount and destination of each payout. None
+    /// where the configuration agreed to whatever is due.
+    pub agreed: Option<Arc<HashMap<PayoutId, (i32, String)>>>,
+    /// Payouts that a look-up at Stripe spoke against.
+    pub in_doubt: Arc<HashSet<PayoutId>>,
 }
 
 /// What a claim turns into attempts.
@@ -289,21 +308,34 @@ fn skipped(payout: &Payout, reason: Skip) -> Skipped {
 
 /// The rule of the model, and what only the queue knows.
 fn sendable(candidate: &Candidate, request: &QueueRequest) -> Result<(), Skip> {
-    if candidate
-        .last_attempt
-        .is_some_and(|(_, outcome)| outcome.is_open_or_paid())
-    {
-        return Err(Skip::AttemptOpen);
+    match candidate.last_attempt {
+        Some((_, AttemptOutcome::Paid)) => return Err(Skip::PaidBefore),
+        Some((_, outcome)) if outcome.is_unresolved() => return Err(Skip::AttemptOpen),
+        _ => {}
     }
-    if !candidate.ours && candidate.last_attempt.is_none() {
-        if candidate.payout.bears_marks_of_a_send() {
+    if candidate.last_attempt.is_none() {
+        let doubtful = request.in_doubt.contains(&candidate.payout.id);
+        if doubtful || candidate.payout.bears_marks_of_a_send() {
             return Err(Skip::MaybeSentElsewhere);
         }
-        if !request.looked_up {
+        if !candidate.ours && !request.looked_up.contains(&candidate.payout.id) {
             return Err(Skip::NotLookedUp);
         }
     }
-    may_send(candidate, &request.rules)
+    may_send(candidate, &request.rules)?;
+    let shown = |agreed: &Arc<HashMap<PayoutId, (i32, String)>>| {
+        agreed
+            .get(&candidate.payout.id)
+            .is_some_and(|(amount, destination)| {
+                *amount == candidate.payout.amount_cents
+                    && Some(destination) == candidate.destination.as_ref()
+            })
+    };
+    if request.agreed.as_ref().is_none_or(shown) {
+        Ok(())
+    } else {
+        Err(Skip::NotAgreed)
+    }
 }
 
 /// The next pending rows of the queue, in its order.
@@ -535,10 +567,10 @@ fn claim_in_tx(
         )));
     }
     let mut fresh = Vec::new();
-    let mut changes = Vec::with_capacity(chosen.len());
+    let mut history_rows = Vec::with_capacity(chosen.len());
     for candidate in chosen {
-        let attempt = new_attempt(&candidate, stamp, now, terms);
-        changes.push(Change {
+        let mut attempt = new_attempt(&candidate, stamp, now, terms);
+        history_rows.push(Change {
             payout_id: attempt.payout_id.clone(),
             event: HistoryEvent::Claimed,
             from: Some(PayoutStatus::Pending),
@@ -546,7 +578,9 @@ fn claim_in_tx(
             reason: Some(format!("attempt {}", attempt.attempt)),
         });
         match candidate.last_attempt {
-            Some((_, AttemptOutcome::NotSent)) => attempt_reopen(conn, &attempt)?,
+            Some((_, AttemptOutcome::NotSent)) => {
+                attempt.send_count = attempt_reopen(conn, &attempt)?;
+            }
             _ => fresh.push(attempt.clone()),
         }
         window.claimed.push(Claimed {
@@ -559,7 +593,7 @@ fn claim_in_tx(
     for chunk in fresh.chunks(rows) {
         on_each!(conn, c => diesel::insert_into(payout_attempts::table).values(chunk).execute(c))?;
     }
-    history::append_in_tx(conn, stamp, now, changes)
+    history::append_in_tx(conn, stamp, now, history_rows)
 }
 
 /// Takes the statements of what was chosen, one payout in flight for each: the
@@ -679,8 +713,9 @@ fn new_attempt(
 }
 
 /// Opens an attempt again of which nothing was executed: body and first-send
-/// time are written anew, the number, the key and the count of sends stay.
-fn attempt_reopen(conn: &mut AnyConnection, attempt: &Attempt) -> Result<(), StoreError> {
+/// time are written anew, the number, the key and the count of sends, which is
+/// returned, stay.
+fn attempt_reopen(conn: &mut AnyConnection, attempt: &Attempt) -> Result<i32, StoreError> {
     use payout_attempts as a;
     let changed = diesel::update(
         a::table
@@ -706,12 +741,15 @@ fn attempt_reopen(conn: &mut AnyConnection, attempt: &Attempt) -> Result<(), Sto
         ),
     ))
     .execute(conn)?;
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(StoreError::Conflict(format!(
+    if changed != 1 {
+        return Err(StoreError::Conflict(format!(
             "attempt {} of payout {} is not as it was read",
             attempt.attempt, attempt.payout_id
-        )))
+        )));
     }
+    Ok(a::table
+        .filter(a::payout_id.eq(&attempt.payout_id))
+        .filter(a::attempt.eq(attempt.attempt))
+        .select(a::send_count)
+        .first(conn)?)
 }

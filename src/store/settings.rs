@@ -70,14 +70,19 @@ impl Store {
         })
     }
 
-    /// Stamps the database with an account and mode, once. Returns what it is
-    /// stamped with, which is another's stamp if somebody was faster.
-    pub fn stamp_once(&mut self, stamp: &Stamp) -> Result<Stamp, StoreError> {
+    /// Stamps the database with an account, a mode and a currency, once. Returns
+    /// the account and mode it is stamped with, which are another's if somebody
+    /// was faster.
+    ///
+    /// # Errors
+    /// A conflict when it is stamped with another currency.
+    pub fn stamp_once(&mut self, stamp: &Stamp, currency: Currency) -> Result<Stamp, StoreError> {
         let now = self.clock.now();
         let mode = if stamp.livemode { "live" } else { "test" };
         self.write(|conn| {
             insert_once(conn, Setting::StripeAccount, &stamp.account, now)?;
-            insert_once(conn, Setting::StripeMode, mode, now)
+            insert_once(conn, Setting::StripeMode, mode, now)?;
+            currency_once_in_tx(conn, currency, now)
         })?;
         self.stamp()?
             .ok_or_else(|| StoreError::Corrupt("the stamp vanished".to_owned()))
@@ -91,16 +96,6 @@ impl Store {
                 StoreError::Corrupt(format!("unknown currency {code:?} in payout_settings"))
             }),
         }
-    }
-
-    /// Stamps the database with its currency, once. Returns what it is stamped with.
-    pub fn currency_once(&mut self, currency: Currency) -> Result<Currency, StoreError> {
-        if let Some(stamped) = self.currency()? {
-            return Ok(stamped);
-        }
-        let now = self.clock.now();
-        self.write(|conn| insert_once(conn, Setting::Currency, currency.as_str(), now))?;
-        Ok(self.currency()?.unwrap_or(currency))
     }
 
     /// Up to when the rollback guard has seen every transfer: the watermark,

@@ -70,7 +70,7 @@ pub enum ReadError {
     #[error("Stripe did not answer: {0}")]
     NoAnswer(String),
     /// An error answer.
-    #[error("Stripe answered {status}{}{}", code(error), request(request_id))]
+    #[error("Stripe answered {status}{}{}", code(error), request(request_id.as_ref()))]
     Refused {
         /// HTTP status.
         status: u16,
@@ -94,8 +94,8 @@ fn code(error: &ErrorBody) -> String {
     }
 }
 
-fn request(id: &Option<String>) -> String {
-    id.as_ref().map(|id| format!(" ({id})")).unwrap_or_default()
+fn request(id: Option<&String>) -> String {
+    id.map(|id| format!(" ({id})")).unwrap_or_default()
 }
 
 impl ReadError {

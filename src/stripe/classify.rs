@@ -453,7 +453,12 @@ fn judge_error(reply: &Reply) -> Judgement {
         finding,
         resend,
         automatic: rule.automatic,
-        run: rule.run,
+        // What Stripe stored speaks of the day it was stored, not of this run.
+        run: if replayed_refusal {
+            RunEffect::GoOn
+        } else {
+            rule.run
+        },
         replayed: reply.replayed,
         stored_error: reply.replayed && reply.status >= 500,
         error: error.unwrap_or_else(|| {
@@ -709,8 +714,17 @@ mod tests {
     fn a_replayed_refusal_is_definite_and_a_replayed_500_settles_nothing() {
         for status in [400, 401, 402, 403, 404] {
             let judged = classify(&answered(status, &error("x"), true), &expected());
-            assert_eq!(judged.finding, Finding::Declined, "{status}");
+            assert_eq!(
+                (judged.finding, judged.run),
+                (Finding::Declined, GoOn),
+                "{status}"
+            );
         }
+        let stored = classify(
+            &answered(400, &error("balance_insufficient"), true),
+            &expected(),
+        );
+        assert_eq!((stored.finding, stored.run), (Finding::Declined, GoOn));
         let judged = classify(&answered(500, &error("x"), true), &expected());
         assert_eq!(
             (judged.finding, judged.stored_error),

@@ -66,7 +66,7 @@ impl Transfer {
     /// Reads a transfer from an answer's body.
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
         let raw: RawTransfer =
-            serde_json::from_slice(body).map_err(|e| unreadable("transfer", e))?;
+            serde_json::from_slice(body).map_err(|e| unreadable("transfer", &e))?;
         Self::from_raw(raw)
     }
 
@@ -132,7 +132,7 @@ impl TransferPage {
             data: Vec<Value>,
             has_more: bool,
         }
-        let raw: RawPage = serde_json::from_slice(body).map_err(|e| unreadable("list", e))?;
+        let raw: RawPage = serde_json::from_slice(body).map_err(|e| unreadable("list", &e))?;
         if raw.object != "list" {
             let reason = format!("it is a {:?}", raw.object);
             return Err(Unreadable {
@@ -161,7 +161,7 @@ impl TransferPage {
         };
         for entry in raw.data {
             let read = serde_json::from_value::<RawTransfer>(entry)
-                .map_err(|e| unreadable("transfer", e))
+                .map_err(|e| unreadable("transfer", &e))
                 .and_then(Transfer::from_raw);
             match read {
                 Ok(transfer) => page.transfers.push(transfer),
@@ -198,7 +198,8 @@ impl Balance {
             #[serde(default)]
             source_types: Option<BTreeMap<String, i64>>,
         }
-        let raw: RawBalance = serde_json::from_slice(body).map_err(|e| unreadable("balance", e))?;
+        let raw: RawBalance =
+            serde_json::from_slice(body).map_err(|e| unreadable("balance", &e))?;
         if raw.object != "balance" {
             let reason = format!("it is a {:?}", raw.object);
             return Err(Unreadable {
@@ -229,7 +230,7 @@ pub(crate) fn account_id(body: &[u8]) -> Result<String, Unreadable> {
         id: String,
         object: String,
     }
-    let raw: RawAccount = serde_json::from_slice(body).map_err(|e| unreadable("account", e))?;
+    let raw: RawAccount = serde_json::from_slice(body).map_err(|e| unreadable("account", &e))?;
     if raw.object != "account" || !raw.id.starts_with("acct_") {
         let reason = format!("it is a {:?} with id {:?}", raw.object, raw.id);
         return Err(Unreadable {
@@ -240,7 +241,7 @@ pub(crate) fn account_id(body: &[u8]) -> Result<String, Unreadable> {
     Ok(raw.id)
 }
 
-fn unreadable(expected: &'static str, error: serde_json::Error) -> Unreadable {
+fn unreadable(expected: &'static str, error: &serde_json::Error) -> Unreadable {
     Unreadable {
         expected,
         reason: error.to_string(),

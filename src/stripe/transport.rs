@@ -26,6 +26,9 @@ pub const STRIPE_BASE: &str = "https://api.stripe.com";
 /// Largest answer that is read; a page of 100 transfers is a tenth of it.
 const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Longest `Retry-After` that is believed.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
+
 /// How long an exchange may take. Source: the defaults of Stripe's own clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -97,7 +100,7 @@ pub struct Reply {
     pub replayed: bool,
     /// `Stripe-Should-Retry`.
     pub should_retry: Option<bool>,
-    /// `Retry-After` in seconds, if it was a number.
+    /// `Retry-After`, if it was a number of seconds; at most a minute.
     pub retry_after: Option<Duration>,
     /// `Date`: Stripe's clock, in whole seconds.
     pub date: Option<Time>,
@@ -326,7 +329,7 @@ fn read_headers(status: u16, headers: &HeaderMap) -> Reply {
         should_retry: text("stripe-should-retry").and_then(|t| t.parse().ok()),
         retry_after: text(RETRY_AFTER.as_str())
             .and_then(|t| t.parse().ok())
-            .map(Duration::from_secs),
+            .map(|seconds: u64| Duration::from_secs(seconds).min(RETRY_AFTER_MAX)),
         date: text(DATE.as_str())
             .and_then(|t| chrono::DateTime::parse_from_rfc2822(t).ok())
             .map(|t| Time::from_utc(t.naive_utc())),

@@ -456,7 +456,7 @@ fn times_in_a_table_are_those_of_the_zone_that_was_asked_for() {
 fn wrong_flags_say_what_is_right() {
     let db = TestDb::sqlite();
     let env = shop(&db);
-    let mut said = String::new();
+    let mut said = Vec::new();
     for args in [
         &["--status", "paid"][..],
         &["--created", "last week"],
@@ -474,9 +474,9 @@ fn wrong_flags_say_what_is_right() {
         let args: Vec<&str> = [&["list"], args].concat();
         let run = env.run(&args).expect_code(2);
         assert_eq!(run.stdout, "", "{args:?}");
-        said.push_str(&format!("{}\n", run.transcript()));
+        said.push(run.transcript());
     }
-    insta::assert_snapshot!(said, @r#"
+    insta::assert_snapshot!(said.join("\n"), @r#"
     $ payouts list --status paid
     --- stderr
     error: invalid value 'paid' for '--status <STATUS>'

@@ -12,6 +12,7 @@ mod cli_statements;
 mod common;
 mod layers;
 mod process;
+mod readme;
 mod sandbox_client;
 mod sandbox_controls;
 mod sandbox_events;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use payouts::sandbox::Fault;
 
-use crate::common::db::on_both;
+use crate::common::db::{TestDb, on_both};
 use crate::common::shop::Shop;
 use crate::sandbox_client;
 
@@ -349,6 +349,237 @@ on_both! {
         assert_eq!(shop.transfers().len(), 2);
     }
 
+    // A platform's server may stamp its rows in a local time that lies ahead of UTC.
+    fn a_foreign_row_from_the_future_is_found_at_stripe_all_the_same(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ahead");
+        shop.foreign_payout("cf_ahead", "ahead", 700);
+        shop.db.execute("UPDATE payouts SET created_at = '2026-11-02 15:15:00'");
+        sandbox_client::post(
+            &shop.stripe,
+            "/v1/transfers",
+            "amount=700&currency=usd&destination=acct_ahead&metadata[payoutId]=cf_ahead",
+        )
+        .api_key("sk_test_shop")
+        .ok();
+        shop.process(&[]).expect_code(0);
+        assert_eq!((shop.status("cf_ahead"), shop.transfers().len()), ("COMPLETED".into(), 1));
+    }
+
+    // A row that appears after Stripe was searched waits for the next run's search.
+    fn a_foreign_row_that_appears_meanwhile_is_not_sent_unsearched(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("late");
+        shop.payouts(2);
+        shop.fault("c0", Fault::HangBefore, 1);
+        let child = shop.env.command(&["process", "--limit", "9"]).env("PAYOUTS_CONCURRENCY", "1")
+            .stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        shop.foreign_payout("cz_late", "late", 700);
+        sandbox_client::post(
+            &shop.stripe,
+            "/v1/transfers",
+            "amount=700&currency=usd&destination=acct_late&metadata[payoutId]=cz_late",
+        )
+        .api_key("sk_test_shop")
+        .ok();
+        shop.stripe.release();
+        child.wait_with_output().expect("it ends");
+        shop.process(&[]).expect_code(0);
+        assert_eq!((shop.status("cz_late"), shop.transfers().len()), ("COMPLETED".into(), 3));
+    }
+
+    // Another worker sent a row of ours and set it back: its marks say so.
+    fn a_row_that_bears_marks_of_a_send_is_never_sent_whoever_made_it(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.db.execute("UPDATE payouts SET retry_count = 1, failed_reason = 'timeout'");
+        shop.process(&[]).expect_code(1);
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (0, "PENDING".into()));
+    }
+
+    // Scenario 21 for the ledger itself: what cannot be recorded is told and holds up nobody.
+    fn an_outcome_that_cannot_be_recorded_holds_up_nobody(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        let refuse = match shop.db.backend() {
+            crate::common::db::Backend::Sqlite =>
+                "CREATE TRIGGER refuse BEFORE UPDATE ON payouts WHEN NEW.status = 'COMPLETED' AND NEW.id = 'cp1'
+                 BEGIN SELECT RAISE(ABORT, 'not this one'); END",
+            crate::common::db::Backend::Postgres =>
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                     IF NEW.status = 'COMPLETED' AND NEW.id = 'cp1' THEN RAISE EXCEPTION 'not this one'; END IF;
+                     RETURN NEW; END $$;
+                 CREATE TRIGGER refuse BEFORE UPDATE ON payouts FOR EACH ROW EXECUTE FUNCTION refuse()",
+        };
+        shop.db.execute(refuse);
+        let run = shop.process(&[]).expect_code(5);
+        assert!(run.stderr.contains("not this one"), "{}", run.stderr);
+        assert_eq!((shop.status("cp0"), shop.status("cp2")), ("COMPLETED".into(), "COMPLETED".into()));
+        // The next run is not stopped by it either, and says so again.
+        shop.creator("more");
+        shop.payout("cp_more", "more", 100);
+        shop.process(&[]).expect_code(5);
+        assert_eq!(shop.status("cp_more"), "COMPLETED");
+        shop.db.execute(match shop.db.backend() {
+            crate::common::db::Backend::Sqlite => "DROP TRIGGER refuse",
+            crate::common::db::Backend::Postgres => "DROP TRIGGER refuse ON payouts",
+        });
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
+    }
+
+    // Another program changes a payout while it is being paid: said by every run until a person looks.
+    fn a_payout_that_was_changed_in_flight_is_never_forgotten(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::HangAfter, 1);
+        let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        shop.db.execute("UPDATE payouts SET amount_cents = 999");
+        shop.stripe.release();
+        assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(5));
+        for _ in 0..2 {
+            let run = shop.process(&[]).expect_code(5);
+            assert!(run.stderr.contains("payout cp0 is PROCESSING although"), "{}", run.stderr);
+        }
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
+    // A row that somebody deleted after it was paid is no reason to stop everything.
+    fn a_deleted_row_does_not_stop_the_queue(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&["--limit", "1"]).expect_code(0);
+        shop.db.execute("DELETE FROM payouts WHERE id = 'cp0'");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 2);
+    }
+
+    fn a_second_signal_ends_at_once_and_the_next_run_resolves(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.fault("c0", Fault::HangAfter, 1);
+        shop.fault("c1", Fault::HangAfter, 1);
+        let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(2, Duration::from_secs(30)));
+        signal(&child, "INT");
+        // Two signals of one kind may arrive as one; two kinds do not.
+        signal(&child, "TERM");
+        assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(130));
+        shop.stripe.release();
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 2);
+        shop.assert_paid_exactly_once();
+    }
+
+    fn a_closed_output_does_not_hide_how_the_run_ended(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::Error500After, 1);
+        let mut child = shop.env.command(&["process"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+        drop(child.stdout.take());
+        assert_eq!(child.wait().expect("it ends").code(), Some(5));
+    }
+
+    // One row that does not fit is left to a person, the others are paid.
+    fn a_foreign_row_that_does_not_fit_blocks_nobody(db: TestDb) {
+        let shop = Shop::open(db);
+        for name in ["misfit", "fine"] {
+            shop.creator(name);
+            shop.foreign_payout(&format!("cf_{name}"), name, 700);
+        }
+        sandbox_client::post(
+            &shop.stripe,
+            "/v1/transfers",
+            "amount=650&currency=usd&destination=acct_misfit&metadata[payoutId]=cf_misfit",
+        )
+        .api_key("sk_test_shop")
+        .ok();
+        let run = shop.process(&[]).expect_code(5);
+        assert!(run.stderr.contains("cf_misfit of other software is named by tr_"), "{}", run.stderr);
+        assert_eq!((shop.status("cf_misfit"), shop.status("cf_fine")), ("PENDING".into(), "COMPLETED".into()));
+    }
+
+    // Metadata can be edited in the dashboard; the ledger knows which attempt was open.
+    fn an_edited_attempt_number_does_not_mislead_an_adoption(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        let id = shop.transfers()[0].id.clone();
+        sandbox_client::post(&shop.stripe, &format!("/v1/transfers/{id}"), "metadata[attempt]=7")
+            .api_key("sk_test_shop")
+            .ok();
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.outcomes("cp0"), ["paid"]);
+        assert_eq!(shop.one("SELECT transfer_id FROM payout_attempts"), id);
+    }
+
+    // What was refused for the key and then sent keeps both answers.
+    fn an_attempt_that_is_opened_again_keeps_its_evidence(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.env.set("STRIPE_SECRET_KEY", "rk_test_readonly");
+        shop.process(&[]).expect_code(3);
+        shop.env.set("STRIPE_SECRET_KEY", "sk_test_shop");
+        shop.process(&[]).expect_code(0);
+        let answers = shop.db.query_strings(
+            "SELECT CAST(send AS TEXT), CAST(http_status AS TEXT) FROM payout_answers ORDER BY send",
+        );
+        let answers: Vec<(String, String)> = answers
+            .into_iter()
+            .map(|row| (row[0].clone().unwrap_or_default(), row[1].clone().unwrap_or_default()))
+            .collect();
+        assert_eq!(answers, [("1".into(), "403".into()), ("2".into(), "200".into())]);
+        assert_eq!(shop.one("SELECT send_count FROM payout_attempts"), "2");
+    }
+
+    fn what_goes_out_again_counts_against_the_limits_and_the_selection(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(3);
+        for name in ["c0", "c1", "c2"] {
+            shop.fault(name, Fault::HangBefore, 1);
+        }
+        let mut child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(3, Duration::from_secs(30)));
+        child.kill().expect("it is killed");
+        child.wait().expect("it is gone");
+        while shop.stripe.hanging() > 0 { std::thread::yield_now(); }
+        shop.pass(Duration::from_secs(121));
+        // The dry run is the real plan: it looks, and changes nothing.
+        let plan = shop.process(&["--dry-run"]).expect_code(0);
+        assert!(plan.stdout.contains("sent again under its own key"), "{}", plan.stdout);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_history WHERE event = 'taken_over'"), "0");
+        shop.process(&["--max-total", "10.00"]).expect_code(5);
+        assert_eq!(shop.transfers().len(), 1);
+        shop.process(&["cp2"]).expect_code(5);
+        assert_eq!((shop.transfers().len(), shop.status("cp2")), (2, "COMPLETED".into()));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 3);
+        shop.assert_paid_exactly_once();
+    }
+
+    fn a_creator_can_be_named_by_what_people_know(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.process(&["--creator", "C1@example.org"]).expect_code(0);
+        assert_eq!(shop.status("cp1"), "COMPLETED");
+        shop.process(&["--creator", "acct_c2"]).expect_code(0);
+        assert_eq!((shop.status("cp2"), shop.status("cp0")), ("COMPLETED".into(), "PENDING".into()));
+        let run = shop.process(&["--creator", "nobody"]).expect_code(1);
+        assert!(run.stderr.contains("no creator has this id"), "{}", run.stderr);
+    }
+
+    fn the_currency_is_stamped_with_the_account(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&["--limit", "1"]).expect_code(0);
+        shop.env.set("PAYOUTS_CURRENCY", "eur");
+        let run = shop.process(&[]).expect_code(4);
+        assert!(run.stderr.contains("pays in USD, not in EUR"), "{}", run.stderr);
+    }
+
     fn a_transfer_that_differs_is_an_alarm_and_never_completes(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(2);
@@ -433,11 +664,35 @@ on_both! {
     }
 }
 
+#[test]
+fn a_person_is_shown_the_plan_and_asked() {
+    let shop = Shop::open(TestDb::sqlite());
+    shop.payouts(2);
+    let run = shop
+        .env
+        .run_in_terminal(100, &["process"], &[("Pay 20.00 USD?", "n")]);
+    let run = run.expect_code(4);
+    assert!(
+        run.stdout.contains("declined; nothing was sent"),
+        "{}",
+        run.stdout
+    );
+    assert_eq!(shop.transfers().len(), 0);
+    shop.env
+        .run_in_terminal(100, &["process"], &[("Pay 20.00 USD?", "y")])
+        .expect_code(0);
+    assert_eq!(shop.transfers().len(), 2);
+    // Nothing to pay: nothing to ask.
+    shop.env
+        .run_in_terminal(100, &["process"], &[])
+        .expect_code(0);
+}
+
 /// An index made CONCURRENTLY waits for every older statement, so nobody may
 /// wait for the migration lock inside one.
 #[test]
 fn many_processes_migrate_one_database_at_once() {
-    let db = crate::common::db::TestDb::postgres();
+    let db = TestDb::postgres();
     let mut env = crate::common::env::TestEnv::new();
     env.use_database(&db);
     let start = || {

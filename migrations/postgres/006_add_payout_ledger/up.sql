@@ -114,7 +114,7 @@ CREATE TABLE "payout_attempts" (
 -- The database itself forbids a second attempt that may have moved money.
 CREATE UNIQUE INDEX "payout_attempts_open_key" ON "payout_attempts" ("payout_id")
     WHERE "outcome" IN ('sending', 'unknown', 'paid');
-CREATE INDEX "payout_attempts_unresolved_idx" ON "payout_attempts" ("run_id")
+CREATE INDEX "payout_attempts_unresolved_idx" ON "payout_attempts" ("payout_id")
     WHERE "outcome" IN ('sending', 'unknown');
 CREATE INDEX "payout_attempts_transfer_id_idx" ON "payout_attempts" ("transfer_id");
 CREATE INDEX "payout_attempts_error_code_idx" ON "payout_attempts" ("error_code");

@@ -4,24 +4,29 @@
 //! An empty look-up proves nothing: the request may still be running. It only
 //! allows the same bytes to go out again under the same key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::ids::PayoutId;
-use crate::model::payout::may_send;
-use crate::ops::event::{Event, Settled};
+use crate::model::payout::{Payout, may_send};
+use crate::ops::event::Event;
 use crate::ops::process::verdict::key_is_young;
 use crate::ops::process::{ProcessError, Session, Unresolved, gate};
 use crate::store::RunStamp;
+use crate::store::Store;
 use crate::store::attempts::{Recorded, Resolution, Settlement};
 use crate::store::foreign::NamedTransfer;
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
 use crate::stripe::classify::Expected;
+use crate::stripe::object::{TransferPage, Unreadable};
 
 /// Read before the watermark, for transfers that appear late in lists.
 const OVERLAP: Duration = Duration::from_secs(300);
+/// Read before the oldest row of other software: the largest offset of a time
+/// zone is 14 hours.
+const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
 /// Pages of 100 that the guard, and the search for foreign rows, read at most.
 const PAGES_MAX: usize = 500;
 /// Unresolved attempts read at once.
@@ -30,6 +35,18 @@ const UNRESOLVED_PAGE: i64 = 200;
 const PARKED: Duration = Duration::from_secs(600);
 /// A read that fails for a passing reason is tried this often.
 const READ_TRIES: u32 = 4;
+
+/// What a look-up found.
+enum Found {
+    /// The one transfer, which fits.
+    Transfer(Box<Transfer>),
+    /// No transfer: no proof of anything.
+    Nothing,
+    /// It could not be found out.
+    Doubt(String),
+    /// Something that does not fit, or several.
+    Misfit(String),
+}
 
 /// An attempt that goes out again: same bytes, same key.
 #[derive(Debug, Clone)]
@@ -43,11 +60,7 @@ impl Session {
     /// Refuses to send from a database that has forgotten payments: a restored
     /// backup, a lost fail-over, a copy.
     pub(super) async fn guard(&self) -> Result<(), ProcessError> {
-        let from = self
-            .db
-            .call(|store| store.watermark())
-            .await?
-            .minus(OVERLAP);
+        let from = self.db.call(Store::watermark).await?.minus(OVERLAP);
         let query = TransferQuery {
             created_from: Some(from),
             ..TransferQuery::default()
@@ -90,166 +103,220 @@ impl Session {
     /// adopted; what may go out again is returned; the rest stays unresolved.
     pub(super) async fn resolve(
         &mut self,
-        stamp: &RunStamp,
+        stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
     ) -> Result<Vec<Resend>, ProcessError> {
         let mut resends = Vec::new();
         let mut after: Option<PayoutId> = None;
         loop {
-            let (run, lease, behind) = (stamp.run_id.clone(), self.settings.lease, after.clone());
+            let own = stamp.map(|stamp| stamp.run_id.clone());
+            let (lease, behind) = (self.settings.lease, after.clone());
             let open = self
                 .db
                 .call(move |store| {
-                    store.attempts_unresolved(&run, lease, PARKED, behind.as_ref(), UNRESOLVED_PAGE)
+                    store.attempts_unresolved(
+                        own.as_ref(),
+                        lease,
+                        PARKED,
+                        behind.as_ref(),
+                        UNRESOLVED_PAGE,
+                    )
                 })
                 .await?;
             let Some(last) = open.last_looked_at else {
                 return Ok(resends);
             };
             for attempt in open.attempts {
-                match self.resolve_one(stamp, &attempt, events).await? {
-                    None => {}
-                    Some(Ok(resend)) => resends.push(resend),
-                    Some(Err(reason)) => self.report.unresolved.push(Unresolved {
-                        payout_id: attempt.payout_id.clone(),
-                        amount_cents: attempt.amount_cents,
-                        reason,
-                    }),
+                match self.look_up(&attempt).await? {
+                    Found::Transfer(transfer) => {
+                        self.adopt(stamp, &attempt, &transfer, events).await?;
+                    }
+                    Found::Nothing => match self.may_resend(&attempt).await? {
+                        Ok(resend) => resends.push(resend),
+                        Err(reason) => self.stays_unresolved(&attempt, reason),
+                    },
+                    Found::Doubt(reason) => self.stays_unresolved(&attempt, reason),
+                    Found::Misfit(reason) => {
+                        self.report
+                            .alarms
+                            .push(format!("payout {}: {reason}", attempt.payout_id));
+                        self.stays_unresolved(&attempt, reason);
+                    }
                 }
             }
             after = Some(last);
         }
     }
 
-    /// `None`: settled. Otherwise a resend, or why it stays unresolved.
-    async fn resolve_one(
-        &mut self,
-        stamp: &RunStamp,
-        attempt: &Attempt,
-        events: &mut dyn FnMut(Event),
-    ) -> Result<Option<Result<Resend, String>>, ProcessError> {
+    fn stays_unresolved(&mut self, attempt: &Attempt, reason: String) {
+        self.report.unresolved.push(Unresolved {
+            payout_id: attempt.payout_id.clone(),
+            amount_cents: attempt.amount_cents,
+            reason,
+        });
+    }
+
+    /// What Stripe holds in the attempt's group.
+    async fn look_up(&self, attempt: &Attempt) -> Result<Found, ProcessError> {
         if attempt.stripe_account != self.account || attempt.livemode != self.livemode {
-            return Ok(Some(Err(format!(
-                "it was sent from account {}",
-                attempt.stripe_account
-            ))));
+            let account = &attempt.stripe_account;
+            return Ok(Found::Doubt(format!("it was sent from account {account}")));
         }
         let query = TransferQuery {
             group: Some(attempt.transfer_group.clone()),
             ..TransferQuery::default()
         };
-        let mut found = Vec::new();
-        let listed = self
+        let mut listed = Vec::new();
+        let complete = self
             .pages(&query, async |transfers| {
-                found.extend(transfers);
+                listed.extend(transfers);
                 Ok(())
             })
             .await;
-        match listed {
+        match complete {
             Ok(true) => {}
-            Ok(false) => return Ok(Some(Err("its group holds too many transfers".to_owned()))),
+            Ok(false) => {
+                return Ok(Found::Doubt(
+                    "its group holds too many transfers".to_owned(),
+                ));
+            }
             // An error while looking is not "nothing there".
             Err(ProcessError::Stripe { source, .. }) if !source.is_key_refused() => {
-                return Ok(Some(Err(format!("it could not be looked up: {source}"))));
+                return Ok(Found::Doubt(format!("it could not be looked up: {source}")));
             }
             Err(error) => return Err(error),
         }
         let expected = expected_of(attempt);
-        match found.as_slice() {
-            [] => self.may_resend(attempt).await.map(Some),
-            [transfer] => match expected.mismatch(transfer) {
-                None => {
-                    self.adopt(stamp, attempt, transfer, events).await?;
-                    Ok(None)
-                }
+        Ok(match (listed.pop(), listed.as_slice()) {
+            (None, _) => Found::Nothing,
+            (Some(transfer), []) => match expected.mismatch(&transfer) {
+                None => Found::Transfer(Box::new(transfer)),
                 Some(what) => {
-                    let reason = format!("transfer {} does not fit: {what}", transfer.id);
-                    self.report
-                        .alarms
-                        .push(format!("payout {}: {reason}", attempt.payout_id));
-                    Ok(Some(Err(reason)))
+                    Found::Misfit(format!("transfer {} does not fit: {what}", transfer.id))
                 }
             },
-            several => {
-                let ids: Vec<&str> = several.iter().map(|t| t.id.as_str()).collect();
-                let reason = format!("Stripe holds several transfers for it: {}", ids.join(", "));
-                self.report
-                    .alarms
-                    .push(format!("payout {}: {reason}", attempt.payout_id));
-                Ok(Some(Err(reason)))
+            (Some(last), others) => {
+                let ids: Vec<&str> = others
+                    .iter()
+                    .chain([&last])
+                    .map(|transfer| transfer.id.as_str())
+                    .collect();
+                Found::Misfit(format!(
+                    "Stripe holds several transfers for it: {}",
+                    ids.join(", ")
+                ))
             }
-        }
+        })
     }
 
     async fn adopt(
         &mut self,
-        stamp: &RunStamp,
+        stamp: Option<&RunStamp>,
         attempt: &Attempt,
         transfer: &Transfer,
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
-        // The transfer says which attempt made it; an older one may have been released.
-        let number = transfer
-            .metadata
-            .get("attempt")
-            .and_then(|n| n.parse().ok());
+        let Some(stamp) = stamp.cloned() else {
+            self.told_only(&attempt.payout_id, transfer, events);
+            return Ok(());
+        };
         let settlement = Settlement {
             payout_id: attempt.payout_id.clone(),
-            attempt: number.unwrap_or(attempt.attempt),
+            attempt: self.made_by(attempt, transfer).await?,
             amount_cents: attempt.amount_cents,
             resolution: Resolution::Paid {
                 transfer_id: transfer.id.clone(),
                 at: transfer.created,
                 adopted: true,
+                reversed_cents: transfer.amount_reversed,
             },
             last: None,
             answers: Vec::new(),
         };
-        self.record_adopted(stamp, settlement, transfer, events)
-            .await
-    }
-
-    async fn record_adopted(
-        &mut self,
-        stamp: &RunStamp,
-        settlement: Settlement,
-        transfer: &Transfer,
-        events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
-        let stamp = stamp.clone();
-        let (payout_id, amount_cents) = (settlement.payout_id.clone(), settlement.amount_cents);
         let recorded = self
             .db
             .call(move |store| store.attempts_settle(&stamp, &[settlement]))
             .await?
-            .pop();
-        match recorded {
-            Some(Recorded::Alarm(reason)) => self.report.alarms.push(reason),
-            Some(Recorded::Done) => {
-                self.report.adopted += 1;
-                self.report.newest_transfer =
-                    self.report.newest_transfer.max(Some(transfer.created));
-                events(Event::Note(format!(
-                    "payout {payout_id} was paid by {}: found at Stripe",
-                    transfer.id
-                )));
-                events(Event::Settled {
-                    payout_id,
-                    amount_cents,
-                    how: Settled::Paid,
-                });
-            }
-            _ => {}
-        }
+            .pop()
+            .unwrap_or(Recorded::Done);
+        self.count_adopted(
+            &attempt.payout_id,
+            attempt.amount_cents,
+            transfer,
+            recorded,
+            events,
+        );
         Ok(())
+    }
+
+    /// The attempt that made a transfer: the open one, or an older released one
+    /// if the transfer says so. Metadata can be edited by anybody with access to
+    /// the dashboard, so the ledger has the last word.
+    async fn made_by(&self, attempt: &Attempt, transfer: &Transfer) -> Result<i32, ProcessError> {
+        let said: Option<i32> = transfer
+            .metadata
+            .get("attempt")
+            .and_then(|n| n.parse().ok());
+        let payout = attempt.payout_id.clone();
+        let ledger = self
+            .db
+            .call(move |store| store.attempts_of(&[payout]))
+            .await?;
+        let released = ledger
+            .iter()
+            .find(|row| Some(row.attempt) == said && row.outcome == AttemptOutcome::Released);
+        Ok(released.map_or(attempt.attempt, |row| row.attempt))
+    }
+
+    /// A dry run tells what a run would record.
+    fn told_only(&mut self, payout: &PayoutId, transfer: &Transfer, events: &mut dyn FnMut(Event)) {
+        self.in_doubt.insert(payout.clone());
+        let text = format!(
+            "payout {payout} was paid by {}: a run will record it",
+            transfer.id
+        );
+        events(Event::Note(text));
+    }
+
+    fn count_adopted(
+        &mut self,
+        payout_id: &PayoutId,
+        amount_cents: i32,
+        transfer: &Transfer,
+        recorded: Recorded,
+        events: &mut dyn FnMut(Event),
+    ) {
+        match recorded {
+            Recorded::Alarm(reason) => {
+                self.report.alarms.push(reason.clone());
+                self.report.unresolved.push(Unresolved {
+                    payout_id: payout_id.clone(),
+                    amount_cents,
+                    reason,
+                });
+                return;
+            }
+            Recorded::Already | Recorded::NotOurs => return,
+            Recorded::Finding(reason) => self.report.findings.push(reason),
+            Recorded::Done => {}
+        }
+        self.report.adopted += 1;
+        self.report.adopted_cents = self
+            .report
+            .adopted_cents
+            .saturating_add(i64::from(amount_cents));
+        self.report.newest_transfer = self.report.newest_transfer.max(Some(transfer.created));
+        events(Event::Note(format!(
+            "payout {payout_id} was paid by {}: found at Stripe",
+            transfer.id
+        )));
     }
 
     /// The same checks as for a first send, and the key must be young.
     async fn may_resend(&self, attempt: &Attempt) -> Result<Result<Resend, String>, ProcessError> {
+        let refused = |reason: &str| Ok(Err(format!("no transfer is listed, and {reason}")));
         if attempt.stored_error {
-            return Ok(Err(
-                "Stripe stored an error under its key, and no transfer is listed".to_owned(),
-            ));
+            return refused("Stripe stored an error under its key");
         }
         let stripe_now = self
             .clock
@@ -257,52 +324,50 @@ impl Session {
             .millis()
             .saturating_add(self.stripe_ahead_millis);
         if !key_is_young(stripe_now.saturating_sub(attempt.first_sent_at.millis())) {
-            return Ok(Err(
-                "its first send was 23 hours ago or more, and no transfer is listed".to_owned(),
-            ));
+            return refused("its first send was 23 hours ago or more");
         }
         let id = attempt.payout_id.clone();
         let Some(candidate) = self.db.call(move |store| store.candidate(&id)).await? else {
-            return Ok(Err("its payout is gone".to_owned()));
+            return refused("its payout is gone");
         };
         if let Err(skip) = may_send(&candidate, &self.settings.rules) {
-            return Ok(Err(format!(
-                "no transfer is listed, and it is not sent again: {skip}"
-            )));
+            return refused(&format!("it is not sent again: {skip}"));
         }
         if candidate.destination.as_deref() != Some(&attempt.destination)
             || candidate.payout.amount_cents != attempt.amount_cents
         {
-            return Ok(Err(
-                "no transfer is listed, and its amount or destination changed since".to_owned(),
-            ));
+            return refused("its amount or destination changed since");
         }
-        let belongs = gate::Belongs {
-            creator: candidate.payout.creator_id,
-            batch: candidate.batch_id,
-        };
+        if !self.settings.filter.covers(&candidate) {
+            return refused("it is not among what this run was asked to send");
+        }
         Ok(Ok(Resend {
             attempt: attempt.clone(),
-            belongs,
+            belongs: gate::Belongs {
+                creator: candidate.payout.creator_id,
+                batch: candidate.batch_id,
+            },
         }))
     }
 
     /// Searches Stripe for payouts that other software wrote and may have sent:
-    /// one pass over the transfers since the oldest of them. Returns whether the
-    /// clean pending ones may be sent.
+    /// one pass over the transfers since the oldest of them. Returns those it
+    /// searched for; only they may be sent, not rows that appear later.
     pub(super) async fn look_up_foreign(
         &mut self,
-        stamp: &RunStamp,
+        stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
-    ) -> Result<bool, ProcessError> {
-        let Some(since) = self.db.call(|store| store.foreign_open_since()).await? else {
-            return Ok(true);
+    ) -> Result<HashSet<PayoutId>, ProcessError> {
+        let Some((oldest, searched_for)) = self.db.call(Store::foreign_open_since).await? else {
+            return Ok(HashSet::new());
         };
+        // Other software may have stamped its rows in a local time, or ahead of us.
+        let since = oldest.min(self.clock.now()).minus(FOREIGN_MARGIN);
         events(Event::Note(format!(
             "searching Stripe since {since} for payouts created by other software"
         )));
         let query = TransferQuery {
-            created_from: Some(since.minus(OVERLAP)),
+            created_from: Some(since),
             ..TransferQuery::default()
         };
         let mut naming: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
@@ -323,42 +388,66 @@ impl Session {
         let open = self.db.call(move |store| store.foreign_open(&ids)).await?;
         for (payout, destination) in open {
             let transfers = naming.remove(&payout.id).unwrap_or_default();
-            let fits = |t: &Transfer| {
-                t.amount == i64::from(payout.amount_cents)
-                    && t.currency == self.settings.currency.as_str()
-                    && t.destination == destination
-                    && t.livemode == self.livemode
-            };
             match transfers.as_slice() {
-                [transfer] if fits(transfer) => {
-                    let settlement = Settlement {
-                        payout_id: payout.id.clone(),
-                        attempt: 0, // no attempt of ours
-                        amount_cents: payout.amount_cents,
-                        resolution: Resolution::Paid {
-                            transfer_id: transfer.id.clone(),
-                            at: transfer.created,
-                            adopted: true,
-                        },
-                        last: None,
-                        answers: Vec::new(),
-                    };
-                    self.record_adopted(stamp, settlement, transfer, events)
-                        .await?;
+                [transfer] if self.fits_foreign(&payout, destination.as_deref(), transfer) => {
+                    self.adopt_foreign(stamp, payout, transfer, events).await?;
                 }
-                _ => {
-                    let named: Vec<&str> = transfers.iter().map(|t| t.id.as_str()).collect();
+                several => {
+                    let ids: Vec<&str> = several.iter().map(|t| t.id.as_str()).collect();
                     self.report.alarms.push(format!(
                         "payout {} of other software is named by {}, which does not fit it",
                         payout.id,
-                        named.join(", ")
+                        ids.join(", ")
                     ));
-                    // Never sent by this run: its row is not what Stripe says.
-                    return Ok(false);
+                    self.in_doubt.insert(payout.id);
                 }
             }
         }
-        Ok(complete)
+        if complete {
+            return Ok(searched_for.into_iter().collect());
+        }
+        self.report.findings.push(format!(
+            "Stripe holds more than {PAGES_MAX} pages of transfers since {since}: too many to search for \
+             payouts of other software, so none of them is sent"
+        ));
+        Ok(HashSet::new())
+    }
+
+    fn fits_foreign(
+        &self,
+        payout: &Payout,
+        destination: Option<&str>,
+        transfer: &Transfer,
+    ) -> bool {
+        transfer.amount == i64::from(payout.amount_cents)
+            && transfer.currency == self.settings.currency.as_str()
+            && transfer.destination.is_some()
+            && transfer.destination.as_deref() == destination
+            && transfer.livemode == self.livemode
+    }
+
+    async fn adopt_foreign(
+        &mut self,
+        stamp: Option<&RunStamp>,
+        payout: Payout,
+        transfer: &Transfer,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<(), ProcessError> {
+        let Some(stamp) = stamp.cloned() else {
+            self.told_only(&payout.id, transfer, events);
+            return Ok(());
+        };
+        let (id, amount_cents) = (payout.id.clone(), payout.amount_cents);
+        let (transfer_id, at) = (transfer.id.clone(), transfer.created);
+        let reversed_cents = transfer.amount_reversed;
+        let recorded = self
+            .db
+            .call(move |store| {
+                store.payout_adopt(&stamp, &payout, &transfer_id, at, reversed_cents)
+            })
+            .await?;
+        self.count_adopted(&id, amount_cents, transfer, recorded, events);
+        Ok(())
     }
 
     /// Reads a list to its last page. False when it is longer than the bound.
@@ -373,7 +462,7 @@ impl Session {
             if let Some(odd) = page.odd.first() {
                 return Err(ProcessError::Stripe {
                     doing: "list transfers",
-                    source: ReadError::Unreadable(crate::stripe::object::Unreadable {
+                    source: ReadError::Unreadable(Unreadable {
                         expected: "transfer",
                         reason: odd.clone(),
                     }),
@@ -392,13 +481,15 @@ impl Session {
         &self,
         query: &TransferQuery,
         after: Option<&str>,
-    ) -> Result<crate::stripe::object::TransferPage, ProcessError> {
+    ) -> Result<TransferPage, ProcessError> {
         let mut wait = Duration::from_millis(500);
-        for tries in 1.. {
+        let mut tries_left = READ_TRIES;
+        loop {
             self.pace.slot().await;
+            tries_left -= 1;
             match self.stripe.transfer_page(query, after).await {
                 Ok(page) => return Ok(page),
-                Err(error) if error.is_transient() && tries < READ_TRIES => {
+                Err(error) if error.is_transient() && tries_left > 0 => {
                     tokio::time::sleep(wait).await;
                     wait *= 2;
                 }
@@ -410,12 +501,6 @@ impl Session {
                 }
             }
         }
-        Ok(crate::stripe::object::TransferPage {
-            transfers: Vec::new(),
-            odd: Vec::new(),
-            has_more: false,
-            last_id: None,
-        })
     }
 }
 

@@ -21,7 +21,7 @@ mod plan;
 mod send;
 pub mod verdict;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,6 +30,7 @@ use crate::model::money::Currency;
 use crate::model::payout::{SendRules, Skip};
 use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
+use crate::store::Store;
 use crate::store::queue::QueueFilter;
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
@@ -156,6 +157,8 @@ pub struct Failure {
     pub amount_cents: i32,
     /// Stripe's code.
     pub code: Option<String>,
+    /// HTTP status of Stripe's answer.
+    pub http_status: Option<i32>,
     /// Stripe's words.
     pub reason: String,
 }
@@ -184,8 +187,8 @@ pub enum Stop {
     LeaseLost,
     /// The database went away.
     Database(String),
-    /// The agreed count or total is reached.
-    Limit,
+    /// A bug in this program.
+    Bug(String),
 }
 
 /// What a run did.
@@ -197,18 +200,26 @@ pub struct Report {
     pub paid_cents: i64,
     /// Found paid at Stripe.
     pub adopted: u64,
+    /// Their sum, minor units.
+    pub adopted_cents: i64,
     /// A definite no.
     pub failed: u64,
+    /// Their sum, minor units.
+    pub failed_cents: i64,
     /// The first of them; see [`FAILURES_KEPT`].
     pub failures: Vec<Failure>,
-    /// Claimed and given back unsent.
+    /// Given back: nothing of them was executed.
     pub returned: u64,
+    /// Their sum, minor units.
+    pub returned_cents: i64,
     /// Outcome unknown at the end of this run.
     pub unresolved: Vec<Unresolved>,
     /// Left alone, by reason: how many and minor units.
     pub skipped: BTreeMap<Skip, (u64, i64)>,
-    /// What does not fit and needs a person.
+    /// Where Stripe and the table do not fit together.
     pub alarms: Vec<String>,
+    /// What else needs a person.
+    pub findings: Vec<String>,
     /// PROCESSING rows of other software.
     pub foreign_processing: u64,
     /// Why it ended early.
@@ -242,7 +253,11 @@ pub struct Session {
     stripe_ahead_millis: i64,
     pace: Arc<Pace>,
     resends: Vec<Resend>,
-    foreign_looked_up: bool,
+    foreign_looked_up: Arc<HashSet<PayoutId>>,
+    /// Up to here, by Stripe's clock, the rollback guard has seen every transfer.
+    guarded_until: Time,
+    /// Payouts that a look-up spoke against, or found paid.
+    in_doubt: HashSet<PayoutId>,
     /// What was done so far.
     pub report: Report,
 }
@@ -256,15 +271,9 @@ impl Session {
         settings: Settings,
         events: &mut dyn FnMut(Event),
     ) -> Result<Self, ProcessError> {
-        let (account, date) = stripe
-            .account()
-            .await
-            .map_err(|source| ProcessError::Stripe {
-                doing: "ask Stripe whose key this is",
-                source,
-            })?;
+        let (account, date) = whose_key(&stripe).await?;
         let livemode = stripe.livemode();
-        if let Some(stamp) = db.call(|store| store.stamp()).await?
+        if let Some(stamp) = db.call(Store::stamp).await?
             && (stamp.account != account || stamp.livemode != livemode)
         {
             return Err(ProcessError::OtherAccount {
@@ -274,9 +283,9 @@ impl Session {
             });
         }
         let stripe_ahead_millis = skew(&clock, date, events)?;
-        let (database_id, _) = db.call(|store| store.database_id()).await?;
+        let (database_id, _) = db.call(Store::database_id).await?;
         let pace = Arc::new(Pace::new(settings.rate));
-        let session = Self {
+        let mut session = Self {
             db,
             stripe,
             clock,
@@ -287,23 +296,38 @@ impl Session {
             stripe_ahead_millis,
             pace,
             resends: Vec::new(),
-            foreign_looked_up: false,
+            foreign_looked_up: Arc::default(),
+            guarded_until: Time::from_millis(0),
+            in_doubt: HashSet::new(),
             report: Report::default(),
         };
+        session.guarded_until = Time::from_millis(
+            session
+                .clock
+                .now()
+                .millis()
+                .saturating_add(stripe_ahead_millis),
+        );
         session.guard().await?;
         Ok(session)
     }
 
     /// Resolves what earlier runs left open and looks up what other software
-    /// wrote. Sends nothing; transfers that exist are adopted.
+    /// wrote. Sends nothing; transfers that exist are adopted in the name of
+    /// `stamp`, or only told where there is none, as in a dry run.
     pub async fn resolve_earlier(
         &mut self,
-        stamp: &RunStamp,
+        stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
         self.resends = self.resolve(stamp, events).await?;
-        self.foreign_looked_up = self.look_up_foreign(stamp, events).await?;
-        let foreign = self.db.call(|store| store.foreign_processing()).await?;
+        self.foreign_looked_up = Arc::new(self.look_up_foreign(stamp, events).await?);
+        for payout in self.db.call(Store::processing_stuck).await? {
+            self.report.alarms.push(format!(
+                "payout {payout} is PROCESSING although all its attempts are settled: something else changed it"
+            ));
+        }
+        let foreign = self.db.call(Store::foreign_processing).await?;
         self.report.foreign_processing = u64::try_from(foreign).unwrap_or(0);
         Ok(())
     }
@@ -316,6 +340,32 @@ impl Session {
     /// Real money.
     pub fn livemode(&self) -> bool {
         self.livemode
+    }
+
+    /// The currency of every amount.
+    pub fn currency(&self) -> Currency {
+        self.settings.currency
+    }
+}
+
+/// The account the key belongs to, and Stripe's clock; asked again a few times
+/// when the answer fails for a passing reason.
+async fn whose_key(stripe: &Stripe) -> Result<(String, Option<Time>), ProcessError> {
+    let mut tries_left = 4;
+    loop {
+        tries_left -= 1;
+        match stripe.account().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if error.is_transient() && tries_left > 0 => {
+                tokio::time::sleep(Duration::from_millis(500)).await;
+            }
+            Err(source) => {
+                return Err(ProcessError::Stripe {
+                    doing: "ask Stripe whose key this is",
+                    source,
+                });
+            }
+        }
     }
 }
 

@@ -71,7 +71,7 @@ impl Pace {
             state.last_change = now;
         }
         if let Some(pause) = pause {
-            state.next = state.next.max(now + pause);
+            state.next = state.next.max(now.checked_add(pause).unwrap_or(now));
         }
     }
 

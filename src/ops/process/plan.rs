@@ -1,15 +1,22 @@
 //! The plan: what a run would send, what not and why, shown before anything
 //! happens. The same rule decides as in the claim.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use crate::model::ids::{CreatorId, PayoutId};
 use crate::model::money::Currency;
 use crate::model::payout::Skip;
 use crate::model::time::Time;
 use crate::ops::consent::Agreement;
+use crate::ops::process::pace::Pace;
 use crate::ops::process::{ProcessError, Session};
+use crate::store::Store;
 use crate::store::queue::{Mark, QueueRequest};
+use crate::stripe::Stripe;
+
+/// A balance that cannot be read for a passing reason is asked for this often.
+const BALANCE_TRIES: u32 = 4;
 
 /// Rows a plan lists; the rest is counted.
 const PLAN_ROWS: usize = 1000;
@@ -27,6 +34,8 @@ pub struct Plan {
     pub resend_cents: i64,
     /// The first of both, in order.
     pub rows: Vec<PlanRow>,
+    /// Amount and destination of every payout that would be sent for the first time.
+    pub agreed: Arc<HashMap<PayoutId, (i32, String)>>,
     /// What would not be sent, by reason.
     pub skipped: Vec<SkippedGroup>,
     /// The last row of the queue that was looked at.
@@ -74,6 +83,11 @@ pub struct SkippedGroup {
 }
 
 impl Plan {
+    /// Nothing would be sent.
+    pub fn is_empty(&self) -> bool {
+        self.due == 0 && self.resends == 0
+    }
+
     /// What the operator is asked to agree to, minor units.
     pub fn total_cents(&self) -> i64 {
         self.due_cents.saturating_add(self.resend_cents)
@@ -93,8 +107,9 @@ impl Plan {
     pub fn agreement(&self) -> Agreement {
         Agreement {
             until: self.last.clone(),
-            payouts_max: self.due,
-            total_max_cents: self.due_cents,
+            rows: Some(Arc::clone(&self.agreed)),
+            payouts_max: self.due.saturating_add(self.resends),
+            total_max_cents: self.total_cents(),
             account: self.account.clone(),
             livemode: self.livemode,
         }
@@ -104,16 +119,17 @@ impl Plan {
 impl Session {
     /// Walks the queue without claiming and adds up what would happen.
     pub async fn plan(&self) -> Result<Plan, ProcessError> {
-        let (_, in_doubt_cents) = self.db.call(|store| store.attempts_open_total()).await?;
+        let in_doubt_cents = self.db.call(Store::attempts_open_cents).await?;
         let mut plan = Plan {
             due: 0,
             due_cents: 0,
             resends: 0,
             resend_cents: 0,
             rows: Vec::new(),
+            agreed: Arc::default(),
             skipped: Vec::new(),
             last: None,
-            balance_cents: self.balance_cents().await,
+            balance_cents: balance_cents(&self.stripe, &self.pace, self.settings.currency).await?,
             in_doubt_cents,
             account: self.account.clone(),
             livemode: self.livemode,
@@ -121,10 +137,14 @@ impl Session {
         };
         for resend in &self.resends {
             let attempt = &resend.attempt;
+            let amount = i64::from(attempt.amount_cents);
+            if plan.resends >= self.settings.payouts_max
+                || plan.resend_cents.saturating_add(amount) > self.settings.total_max_cents
+            {
+                break;
+            }
             plan.resends += 1;
-            plan.resend_cents = plan
-                .resend_cents
-                .saturating_add(i64::from(attempt.amount_cents));
+            plan.resend_cents = plan.resend_cents.saturating_add(amount);
             plan.push(PlanRow {
                 payout_id: attempt.payout_id.clone(),
                 creator_id: resend.belongs.creator.clone(),
@@ -139,8 +159,9 @@ impl Session {
     }
 
     async fn plan_due(&self, plan: &mut Plan) -> Result<(), ProcessError> {
+        let mut agreed = HashMap::new();
         let mut groups: BTreeMap<Skip, SkippedGroup> = BTreeMap::new();
-        let mut request = self.queue_request(None);
+        let mut request = self.queue_request(None, None);
         'walk: loop {
             let asked = request.clone();
             let window = self
@@ -164,8 +185,8 @@ impl Session {
             for candidate in window.due {
                 let payout = candidate.payout;
                 let amount = i64::from(payout.amount_cents);
-                if plan.due >= self.settings.payouts_max
-                    || plan.due_cents.saturating_add(amount) > self.settings.total_max_cents
+                if plan.due.saturating_add(plan.resends) >= self.settings.payouts_max
+                    || plan.total_cents().saturating_add(amount) > self.settings.total_max_cents
                 {
                     break 'walk;
                 }
@@ -175,10 +196,15 @@ impl Session {
                     created_at: payout.created_at,
                     id: payout.id.clone(),
                 });
+                let destination = candidate.destination.unwrap_or_default();
+                agreed.insert(
+                    payout.id.clone(),
+                    (payout.amount_cents, destination.clone()),
+                );
                 plan.push(PlanRow {
                     payout_id: payout.id,
                     creator_id: payout.creator_id,
-                    destination: candidate.destination.unwrap_or_default(),
+                    destination,
                     amount_cents: payout.amount_cents,
                     created_at: payout.created_at,
                     resend: false,
@@ -189,27 +215,53 @@ impl Session {
             }
             request.after = window.last;
         }
+        plan.agreed = Arc::new(agreed);
         plan.skipped = groups.into_values().collect();
         Ok(())
     }
 
-    /// Available card funds, or nothing when the key may not read them.
-    pub(super) async fn balance_cents(&self) -> Option<i64> {
-        self.pace.slot().await;
-        self.stripe
-            .balance(self.settings.currency)
-            .await
-            .ok()
-            .map(|balance| balance.available_cents)
-    }
-
-    pub(super) fn queue_request(&self, until: Option<Mark>) -> QueueRequest {
+    pub(super) fn queue_request(
+        &self,
+        until: Option<Mark>,
+        agreed: Option<Arc<HashMap<PayoutId, (i32, String)>>>,
+    ) -> QueueRequest {
         QueueRequest {
             filter: self.settings.filter.clone(),
             after: None,
             until,
             rules: self.settings.rules.clone(),
-            looked_up: self.foreign_looked_up,
+            looked_up: Arc::clone(&self.foreign_looked_up),
+            agreed,
+            in_doubt: Arc::new(self.in_doubt.clone()),
+        }
+    }
+}
+
+/// Available card funds, minor units; nothing when the key may not read them.
+///
+/// # Errors
+/// Any other failure to read them, after a few tries.
+pub(super) async fn balance_cents(
+    stripe: &Stripe,
+    pace: &Pace,
+    currency: Currency,
+) -> Result<Option<i64>, ProcessError> {
+    let mut tries_left = BALANCE_TRIES;
+    loop {
+        pace.slot().await;
+        tries_left -= 1;
+        match stripe.balance(currency).await {
+            Ok(balance) => return Ok(Some(balance.available_cents)),
+            Err(error) if error.is_key_refused() => return Ok(None),
+            Err(error) if error.is_transient() && tries_left > 0 => {
+                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+            }
+            Err(source) => {
+                return Err(ProcessError::Stripe {
+                    doing: "read the balance",
+                    source,
+                });
+            }
         }
     }
 }

@@ -8,7 +8,6 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -17,16 +16,19 @@ use tokio::time::Instant;
 
 use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
 use crate::model::ids::BatchId;
+use crate::model::money::Currency;
 use crate::model::time::{Clock, Time};
 use crate::ops::consent::Consent;
 use crate::ops::event::{Event, Settled};
 use crate::ops::process::gate::{self, Belongs, Closed, Reading};
 use crate::ops::process::lookup::expected_of;
 use crate::ops::process::pace::Pace;
+use crate::ops::process::plan::balance_cents;
 use crate::ops::process::verdict::{self, Circumstances, Next, Progress};
 use crate::ops::process::{
     FAILURES_KEPT, Failure, ProcessError, Report, Session, Stop, Unresolved,
 };
+use crate::store::Store;
 use crate::store::attempts::{LastAnswer, Recorded, Resolution, Settlement};
 use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, Window};
 use crate::store::thread::StoreThread;
@@ -70,7 +72,7 @@ enum Done {
     Claimed(Result<Window, StoreError>),
     Recorded(Vec<(Settlement, Recorded)>, Option<StoreError>),
     Pulsed(Result<Reading, StoreError>),
-    Balance(Option<i64>),
+    Balance(Result<Option<i64>, ProcessError>),
 }
 
 /// What every sender shares.
@@ -80,7 +82,7 @@ struct Senders {
     clock: Clock,
     pace: Arc<Pace>,
     reading: watch::Receiver<Reading>,
-    stopping: Arc<AtomicBool>,
+    stopping: watch::Receiver<bool>,
     lease: Duration,
     named_batch: Option<BatchId>,
     stripe_ahead_millis: i64,
@@ -107,7 +109,11 @@ impl Session {
             account: self.account.clone(),
             livemode: self.livemode,
         };
-        let stamped = self.db.call(move |store| store.stamp_once(&asked)).await?;
+        let currency = self.settings.currency;
+        let stamped = self
+            .db
+            .call(move |store| store.stamp_once(&asked, currency))
+            .await?;
         if stamped.account != agreement.account
             || stamped.livemode != agreement.livemode
             || stamped.account != self.account
@@ -122,24 +128,20 @@ impl Session {
         }
         let first = pulse(self.db.clone(), stamp.clone(), None).await?;
         let (reading, readings) = watch::channel(first);
-        let stopping = Arc::new(AtomicBool::new(false));
+        let (stopping, stopped) = watch::channel(false);
         let senders = Senders {
             stripe: Arc::clone(&self.stripe),
             clock: self.clock.clone(),
             pace: Arc::clone(&self.pace),
             reading: readings,
-            stopping: Arc::clone(&stopping),
+            stopping: stopped,
             lease: self.settings.lease,
             named_batch: self.settings.rules.named_batch.clone(),
             stripe_ahead_millis: self.stripe_ahead_millis,
         };
         let planned = agreement.until.is_some();
-        let request = self.queue_request(agreement.until);
-        let (_, in_doubt_cents) = self.db.call(|store| store.attempts_open_total()).await?;
-        let available_cents = self
-            .balance_cents()
-            .await
-            .map(|b| b.saturating_sub(in_doubt_cents));
+        let request = self.queue_request(agreement.until, agreement.rows);
+        let available_cents = free_cents(&self.db, &self.stripe, &self.pace, currency).await?;
         let resends = std::mem::take(&mut self.resends);
         let newest = self.report.newest_transfer;
         let mut run = Run {
@@ -192,12 +194,13 @@ impl Session {
             }
             tokio::select! {
                 Some(done) = run.tasks.join_next() => {
-                    // A task that panicked is a bug; its attempt stays open and is resolved later.
-                    if let Ok(done) = done {
-                        run.take_in(done, &reading, events);
-                    } else {
-                        run.stop(Stop::Database("a task of this run ended unexpectedly".to_owned()));
-                        run.in_flight = run.in_flight.saturating_sub(1);
+                    match done {
+                        Ok(done) => run.take_in(done, &reading, events),
+                        // What it was at work on stays open, for the next run to resolve.
+                        Err(error) => {
+                            run.report.stop = Some(Stop::Bug(error.to_string()));
+                            break;
+                        }
                     }
                 }
                 _ = ticks.tick() => run.start_pulse(&reading),
@@ -206,7 +209,13 @@ impl Session {
         }
         run.tasks.shutdown().await;
         let newest_recorded = run.report.newest_transfer;
-        if let Some(newest) = newest_recorded.max(newest) {
+        // Never past what the guard of this run has seen: a copy of this database
+        // may have sent something since, and the next guard must see that.
+        let guarded_until = self.guarded_until;
+        if let Some(newest) = newest_recorded
+            .max(newest)
+            .map(|newest| newest.min(guarded_until))
+        {
             // The watermark is a convenience of the next guard; without it that one reads more.
             let _ = self
                 .db
@@ -281,12 +290,22 @@ impl Run {
     /// Takes over what goes out again; what somebody else was faster with is left.
     async fn take_over(&mut self, resends: Vec<super::lookup::Resend>) -> Result<(), ProcessError> {
         for resend in resends {
+            let amount = i64::from(resend.attempt.amount_cents);
+            if self.payouts_room == 0 || amount > self.total_room_cents {
+                let reason = "no transfer is listed, and it is beyond this run's limit";
+                self.report
+                    .unresolved
+                    .push(unresolved(&resend.attempt, reason));
+                continue;
+            }
             let (stamp, attempt) = (self.stamp.clone(), resend.attempt);
-            if let Some(attempt) = self
+            let taken = self
                 .db
                 .call(move |store| store.attempt_take_over(&stamp, &attempt))
-                .await?
-            {
+                .await?;
+            if let Some(attempt) = taken {
+                self.payouts_room -= 1;
+                self.total_room_cents -= amount;
                 self.ready.push_back(Job {
                     attempt,
                     belongs: resend.belongs,
@@ -316,9 +335,9 @@ impl Run {
             && (self.queue_empty || self.stopped())
     }
 
-    fn start_what_can_be_started(&mut self, stopping: &AtomicBool) {
+    fn start_what_can_be_started(&mut self, stopping: &watch::Sender<bool>) {
         if self.stopped() {
-            stopping.store(true, Ordering::SeqCst);
+            stopping.send_replace(true);
             self.give_back_what_was_not_sent();
         }
         self.start_sends();
@@ -385,20 +404,9 @@ impl Run {
             return false;
         }
         self.asking_balance = true;
-        let (stripe, pace, currency) = (
-            Arc::clone(&self.senders.stripe),
-            Arc::clone(&self.senders.pace),
-            self.terms.currency,
-        );
+        let (db, senders, currency) = (self.db.clone(), self.senders.clone(), self.terms.currency);
         self.tasks.spawn(async move {
-            pace.slot().await;
-            Done::Balance(
-                stripe
-                    .balance(currency)
-                    .await
-                    .ok()
-                    .map(|b| b.available_cents),
-            )
+            Done::Balance(free_cents(&db, &senders.stripe, &senders.pace, currency).await)
         });
         false
     }
@@ -447,8 +455,13 @@ impl Run {
             reading.borrow().clone(),
         );
         let renew_every = self.senders.lease / 8;
-        self.tasks
-            .spawn(async move { Done::Pulsed(pulse(db, stamp, Some((last, renew_every))).await) });
+        self.tasks.spawn(async move {
+            let pulsed = pulse(db.clone(), stamp, Some((last, renew_every))).await;
+            if let Err(error) = &pulsed {
+                reconnect(&db, error).await;
+            }
+            Done::Pulsed(pulsed)
+        });
     }
 
     /// Claimed but never sent goes back to the queue. What was taken over is in
@@ -512,13 +525,26 @@ impl Run {
                     reading.send_replace(fresh);
                 }
             }
-            Done::Balance(balance) => {
+            Done::Balance(free) => {
                 self.asking_balance = false;
-                let on_its_way = self.reserved_cents();
-                self.available_cents = balance.map(|b| b.saturating_sub(on_its_way));
+                match free {
+                    // What is claimed and not yet sent is on record as on its way, but it is not.
+                    Ok(free) => {
+                        self.available_cents = free.map(|f| f.saturating_add(self.unsent_cents()));
+                    }
+                    Err(error) => self.stop(Stop::Unreachable(error.to_string())),
+                }
                 self.balance_is_fresh = true;
             }
         }
+    }
+
+    fn unsent_cents(&self) -> i64 {
+        let unsent = self.ready.iter().chain(self.waiting.values().flatten());
+        unsent
+            .filter(|job| !job.taken_over)
+            .map(|job| i64::from(job.attempt.amount_cents))
+            .fold(0, i64::saturating_add)
     }
 
     fn take_in_window(&mut self, window: Window) {
@@ -543,14 +569,6 @@ impl Run {
             self.request.after = window.last;
         }
         self.queue_empty = !window.more || window.total_reached;
-        if window.total_reached {
-            self.stop_at_limit();
-        }
-    }
-
-    /// The agreed total is reached: nothing more is claimed, what is claimed is sent.
-    fn stop_at_limit(&mut self) {
-        self.queue_empty = true;
     }
 
     fn take_in_carried(&mut self, carried: Carried) {
@@ -604,6 +622,9 @@ impl Run {
         match carried.closed {
             Some(Closed::Switch) => self.stop(Stop::Switch),
             Some(Closed::LeaseLost) => self.stop(Stop::LeaseLost),
+            Some(Closed::Stale) => {
+                self.stop(Stop::Database(Closed::Stale.reason().to_owned()));
+            }
             _ => {}
         }
         if self.unknown_in_a_row >= UNKNOWN_IN_A_ROW_MAX {
@@ -612,39 +633,62 @@ impl Run {
         self.unrecorded.push(carried.settlement);
     }
 
+    /// Counts what was recorded. What another run has taken over is that run's to count.
     fn count(&mut self, settlement: &Settlement, how: Recorded, events: &mut dyn FnMut(Event)) {
-        if let Recorded::Alarm(reason) = how {
-            self.report.alarms.push(reason);
-        }
+        let report = &mut self.report;
         let amount_cents = settlement.amount_cents;
-        let settled = match &settlement.resolution {
+        let cents = i64::from(amount_cents);
+        match how {
+            Recorded::Done => {}
+            Recorded::Already => return,
+            Recorded::NotOurs => {
+                events(Event::Warning(format!(
+                    "attempt {} of payout {} was taken over by another run, which settles it",
+                    settlement.attempt, settlement.payout_id
+                )));
+                return;
+            }
+            Recorded::Finding(reason) => report.findings.push(reason),
+            Recorded::Alarm(reason) => {
+                report.alarms.push(reason.clone());
+                report.unresolved.push(Unresolved {
+                    payout_id: settlement.payout_id.clone(),
+                    amount_cents,
+                    reason,
+                });
+                events(settled_event(settlement, Settled::Unresolved));
+                return;
+            }
+        }
+        let how = match &settlement.resolution {
             Resolution::Paid { at, .. } => {
-                self.report.paid += 1;
-                self.report.paid_cents = self
-                    .report
-                    .paid_cents
-                    .saturating_add(i64::from(amount_cents));
-                self.report.newest_transfer = self.report.newest_transfer.max(Some(*at));
+                report.paid += 1;
+                report.paid_cents = report.paid_cents.saturating_add(cents);
+                report.newest_transfer = report.newest_transfer.max(Some(*at));
                 Settled::Paid
             }
             Resolution::Declined { reason } => {
-                self.report.failed += 1;
-                if self.report.failures.len() < FAILURES_KEPT {
-                    self.report.failures.push(Failure {
+                report.failed += 1;
+                report.failed_cents = report.failed_cents.saturating_add(cents);
+                if report.failures.len() < FAILURES_KEPT {
+                    let last = settlement.last.as_ref();
+                    report.failures.push(Failure {
                         payout_id: settlement.payout_id.clone(),
                         amount_cents,
-                        code: settlement.last.as_ref().and_then(|l| l.error_code.clone()),
+                        code: last.and_then(|l| l.error_code.clone()),
+                        http_status: last.and_then(|l| l.http_status),
                         reason: reason.clone(),
                     });
                 }
                 Settled::Failed
             }
             Resolution::NotSent { .. } => {
-                self.report.returned += 1;
+                report.returned += 1;
+                report.returned_cents = report.returned_cents.saturating_add(cents);
                 Settled::Returned
             }
             Resolution::Unknown { reason, .. } | Resolution::Alarm { reason } => {
-                self.report.unresolved.push(Unresolved {
+                report.unresolved.push(Unresolved {
                     payout_id: settlement.payout_id.clone(),
                     amount_cents,
                     reason: reason.clone(),
@@ -652,21 +696,32 @@ impl Run {
                 Settled::Unresolved
             }
         };
-        events(Event::Settled {
-            payout_id: settlement.payout_id.clone(),
-            amount_cents,
-            how: settled,
-        });
+        events(settled_event(settlement, how));
     }
+}
 
-    /// What unresolved outcomes of this run hold back of the balance.
-    fn reserved_cents(&self) -> i64 {
-        self.report
-            .unresolved
-            .iter()
-            .map(|u| i64::from(u.amount_cents))
-            .fold(0, i64::saturating_add)
+fn settled_event(settlement: &Settlement, how: Settled) -> Event {
+    Event::Settled {
+        payout_id: settlement.payout_id.clone(),
+        amount_cents: settlement.amount_cents,
+        how,
     }
+}
+
+/// What may still be sent, minor units: available card funds less everything
+/// that is on its way, of this run or another. Nothing when the key may not
+/// read the balance.
+async fn free_cents(
+    db: &StoreThread,
+    stripe: &Stripe,
+    pace: &Pace,
+    currency: Currency,
+) -> Result<Option<i64>, ProcessError> {
+    let Some(balance) = balance_cents(stripe, pace, currency).await? else {
+        return Ok(None);
+    };
+    let on_its_way = db.call(Store::attempts_open_cents).await?;
+    Ok(Some(balance.saturating_sub(on_its_way)))
 }
 
 impl Senders {
@@ -697,7 +752,7 @@ impl Senders {
             closed: None,
         };
         loop {
-            self.pace.slot().await;
+            self.slot().await;
             if let Err(closed) = self.pass_the_gate(&job).await {
                 let reason = closed
                     .as_ref()
@@ -775,6 +830,7 @@ impl Senders {
                     transfer_id: transfer.id.clone(),
                     at: transfer.created,
                     adopted: false,
+                    reversed_cents: transfer.amount_reversed,
                 },
                 Next::Declined => Resolution::Declined { reason },
                 Next::NotSent => Resolution::NotSent { reason },
@@ -803,7 +859,7 @@ impl Senders {
     async fn pass_the_gate(&self, job: &Job) -> Result<(), Option<Closed>> {
         let mut readings = self.reading.clone();
         loop {
-            if self.stopping.load(Ordering::SeqCst) {
+            if *self.stopping.borrow() {
                 return Err(None);
             }
             let reading = readings.borrow_and_update().clone();
@@ -829,16 +885,22 @@ impl Senders {
         }
     }
 
+    /// Waits for its turn to send, or for the run to stop.
+    async fn slot(&self) {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            () = self.pace.slot() => {}
+            _ = stopping.wait_for(|stopping| *stopping) => {}
+        }
+    }
+
     /// Waits before a resend. False when the run stops meanwhile.
     async fn wait(&self, wait: Duration) -> bool {
-        let until = Instant::now() + wait;
-        while Instant::now() < until {
-            if self.stopping.load(Ordering::SeqCst) {
-                return false;
-            }
-            tokio::time::sleep_until(until.min(Instant::now() + gate::PULSE)).await;
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            () = tokio::time::sleep(wait) => !*self.stopping.borrow(),
+            _ = stopping.wait_for(|stopping| *stopping) => false,
         }
-        !self.stopping.load(Ordering::SeqCst)
     }
 
     /// A replay shows the transfer as it was first answered; what counts is how
@@ -863,6 +925,7 @@ impl Senders {
                     transfer_id: transfer.id,
                     at: transfer.created,
                     adopted: false,
+                    reversed_cents: transfer.amount_reversed,
                 },
             },
         }
@@ -958,15 +1021,17 @@ async fn claim(
     terms: ClaimTerms,
 ) -> Result<Window, StoreError> {
     let mut wait = Duration::from_millis(100);
-    for tries in 1.. {
+    let mut tries_left = CLAIM_TRIES;
+    loop {
         let (stamp, request, terms) = (stamp.clone(), request.clone(), terms.clone());
+        tries_left -= 1;
         match db
             .call(move |store| store.queue_claim(&stamp, &request, &terms))
             .await
         {
             // After a COMMIT whose answer was lost the rows are claimed all the
             // same; they are this run's until it ends, then the next one's.
-            Err(error) if error.is_transient() && tries < CLAIM_TRIES => {
+            Err(error) if error.is_transient() && tries_left > 0 => {
                 tokio::time::sleep(wait).await;
                 wait *= 2;
                 reconnect(&db, &error).await;
@@ -974,42 +1039,54 @@ async fn claim(
             result => return result,
         }
     }
-    Err(StoreError::Stopped)
 }
 
 /// Records outcomes, trying for a while when the database is away: they are
 /// facts already, and what cannot be recorded the next run finds at Stripe.
 async fn record(db: StoreThread, stamp: RunStamp, settlements: Vec<Settlement>) -> Done {
+    let settlements: Arc<[Settlement]> = settlements.into();
     let started = Instant::now();
     let mut wait = Duration::from_millis(100);
     loop {
-        let (run, batch) = (stamp.clone(), settlements.clone());
+        let (run, batch) = (stamp.clone(), Arc::clone(&settlements));
         let error = match db
             .call(move |store| store.attempts_settle(&run, &batch))
             .await
         {
             Ok(recorded) => {
-                return Done::Recorded(settlements.into_iter().zip(recorded).collect(), None);
+                return Done::Recorded(settlements.iter().cloned().zip(recorded).collect(), None);
             }
             Err(error) => error,
         };
         if !error.is_transient() || started.elapsed() >= RECORD_PATIENCE {
-            let lost = settlements
-                .into_iter()
-                .map(|mut settlement| {
-                    let reason = format!("its outcome could not be recorded: {error}");
-                    settlement.resolution = Resolution::Unknown {
-                        reason,
-                        stored_error: false,
-                    };
-                    (settlement, Recorded::NotOurs)
-                })
-                .collect();
-            return Done::Recorded(lost, Some(error));
+            let lost = settlements.iter().cloned().map(|settlement| {
+                let reason = unrecorded_reason(&settlement, &error);
+                let resolution = Resolution::Unknown {
+                    reason,
+                    stored_error: false,
+                };
+                (
+                    Settlement {
+                        resolution,
+                        ..settlement
+                    },
+                    Recorded::Done,
+                )
+            });
+            return Done::Recorded(lost.collect(), Some(error));
         }
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(5));
         reconnect(&db, &error).await;
+    }
+}
+
+fn unrecorded_reason(settlement: &Settlement, error: &StoreError) -> String {
+    match &settlement.resolution {
+        Resolution::Paid { transfer_id, .. } => {
+            format!("it was paid by {transfer_id}, which could not be recorded: {error}")
+        }
+        _ => format!("its outcome could not be recorded: {error}"),
     }
 }
 
@@ -1020,7 +1097,7 @@ async fn reconnect(db: &StoreThread, error: &StoreError) {
         StoreError::Lost { .. } | StoreError::Unreachable { .. }
     ) {
         // Still away: the caller waits and tries again.
-        let _ = db.call(crate::store::Store::reconnect).await;
+        let _ = db.call(Store::reconnect).await;
     }
 }
 

@@ -28,7 +28,6 @@ pub const KEY_AGE_MAX: Duration = Duration::from_secs(23 * 3600);
 
 const WAIT_FIRST_MILLIS: u64 = 500;
 const WAIT_MAX_MILLIS: u64 = 30_000;
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
 /// What is known of an attempt while it is being sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -138,7 +137,7 @@ fn wait_before(sends: u32, at: Circumstances) -> Duration {
         )
         .min(WAIT_MAX_MILLIS);
     let waited = Duration::from_millis(doubled.saturating_mul(at.jitter_per_mille) / 1000);
-    waited.max(at.retry_after.unwrap_or_default().min(RETRY_AFTER_MAX))
+    waited.max(at.retry_after.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -276,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn retry_after_is_honoured_up_to_a_minute() {
+    fn retry_after_is_honoured() {
         let slow = judged(Finding::NotSent, true, false);
         let told = |seconds| Circumstances {
             retry_after: Some(Duration::from_secs(seconds)),
@@ -284,7 +283,6 @@ mod tests {
         };
         let wait = |seconds| next(&mut Progress::default(), &slow, told(seconds));
         assert_eq!(wait(7), Next::Resend(Duration::from_secs(7)));
-        assert_eq!(wait(3600), Next::Resend(Duration::from_secs(60)));
     }
 
     /// Every pair of answers, exhaustively: nothing but a transfer or a replayed
