@@ -287,7 +287,7 @@ on_both! {
 
     fn of_many_faults_the_first_are_shown_and_all_are_counted(db: TestDb) {
         let env = three_creators(&db);
-        let rows: String = (0..1_200).map(|n| format!("nobody,5,R-{n}\n")).collect();
+        let rows = (0..1_200).map(|n| format!("nobody,5,R-{n}\n")).collect::<Vec<_>>().concat();
         let file = format!("creator,amount,reference\n{rows}");
         let told = env.run_with_input(&["create", "--file", "-"], file.clone()).expect_code(1);
         assert_eq!(told.stdout, "");

@@ -138,7 +138,7 @@ on_both! {
     fn of_many_who_load_a_file_one_does(db: TestDb) {
         drop(migrated(&db));
         creator(&db, "ann", "Ann");
-        let rows: String = (0..500).map(|n| format!("ann,5,R{n}\n")).collect();
+        let rows = (0..500).map(|n| format!("ann,5,R{n}\n")).collect::<Vec<_>>().concat();
         let file = TableFile::read("t.csv", format!("creator,amount,reference\n{rows}").as_bytes()).unwrap();
         let results = at_once(&db, 4, &Source::File(&file));
         let mut created = 0;
