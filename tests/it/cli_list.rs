@@ -713,7 +713,7 @@ fn help_is_written_for_people() {
 
     Connection:
           --database-url <URL>
-              Database to use instead of DATABASE_URL
+              Database to use instead of `DATABASE_URL`
     --- stderr
     --- exit 0
     ");

@@ -7,7 +7,7 @@
 //! 2. [`Session::resolve_earlier`]: attempts that an earlier run left open are looked up at Stripe.
 //!    What is found is adopted; what is not may go out again under its own key.
 //! 3. [`Session::plan`], where a person is there to see it.
-//! 4. [`Session::execute`], with a [`Consent`]: claim, send, record, until the
+//! 4. [`Session::execute`], with a `Consent`: claim, send, record, until the
 //!    queue is empty or going on cannot help.
 //!
 //! The decisions are pure functions: `verdict` (what answers prove), `gate`
