@@ -77,6 +77,9 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
                     table::Value::toned(state, tone),
                 ]
             };
+            if found.is_empty() {
+                return "no batches".to_owned();
+            }
             table::render(ui, &columns, found.iter().map(cells).collect())
         })?;
     PageArgs::tell_next(cx, "payouts batches list", next.as_ref());

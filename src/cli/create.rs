@@ -12,7 +12,7 @@ use crate::cli::recorded::recorded;
 use crate::model::listing::ListedPayout;
 use crate::model::money::with_currency;
 use crate::ops::create::{self, CreateError, Created, Rules, Source, Wanted};
-use crate::ops::fault::FaultKind;
+use crate::ops::fault::{FaultKind, RowFault};
 use crate::ops::table_file::TableFile;
 use crate::output::json_records::{CreateRow, CreateView, FaultView};
 use crate::output::{Format, list, record, text};
@@ -303,10 +303,11 @@ fn refuse(
         None => input::refused_one(ONE_REFUSED, &faults),
     };
     for (kind, column, hint) in HINTS {
-        if faults
-            .iter()
-            .any(|f| f.kind == *kind && (column.is_empty() || f.column == *column))
-        {
+        let applies = |fault: &RowFault| {
+            fault.kind == *kind && (column.is_empty() || fault.column == *column)
+        };
+        // What helps a column of a file is no help for an argument.
+        if (column.is_empty() || file.is_some()) && faults.iter().any(applies) {
             told = told.hint(*hint);
         }
     }

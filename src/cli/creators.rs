@@ -123,10 +123,12 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
                 table::left("Stripe account").shrinks_to(10).sacrificed(2),
                 table::left("Onboarding").shrinks_to(8).sacrificed(1),
             ];
+            if found.is_empty() {
+                return "no creators".to_owned();
+            }
             table::render(ui, &columns, found.iter().map(cells).collect())
         })?;
-    let search = search.map_or_else(String::new, |text| format!(" {text:?}"));
-    PageArgs::tell_next(cx, &format!("payouts creators list{search}"), next.as_ref());
+    PageArgs::tell_next(cx, "payouts creators list", next.as_ref());
     Ok(Exit::Done.into())
 }
 

@@ -38,7 +38,8 @@ impl PageArgs {
     /// Says how to see the next page. `command` is what leads to this list.
     pub(super) fn tell_next(cx: &Context, command: &str, next: Option<&String>) {
         if let Some(next) = next {
-            cx.ui.note(&format!("next page: {command} --after {next}"));
+            cx.ui
+                .note(&format!("next page: {command} … --after {next}"));
         }
     }
 }

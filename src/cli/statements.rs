@@ -160,6 +160,9 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
                 table::right("Left"),
                 table::left("Status"),
             ];
+            if found.is_empty() {
+                return "no statements".to_owned();
+            }
             table::render(
                 ui,
                 &columns,

@@ -400,32 +400,32 @@ fn add_payouts(
     conn: &mut AnyConnection,
     accounts: &mut HashMap<StatementId, StatementAccount>,
 ) -> Result<(), StoreError> {
-    // By creator too, for whom there is an index. A payout that other software
-    // made to somebody else does not settle this creator's statement.
-    let creators: HashSet<CreatorId> = accounts
-        .values()
-        .map(|account| account.statement.creator_id.clone())
-        .collect();
-    let rows: Vec<(PayoutId, Option<StatementId>, CreatorId, PayoutStatus, i32)> = payouts::table
-        .filter(payouts::creator_id.eq_any(&creators))
-        .filter(payouts::royalty_statement_id.eq_any(accounts.keys()))
-        .select((
-            payouts::id,
-            payouts::royalty_statement_id,
-            payouts::creator_id,
-            payouts::status,
-            payouts::amount_cents,
-        ))
-        .load(conn)?;
+    // By creator, for whom there is an index. A payout that other software made
+    // to somebody else does not settle this creator's statement.
+    let mut rows: Vec<(PayoutId, Option<StatementId>, PayoutStatus, i32)> = Vec::new();
+    let ids: Vec<&StatementId> = accounts.keys().collect();
+    for chunk in ids.chunks(IDS_MAX) {
+        let found = payouts::table
+            .inner_join(statements::table)
+            .filter(payouts::creator_id.eq(statements::creator_id))
+            .filter(statements::id.eq_any(chunk.iter().copied()))
+            .select((
+                payouts::id,
+                payouts::royalty_statement_id,
+                payouts::status,
+                payouts::amount_cents,
+            ))
+            .load(conn)?;
+        rows.extend(found);
+    }
     let failed: Vec<&PayoutId> = rows
         .iter()
-        .filter(|(_, _, _, status, _)| *status == PayoutStatus::Failed)
+        .filter(|(_, _, status, _)| *status == PayoutStatus::Failed)
         .map(|(id, ..)| id)
         .collect();
     let declined = with_a_definite_no(conn, &failed)?;
-    for (id, statement, creator, status, amount_cents) in rows {
-        let account = statement.and_then(|id| accounts.get_mut(&id));
-        let Some(account) = account.filter(|a| a.statement.creator_id == creator) else {
+    for (id, statement, status, amount_cents) in rows {
+        let Some(account) = statement.and_then(|id| accounts.get_mut(&id)) else {
             continue;
         };
         match status {

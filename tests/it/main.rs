@@ -8,9 +8,12 @@
     reason = "a test fails by panicking"
 )]
 
+mod cli_create;
+mod cli_creators;
 mod cli_list;
 mod cli_migrate;
 mod cli_show;
+mod cli_statements;
 mod common;
 mod layers;
 mod process;
@@ -24,6 +27,7 @@ mod sandbox_limits;
 mod sandbox_lists;
 mod sandbox_transfers;
 mod schema;
+mod store_create;
 mod store_errors;
 mod store_history;
 mod store_migrations;
