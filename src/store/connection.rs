@@ -111,6 +111,49 @@ fn without_password(url: &str) -> String {
     }
 }
 
+/// Why PostgreSQL could not be reached, in words of our own.
+///
+/// libpq quotes what it cannot read, and a password with a character that should
+/// have been escaped is taken for a port or a host: none of its text is shown.
+fn harmless_reason(libpq: &str) -> &'static str {
+    /// What libpq or the server says somewhere in its text, and what that means.
+    const KNOWN: &[(&[&str], &str)] = &[
+        (
+            &["could not translate host name"],
+            "could not translate host name",
+        ),
+        (
+            &["authentication failed for user"],
+            "authentication failed for user",
+        ),
+        (&["no password supplied"], "the server wants a password"),
+        (
+            &["database ", " does not exist"],
+            "the database does not exist",
+        ),
+        (&["role ", " does not exist"], "the role does not exist"),
+        (
+            &["no pg_hba.conf entry"],
+            "the server does not let this client in (pg_hba.conf)",
+        ),
+        (&["too many"], "the server has no connection left"),
+        (
+            &["the database system is"],
+            "the server is starting or stopping",
+        ),
+        (&["Connection refused"], "connection refused"),
+        (&["timeout expired"], "timeout"),
+        (&["timed out"], "timeout"),
+        (&["No such file or directory"], "no such file or directory"),
+        (&["could not connect"], "could not connect"),
+        (&["connection to server "], "could not connect"),
+    ];
+    KNOWN
+        .iter()
+        .find(|(said, _)| said.iter().all(|part| libpq.contains(part)))
+        .map_or("the URL cannot be read", |(_, meaning)| meaning)
+}
+
 /// Which database a connection leads to.
 pub(crate) fn backend_of(conn: &AnyConnection) -> Backend {
     match conn {
@@ -139,7 +182,7 @@ fn open_postgres(url: &DatabaseUrl, text: &str, pooled: bool) -> Result<AnyConne
     let connected = PgConnection::establish(text);
     let mut conn = connected.map_err(|source| StoreError::Unreachable {
         url: url.to_string(),
-        reason: source.to_string(),
+        reason: harmless_reason(&source.to_string()).to_owned(),
     })?;
     if pooled {
         // The pooler gives each transaction another server session: a statement
@@ -265,6 +308,46 @@ mod tests {
                 Err(UrlError::NoFile),
                 "{wrong}"
             );
+        }
+    }
+
+    #[test]
+    fn libpq_does_not_print_a_password_either() {
+        for url in [
+            "postgres://ann:s3cret/x@db/pay",
+            "postgres://ann:%zzs3cret@db/pay",
+        ] {
+            let error = open(&url.parse().unwrap(), Open::Existing, false)
+                .err()
+                .unwrap()
+                .to_string();
+            assert!(error.ends_with(": the URL cannot be read"), "{error}");
+            assert!(!error.contains("s3c"), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_server_says_is_told_in_one_line() {
+        for (said, told) in [
+            (
+                "connection to server at \"db\" (127.0.0.1), port 5432 failed: Connection refused\n\tIs the server running?",
+                "connection refused",
+            ),
+            (
+                "connection to server at \"db\" failed: FATAL:  password authentication failed for user \"ann\"\n",
+                "authentication failed for user",
+            ),
+            (
+                "connection to server at \"db\" failed: FATAL:  database \"pay\" does not exist",
+                "the database does not exist",
+            ),
+            (
+                "could not translate host name \"s3cret@db\" to address: Name or service not known",
+                "could not translate host name",
+            ),
+            ("invalid integer value \"s3cret\"", "the URL cannot be read"),
+        ] {
+            assert_eq!(harmless_reason(said), told);
         }
     }
 
