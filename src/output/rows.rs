@@ -289,7 +289,10 @@ mod tests {
         };
         let members = Map::from_iter([
             ("next".to_owned(), Value::Null),
-            ("totals".to_owned(), serde_json::json!({"all": {"count": 2}})),
+            (
+                "totals".to_owned(),
+                serde_json::json!({"all": {"count": 2}}),
+            ),
         ]);
         for rows in [rows(), Vec::new()] {
             let mut whole = Map::new();
