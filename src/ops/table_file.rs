@@ -524,7 +524,7 @@ fn quoting_fault(raw: &[u8]) -> Option<&'static str> {
     let mut at = At::CellStart;
     for byte in raw {
         at = match (at, byte) {
-            (At::CellStart, b'"') | (At::Quote, b'"') => At::Quoted,
+            (At::CellStart | At::Quote, b'"') => At::Quoted,
             (At::Plain, b'"') => {
                 return Some(
                     "a quote in a cell without quotes; put the cell in quotes and double the quote",
