@@ -7,6 +7,7 @@
 mod cli_list;
 mod cli_show;
 mod common;
+mod generated;
 mod layers;
 mod process;
 mod sandbox_client;
