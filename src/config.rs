@@ -5,11 +5,12 @@
 //! so that nothing started from here inherits it.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::env_vars::{self as vars, Variable};
 use crate::model::money::Currency;
@@ -54,6 +55,9 @@ pub enum ConfigError {
         /// Why that cannot be.
         reason: String,
     },
+    /// A value that no setting can have.
+    #[error("{0} (from environment) is not UTF-8")]
+    NotUtf8(&'static str),
     /// The `.env` file does not parse.
     #[error("the file .env cannot be read: {0}")]
     DotEnv(String),
@@ -79,26 +83,33 @@ pub enum ConfigError {
 /// What flags say, before the environment is asked.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// `--database-url`.
-    pub database_url: Option<String>,
+    /// `--database-url`, which may hold a password.
+    pub database_url: Option<SecretString>,
     /// `--live`.
     pub live: bool,
 }
 
-/// The environment with the `.env` overlay under it.
-#[derive(Debug, Clone, Default)]
+/// The environment with the `.env` overlay under it. Printing it shows names, no
+/// values: some are secrets.
+#[derive(Clone, Default)]
 pub struct Environment {
     process: HashMap<String, String>,
     dotenv: HashMap<String, String>,
 }
 
+impl fmt::Debug for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Environment")
+            .field("process", &self.process.keys())
+            .field("dotenv", &self.dotenv.keys())
+            .finish()
+    }
+}
+
 impl Environment {
     /// Reads the process environment and `.env` in `folder`.
     pub fn read(folder: &Path) -> Result<Self, ConfigError> {
-        // Variables that are not UTF-8 are none of ours.
-        let process = std::env::vars_os()
-            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)))
-            .collect();
+        let process = readable(std::env::vars_os())?;
         let path = folder.join(".env");
         let mut dotenv = HashMap::new();
         if path.is_file() {
@@ -209,6 +220,25 @@ impl Environment {
     }
 }
 
+/// The variables that are UTF-8. One of ours that is not stops everything: without
+/// it another value would hold, such as another database.
+fn readable(
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Result<HashMap<String, String>, ConfigError> {
+    let mut readable = HashMap::new();
+    for (name, value) in variables {
+        let Ok(name) = name.into_string() else {
+            continue;
+        };
+        if let Ok(value) = value.into_string() {
+            readable.insert(name, value);
+        } else if let Some(ours) = vars::ALL.iter().find(|ours| ours.name == name) {
+            return Err(ConfigError::NotUtf8(ours.name));
+        }
+    }
+    Ok(readable)
+}
+
 fn kind_of(error: &dotenvy::Error) -> String {
     match error {
         dotenvy::Error::LineParse(_, at) => {
@@ -250,8 +280,6 @@ pub struct Config {
     pub actor: String,
     /// The machine's name.
     pub host: String,
-    /// Secret that signs events.
-    pub webhook_secret: Option<SecretString>,
 }
 
 impl Config {
@@ -268,18 +296,7 @@ impl Config {
             }
         }
         let (database, database_origin) = database(flags, env)?;
-        let min_cents = env.value(&vars::MIN_AMOUNT_CENTS, 100, |t| whole(t, 1, i32::MAX))?;
-        let max_cents = env.value(&vars::MAX_AMOUNT_CENTS, 1_000_000, |t| {
-            whole(t, 1, i32::MAX)
-        })?;
-        if min_cents > max_cents {
-            return Err(ConfigError::Value {
-                name: vars::MIN_AMOUNT_CENTS.name,
-                origin: Origin::Environment,
-                value: min_cents.to_string(),
-                reason: format!("larger than the maximum of {max_cents}"),
-            });
-        }
+        let (min_cents, max_cents) = amount_bounds(env)?;
         let host = host();
         Ok(Self {
             database,
@@ -318,16 +335,39 @@ impl Config {
                 |(t, _)| t.to_owned(),
             ),
             host,
-            webhook_secret: env
-                .get(&vars::WEBHOOK_SECRET)
-                .map(|(t, _)| SecretString::from(t)),
         })
     }
 }
 
+/// The smallest and the largest payout, in minor units.
+fn amount_bounds(env: &Environment) -> Result<(i32, i32), ConfigError> {
+    let cents = |variable| env.parsed(variable, |text| whole(text, 1, i32::MAX));
+    let (min, min_origin) = cents(&vars::MIN_AMOUNT_CENTS)?.unwrap_or((100, Origin::Default));
+    let (max, max_origin) = cents(&vars::MAX_AMOUNT_CENTS)?.unwrap_or((1_000_000, Origin::Default));
+    if min <= max {
+        return Ok((min, max));
+    }
+    // A default is nobody's mistake: what somebody said is.
+    Err(if min_origin == Origin::Default {
+        ConfigError::Value {
+            name: vars::MAX_AMOUNT_CENTS.name,
+            origin: max_origin,
+            value: max.to_string(),
+            reason: format!("smaller than the minimum of {min}"),
+        }
+    } else {
+        ConfigError::Value {
+            name: vars::MIN_AMOUNT_CENTS.name,
+            origin: min_origin,
+            value: min.to_string(),
+            reason: format!("larger than the maximum of {max}"),
+        }
+    })
+}
+
 fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), ConfigError> {
     let said = match &flags.database_url {
-        Some(text) => Some((text.as_str(), Origin::Flag)),
+        Some(text) => Some((text.expose_secret(), Origin::Flag)),
         None => env.get(&vars::DATABASE_URL),
     };
     let Some((text, origin)) = said else {
@@ -490,6 +530,59 @@ mod tests {
                 ("STRIPE_SECRET_KEY_FILE", "b")
             ])
             .contains("use one")
+        );
+    }
+
+    #[test]
+    fn of_two_bounds_that_cross_the_one_that_was_set_is_named() {
+        let say = |mut env: Environment, dotenv: &[(&str, &str)]| {
+            env.process.insert("DATABASE_URL".into(), "sqlite:x".into());
+            for (name, value) in dotenv {
+                env.dotenv.insert((*name).into(), (*value).into());
+            }
+            Config::resolve(&Flags::default(), &env)
+                .unwrap_err()
+                .to_string()
+        };
+        assert_eq!(
+            say(env(&[("PAYOUTS_MAX_AMOUNT_CENTS", "50")]), &[]),
+            "PAYOUTS_MAX_AMOUNT_CENTS (from environment) is 50: smaller than the minimum of 100"
+        );
+        assert_eq!(
+            say(env(&[]), &[("PAYOUTS_MIN_AMOUNT_CENTS", "2000000")]),
+            "PAYOUTS_MIN_AMOUNT_CENTS (from .env) is 2000000: larger than the maximum of 1000000"
+        );
+    }
+
+    #[test]
+    fn a_variable_of_ours_that_is_not_utf_8_is_refused_by_name() {
+        use std::os::unix::ffi::OsStringExt;
+        let broken = || OsString::from_vec(b"sqlite:\xff".to_vec());
+        let error = readable([("DATABASE_URL".into(), broken())]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "DATABASE_URL (from environment) is not UTF-8"
+        );
+        assert!(
+            readable([("LS_COLORS".into(), broken())])
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn printing_settings_for_debugging_shows_no_secret() {
+        let mut env = env(&[("STRIPE_SECRET_KEY", "sk_test_s3cret")]);
+        env.dotenv
+            .insert("DATABASE_URL".into(), "postgres://ann:s3cret@db/pay".into());
+        let flags = Flags {
+            database_url: Some("postgres://ann:s3cret@db/pay".into()),
+            live: false,
+        };
+        let shown = format!("{env:?} {flags:?}");
+        assert!(
+            shown.contains("STRIPE_SECRET_KEY") && !shown.contains("s3cret"),
+            "{shown}"
         );
     }
 

@@ -1,8 +1,6 @@
 //! What a command works with, opened only when it is asked for, so that help
 //! needs nothing.
 
-use std::path::Path;
-
 use secrecy::SecretString;
 
 use crate::cli::Global;
@@ -36,34 +34,26 @@ pub(crate) struct Context {
 }
 
 impl Context {
-    /// Resolves the settings. An error comes with the streams to print it on.
-    pub(crate) fn new(global: &Global, arguments: String) -> Result<Self, (Ui, CliError)> {
-        let env = Environment::read(Path::new("."));
-        let plain = env.as_ref().is_ok_and(Environment::asks_for_plain_output);
-        let ui = Ui::detect(global.color, plain, global.quiet);
+    /// Resolves the settings.
+    pub(crate) fn new(
+        global: &Global,
+        env: &Environment,
+        ui: Ui,
+        arguments: String,
+    ) -> Result<Self, CliError> {
         let flags = Flags {
             database_url: global.database_url.clone(),
             live: global.live,
         };
-        let resolved = env.and_then(|env| {
-            Ok((
-                Config::resolve(&flags, &env)?,
-                clock(&env)?,
-                timeouts(&env)?,
-            ))
-        });
-        match resolved {
-            Ok((config, clock, timeouts)) => Ok(Self {
-                config,
-                ui,
-                format: global.output,
-                yes: global.yes,
-                clock,
-                timeouts,
-                arguments,
-            }),
-            Err(error) => Err((ui, error.into())),
-        }
+        Ok(Self {
+            config: Config::resolve(&flags, env)?,
+            ui,
+            format: global.output,
+            yes: global.yes,
+            clock: clock(env)?,
+            timeouts: timeouts(env)?,
+            arguments,
+        })
     }
 
     /// The database, which must exist and have this version's schema.

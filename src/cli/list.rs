@@ -187,7 +187,9 @@ fn filter(
     let Some(creator) = &args.creator else {
         return Ok(filter);
     };
-    let creators = store.creators_matching(creator)?;
+    let creators = store.creators_matching(creator).map_err(|error| {
+        CliError::from(error).doing(format!("failed to look up the creator {creator:?}"))
+    })?;
     if creators.is_empty() {
         cx.ui.note(&format!(
             "no creator has the id or e-mail {creator:?}, or a name with it"
@@ -216,6 +218,6 @@ fn no_such_row(error: StoreError, id: &str) -> CliError {
         StoreError::NotFound => {
             CliError::new(Exit::Usage, format!("--after: there is no payout {id}"))
         }
-        other => other.into(),
+        other => CliError::from(other).doing(format!("failed to read payout {id}")),
     }
 }

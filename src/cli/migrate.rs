@@ -1,11 +1,11 @@
 //! `payouts migrate`, alias `init`.
 
 use clap::Args;
-use serde::Serialize;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::output::json::{MigrationSqlView, MigrationView};
 use crate::output::{Answer, table};
 use crate::store::migrations::{MigrationState, all};
 use crate::store::{Backend, DatabaseUrl, Open, StoreError};
@@ -31,12 +31,6 @@ pub(super) struct MigrateArgs {
     revert: bool,
 }
 
-#[derive(Serialize)]
-struct MigrationView {
-    name: &'static str,
-    applied: bool,
-}
-
 pub(super) fn run(cx: &mut Context, args: &MigrateArgs) -> Result<Exits, CliError> {
     if args.status {
         let states = states(cx)?;
@@ -45,22 +39,19 @@ pub(super) fn run(cx: &mut Context, args: &MigrateArgs) -> Result<Exits, CliErro
         return Ok(if pending { Exit::Attention } else { Exit::Done }.into());
     }
     if args.dry_run {
-        for state in states(cx)?.iter().filter(|s| !s.applied) {
-            cx.ui.answer(&format!(
-                "-- {}\n{}",
-                state.migration.name, state.migration.up
-            ))?;
-        }
+        print_sql(cx, &states(cx)?)?;
         return Ok(Exit::Done.into());
     }
     let mut store;
     if args.revert {
         store = cx.open(Open::Existing)?;
-        let name = store.migrate_revert()?;
+        let name = store
+            .migrate_revert()
+            .map_err(|e| failed(cx, "revert the newest migration of", e))?;
         cx.ui.note(&format!("reverted {name}"));
     } else {
         store = cx.open(Open::CreateIfMissing)?;
-        let ran = store.migrate()?;
+        let ran = store.migrate().map_err(|e| failed(cx, "migrate", e))?;
         match ran.len() {
             0 => cx.ui.note(&format!("{} is up to date", cx.config.database)),
             _ => cx
@@ -82,7 +73,9 @@ fn states(cx: &Context) -> Result<Vec<MigrationState>, CliError> {
         cx.clock.clone(),
     );
     match opened {
-        Ok(mut store) => Ok(store.migrations()?),
+        Ok(mut store) => store
+            .migrations()
+            .map_err(|e| failed(cx, "read the migrations of", e)),
         Err(StoreError::Missing { .. }) => {
             let backend = match &cx.config.database {
                 DatabaseUrl::Sqlite(_) => Backend::Sqlite,
@@ -98,6 +91,29 @@ fn states(cx: &Context) -> Result<Vec<MigrationState>, CliError> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+fn failed(cx: &Context, what: &str, error: StoreError) -> CliError {
+    CliError::from(error).doing(format!("failed to {what} {}", cx.config.database))
+}
+
+/// The SQL that is still to run.
+fn print_sql(cx: &Context, states: &[MigrationState]) -> Result<(), CliError> {
+    let views: Vec<MigrationSqlView> = states
+        .iter()
+        .filter(|s| !s.applied)
+        .map(|s| MigrationSqlView {
+            name: s.migration.name,
+            sql: s.migration.up,
+        })
+        .collect();
+    Answer::new("migrations", views).print(cx.format, &cx.ui, |_, views| {
+        views
+            .iter()
+            .map(|v| format!("-- {}\n{}\n", v.name, v.sql.trim_end()))
+            .collect()
+    })?;
+    Ok(())
 }
 
 fn print_states(cx: &Context, states: &[MigrationState]) -> Result<(), CliError> {

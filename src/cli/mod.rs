@@ -1,6 +1,9 @@
 //! What a person types: the table of contents of the program.
 
+#![expect(clippy::doc_markdown, reason = "doc comments are help texts")]
+
 mod batches;
+mod completions;
 mod consent;
 mod context;
 mod create;
@@ -8,6 +11,7 @@ mod creators;
 mod demo;
 pub mod error;
 pub mod exit;
+mod help;
 mod input;
 mod list;
 mod migrate;
@@ -20,15 +24,18 @@ mod show;
 mod statements;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand};
+use secrecy::SecretString;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::config::Environment;
 use crate::output::Format;
-use crate::output::ui::ColorChoice;
+use crate::output::ui::{ColorChoice, Ui};
 
 /// Pay creators through Stripe Connect transfers, exactly once
 #[derive(Debug, Parser)]
@@ -84,11 +91,20 @@ struct Global {
 
     /// Database to use instead of `DATABASE_URL`
     #[arg(long, value_name = "URL", global = true, help_heading = "Connection")]
-    database_url: Option<String>,
+    database_url: Option<SecretString>,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Work(Work),
+    #[command(flatten)]
+    Explain(Explain),
+}
+
+/// Commands that need the settings.
+#[derive(Debug, Subcommand)]
+enum Work {
     List(list::ListArgs),
     Show(show::ShowArgs),
     Create(create::CreateArgs),
@@ -105,7 +121,14 @@ enum Command {
     Sandbox(sandbox::SandboxArgs),
 }
 
-impl Command {
+/// Commands that explain the program, whatever its settings say.
+#[derive(Debug, Subcommand)]
+enum Explain {
+    Completions(completions::CompletionsArgs),
+    Help(help::HelpArgs),
+}
+
+impl Work {
     fn run(self, cx: &mut Context) -> Result<Exits, CliError> {
         match self {
             Self::List(args) => list::run(cx, &args),
@@ -123,39 +146,59 @@ impl Command {
     }
 }
 
+impl Explain {
+    fn run(&self, ui: &Ui, format: Format) -> Result<Exits, CliError> {
+        match self {
+            Self::Completions(args) => completions::run(ui, args),
+            Self::Help(args) => help::run(ui, format, args),
+        }
+    }
+}
+
 /// Parses the arguments, runs the command, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match parse(arguments.iter().cloned()) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Help and version are answers, not errors; a closed pipe is nobody's fault.
-            let _ = error.print();
-            let exit = if error.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Done
-            };
-            return ExitCode::from(exit.code());
-        }
+        Err(error) => return ExitCode::from(print_parse_error(&error).code()),
     };
-    let mut cx = match Context::new(&cli.global, as_recorded(&arguments)) {
-        Ok(cx) => cx,
-        Err((ui, error)) => {
-            error.print(&ui);
-            return ExitCode::from(error.exit.code());
-        }
+    let env = Environment::read(Path::new("."));
+    let plain = env.as_ref().is_ok_and(Environment::asks_for_plain_output);
+    let ui = Ui::detect(cli.global.color, plain, cli.global.quiet);
+    let ended = match cli.command {
+        Command::Explain(command) => command.run(&ui, cli.global.output),
+        Command::Work(command) => env
+            .map_err(CliError::from)
+            .and_then(|env| Context::new(&cli.global, &env, ui.clone(), as_recorded(&arguments)))
+            .and_then(|mut cx| command.run(&mut cx)),
     };
-    let exits = cli.command.run(&mut cx).unwrap_or_else(|error| {
+    let exits = ended.unwrap_or_else(|error| {
         if !error.broken_pipe {
-            error.print(&cx.ui);
+            error.print(&ui);
         }
         error.exit.into()
     });
     for other in exits.others() {
-        cx.ui.line(&format!("also: {other}"));
+        ui.line(&format!("also: {other}"));
     }
     ExitCode::from(exits.strongest().code())
+}
+
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let mut command = help::with_grouped_page();
+    let mut matches = command.try_get_matches_from_mut(arguments)?;
+    Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// Prints help, the version, or what is wrong with a command line.
+fn print_parse_error(error: &clap::Error) -> Exit {
+    // Help and version are answers, not errors; a closed pipe is nobody's fault.
+    let _ = error.print();
+    if error.use_stderr() {
+        Exit::Usage
+    } else {
+        Exit::Done
+    }
 }
 
 /// The command line as the record of runs keeps it: without a database URL,

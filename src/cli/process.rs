@@ -21,7 +21,8 @@ use crate::ops::consent::Agreement;
 use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
 use crate::output::progress::Progress;
 use crate::output::table::{self, left, right};
-use crate::output::text::{brief, count, grouped};
+use crate::output::text::{brief, clean, count, grouped};
+use crate::output::ui::Ui;
 use crate::output::{Answer, Format};
 use crate::store::queue::QueueFilter;
 use crate::store::thread::StoreThread;
@@ -482,8 +483,9 @@ fn print_report(
         ));
     }
     if let Some(stop) = &report.stop {
+        // One line, whatever Stripe's message holds.
         cx.ui
-            .line(&format!("stopped: {}", stop_text(stop, currency)));
+            .line(&clean(&format!("stopped: {}", stop_text(stop, currency))));
     }
     let mut rows = vec![ResultView {
         result: "paid",
@@ -595,7 +597,7 @@ struct PlanView<'a> {
 
 fn print_plan(cx: &Context, plan: &Plan) -> Result<(), CliError> {
     if cx.format == Format::Table {
-        cx.ui.answer(&plan_text(cx, plan))?;
+        cx.ui.answer(&plan_text_on(&cx.ui, plan))?;
         return Ok(());
     }
     let rows: Vec<PlanView<'_>> = plan
@@ -642,8 +644,13 @@ fn print_plan(cx: &Context, plan: &Plan) -> Result<(), CliError> {
 /// Rows of a plan that are shown to a person.
 const PLAN_ROWS_SHOWN: usize = 20;
 
-/// The plan as a person reads it: who, how much, from where, what not.
+/// The plan for stderr, above the question.
 fn plan_text(cx: &Context, plan: &Plan) -> String {
+    plan_text_on(&cx.ui.for_stderr(), plan)
+}
+
+/// The plan as a person reads it: who, how much, from where, what not.
+fn plan_text_on(ui: &Ui, plan: &Plan) -> String {
     let mut text = String::new();
     let amount = |cents: i64| money::with_currency(cents, plan.currency);
     if !plan.rows.is_empty() {
@@ -673,7 +680,7 @@ fn plan_text(cx: &Context, plan: &Plan) -> String {
                 ]
             })
             .collect();
-        text.push_str(&table::render(&cx.ui, &columns, rows));
+        text.push_str(&table::render(ui, &columns, rows));
         let all = plan.due.saturating_add(plan.resends);
         if all > PLAN_ROWS_SHOWN as u64 {
             let more = grouped(all - PLAN_ROWS_SHOWN as u64);

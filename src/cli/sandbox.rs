@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use secrecy::ExposeSecret;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::context::Context;
@@ -66,18 +65,17 @@ pub(super) struct SandboxArgs {
     webhook: Option<String>,
 }
 
-/// Signs events when no secret is configured.
+/// Signs events. It is printed, so it is never one that somebody configured.
 const WEBHOOK_SECRET: &str = "whsec_sandbox";
 
 pub(super) fn run(cx: &Context, args: &SandboxArgs) -> Result<Exits, CliError> {
-    let options = options(cx, args)?;
+    let options = options(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
-        .build()?;
+        .build()
+        .map_err(|e| not_started(&e))?;
     runtime.block_on(async {
-        let sandbox = Sandbox::start(options)
-            .await
-            .map_err(|e| CliError::caused(Exit::CouldNotRun, "failed to start the sandbox", &e))?;
+        let sandbox = Sandbox::start(options).await.map_err(|e| not_started(&e))?;
         let lines: Vec<String> = sandbox
             .env_lines()
             .iter()
@@ -88,8 +86,8 @@ pub(super) fn run(cx: &Context, args: &SandboxArgs) -> Result<Exits, CliError> {
             "a Stripe simulator at {}; controls at {0}/_sandbox; Ctrl-C stops it",
             sandbox.base_url()
         ));
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(|e| not_started(&e))?;
+        let mut terminate = signal(SignalKind::terminate()).map_err(|e| not_started(&e))?;
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
@@ -102,7 +100,11 @@ pub(super) fn run(cx: &Context, args: &SandboxArgs) -> Result<Exits, CliError> {
     })
 }
 
-fn options(cx: &Context, args: &SandboxArgs) -> Result<Options, CliError> {
+fn not_started(cause: &dyn std::error::Error) -> CliError {
+    CliError::caused(Exit::CouldNotRun, "failed to start the sandbox", cause)
+}
+
+fn options(args: &SandboxArgs) -> Result<Options, CliError> {
     let faults = match &args.faults {
         None => FaultPlan::default(),
         Some(path) => {
@@ -113,15 +115,10 @@ fn options(cx: &Context, args: &SandboxArgs) -> Result<Options, CliError> {
                 .map_err(|e| CliError::caused(Exit::CouldNotRun, doing(), &e))?
         }
     };
-    let secret = cx
-        .config
-        .webhook_secret
-        .as_ref()
-        .map_or(WEBHOOK_SECRET, |s| s.expose_secret());
     let webhook = args
         .webhook
         .as_deref()
-        .map(|url| Webhook::new(url, secret))
+        .map(|url| Webhook::new(url, WEBHOOK_SECRET))
         .transpose()
         .map_err(|e| CliError::new(Exit::Usage, format!("--webhook: {e}")))?;
     Ok(Options {

@@ -37,7 +37,9 @@ pub(super) fn run(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> 
     let mut ids: Vec<PayoutId> = Vec::new();
     let mut unknown: Vec<&str> = Vec::new();
     for text in &args.ids {
-        let named = store.payouts_named(text)?;
+        let named = store
+            .payouts_named(text)
+            .map_err(|error| CliError::from(error).doing(format!("failed to look up {text}")))?;
         if named.is_empty() {
             unknown.push(text);
         }
@@ -58,7 +60,9 @@ pub(super) fn run(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> 
     };
     let mut shown = Vec::with_capacity(ids.len());
     for id in &ids {
-        let record = store.payout_record(id, cx.config.lease)?;
+        let record = store
+            .payout_record(id, cx.config.lease)
+            .map_err(|error| CliError::from(error).doing(format!("failed to read payout {id}")))?;
         shown.push(Shown {
             next_step: next_step(&record, &circumstances),
             record,

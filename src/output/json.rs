@@ -438,3 +438,21 @@ impl<'a> HistoryView<'a> {
         }
     }
 }
+
+/// A migration, and whether it ran here.
+#[derive(Debug, Serialize)]
+pub struct MigrationView {
+    /// The name, `005_add_payouts_table`.
+    pub name: &'static str,
+    /// It ran here.
+    pub applied: bool,
+}
+
+/// A migration that is still to run.
+#[derive(Debug, Serialize)]
+pub struct MigrationSqlView {
+    /// The name, `005_add_payouts_table`.
+    pub name: &'static str,
+    /// What it runs.
+    pub sql: &'static str,
+}

@@ -262,6 +262,7 @@ mod tests {
         Ui {
             stdout_terminal: width.is_some(),
             width,
+            stderr_width: None,
             interactive: false,
             stderr_terminal: false,
             stdout_color: false,

@@ -1,6 +1,9 @@
 //! The two streams and what they are connected to.
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+
+use super::text::clean;
 
 /// What stdin, stdout and stderr are, and how much to say.
 #[derive(Debug, Clone)]
@@ -9,6 +12,8 @@ pub struct Ui {
     pub stdout_terminal: bool,
     /// Characters in a line of the terminal that stdout is; none when it is piped.
     pub width: Option<u16>,
+    /// Characters in a line of the terminal that stderr is; none when it is piped.
+    pub stderr_width: Option<u16>,
     /// A person can be asked: stdin and stderr are terminals.
     pub interactive: bool,
     /// stderr is a terminal: bars may be drawn.
@@ -46,6 +51,7 @@ impl Ui {
         Self {
             stdout_terminal,
             width: stdout_terminal.then(|| terminal_width(io::stdout())),
+            stderr_width: stderr_terminal.then(|| terminal_width(io::stderr())),
             interactive: io::stdin().is_terminal() && stderr_terminal,
             stderr_terminal,
             stdout_color: colored(stdout_terminal),
@@ -54,13 +60,14 @@ impl Ui {
         }
     }
 
-    /// The same with stderr in stdout's place, to render a table for it.
+    /// The same with stderr in stdout's place, to render a table for it. Without
+    /// colour, because [`line`](Self::line) lets no escape sequence through.
     #[must_use]
     pub fn for_stderr(&self) -> Self {
         Self {
             stdout_terminal: self.stderr_terminal,
-            stdout_color: self.stderr_color,
-            width: self.stderr_terminal.then(|| terminal_width(io::stderr())),
+            width: self.stderr_width,
+            stdout_color: false,
             ..self.clone()
         }
     }
@@ -83,37 +90,38 @@ impl Ui {
     /// Narration: what is going on. Silenced by `--quiet`.
     pub fn note(&self, text: &str) {
         if !self.quiet {
-            self.line(text);
+            write_line(&clean(text));
         }
     }
 
     /// Something a person should know; not silenced.
     pub fn warn(&self, text: &str) {
-        self.line(&format!("{} {text}", self.paint("33;1", "warning:")));
+        write_line(&format!(
+            "{} {}",
+            self.paint("33;1", "warning:"),
+            clean(text)
+        ));
     }
 
     /// An error with its causes and hints.
     pub fn error(&self, message: &str, causes: &[String], hints: &[String]) {
-        self.line(&format!(
+        write_line(&format!(
             "{} {}",
             self.paint("31;1", "error:"),
-            super::text::clean(message)
+            clean(message)
         ));
         for (number, cause) in causes.iter().enumerate() {
-            self.line(&format!("  {}: {}", number + 1, super::text::clean(cause)));
+            write_line(&format!("  {}: {}", number + 1, clean(cause)));
         }
         for hint in hints {
-            self.line(&format!(
-                "{} {}",
-                self.paint("36;1", "hint:"),
-                super::text::clean(hint)
-            ));
+            write_line(&format!("{} {}", self.paint("36;1", "hint:"), clean(hint)));
         }
     }
 
-    /// A line on stderr; when nobody reads it any more, there is nobody to tell.
+    /// A text on stderr, each of its lines cleaned: a table keeps its line breaks,
+    /// and nothing from outside reaches the terminal as a command.
     pub fn line(&self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        write_line(&cleaned_lines(text));
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -125,10 +133,52 @@ impl Ui {
     }
 }
 
-/// Characters in a line of a stream's terminal; of one that does not say, the usual 80.
-fn terminal_width(stream: impl std::os::fd::AsFd) -> u16 {
-    match rustix::termios::tcgetwinsize(stream) {
+/// When nobody reads stderr any more, there is nobody to tell.
+fn write_line(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+fn cleaned_lines(text: &str) -> String {
+    let lines: Vec<_> = text.split('\n').map(clean).collect();
+    lines.join("\n")
+}
+
+/// Characters in a line of this terminal; of one that does not say, the usual 80.
+fn terminal_width(terminal: impl AsFd) -> u16 {
+    match rustix::termios::tcgetwinsize(terminal) {
         Ok(size) if size.ws_col > 0 => size.ws_col,
         _ => 80,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_on_stderr_keeps_its_lines_and_no_escape_sequence() {
+        assert_eq!(
+            cleaned_lines("stopped: \x1b[2Jbalance\u{202e}\nId  Amount"),
+            "stopped: [2Jbalance\nId  Amount"
+        );
+    }
+
+    #[test]
+    fn a_table_for_stderr_has_its_width_and_not_that_of_stdout() {
+        let ui = Ui {
+            stdout_terminal: true,
+            width: Some(40),
+            stderr_width: None,
+            interactive: false,
+            stderr_terminal: false,
+            stdout_color: true,
+            stderr_color: false,
+            quiet: false,
+        };
+        let stderr = ui.for_stderr();
+        assert_eq!(
+            (stderr.width, stderr.stdout_terminal, stderr.stdout_color),
+            (None, false, false)
+        );
     }
 }

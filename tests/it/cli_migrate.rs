@@ -337,11 +337,12 @@ on_both! {
         }
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
-                $ payouts migrate --revert
-                --- stderr
-                error: no migration has run here
-                --- exit 4
-                ");
+            $ payouts migrate --revert
+            --- stderr
+            error: failed to revert the newest migration of DATABASE
+              1: no migration has run here
+            --- exit 4
+            ");
         }
     }
 
@@ -353,11 +354,12 @@ on_both! {
         let before = objects(&db);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
-                $ payouts migrate --revert
-                --- stderr
-                error: 006_add_payout_ledger cannot be reverted: the table payout_holds holds rows
-                --- exit 4
-                ");
+            $ payouts migrate --revert
+            --- stderr
+            error: failed to revert the newest migration of DATABASE
+              1: 006_add_payout_ledger cannot be reverted: the table payout_holds holds rows
+            --- exit 4
+            ");
         }
         assert_eq!(objects(&db), before);
         db.execute("DELETE FROM payout_holds");
@@ -371,22 +373,24 @@ on_both! {
         let before = objects(&db);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
-                $ payouts migrate --revert
-                --- stderr
-                error: 005_add_payouts_table cannot be reverted: the table payouts holds rows
-                --- exit 4
-                ");
+            $ payouts migrate --revert
+            --- stderr
+            error: failed to revert the newest migration of DATABASE
+              1: 005_add_payouts_table cannot be reverted: the table payouts holds rows
+            --- exit 4
+            ");
         }
         db.execute("DELETE FROM payouts");
         assert_eq!(objects(&db), before);
         env.run(&["migrate", "--revert"]).expect_code(0);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
-                $ payouts migrate --revert
-                --- stderr
-                error: 001_add_platform_tables cannot be reverted: the table creators holds rows
-                --- exit 4
-                ");
+            $ payouts migrate --revert
+            --- stderr
+            error: failed to revert the newest migration of DATABASE
+              1: 001_add_platform_tables cannot be reverted: the table creators holds rows
+            --- exit 4
+            ");
         }
     }
 }
@@ -455,12 +459,13 @@ on_both! {
                 --- exit 3
                 ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
-                $ payouts migrate
-                --- stderr
-                error: the database holds migrations this version does not know: 999
-                hint: use the version of payouts that migrated it, or a newer one
-                --- exit 3
-                ");
+            $ payouts migrate
+            --- stderr
+            error: failed to migrate DATABASE
+              1: the database holds migrations this version does not know: 999
+            hint: use the version of payouts that migrated it, or a newer one
+            --- exit 3
+            ");
         }
         for args in [["migrate", "--status"], ["migrate", "--dry-run"], ["migrate", "--revert"]] {
             let run = env.run(&args).expect_code(3);

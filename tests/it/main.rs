@@ -15,6 +15,7 @@ mod cli_migrate;
 mod cli_show;
 mod cli_statements;
 mod common;
+mod generated;
 mod layers;
 mod process;
 mod readme;

@@ -1,0 +1,431 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_payouts_global_optspecs
+    string join \n o/output= q/quiet color= y/yes live database-url= h/help V/version
+end
+
+function __fish_payouts_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_payouts_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_payouts_using_subcommand
+    set -l cmd (__fish_payouts_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c payouts -n "__fish_payouts_needs_command" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_needs_command" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_needs_command" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_needs_command" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_needs_command" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_needs_command" -s V -l version -d 'Print version'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "list" -d 'List payouts, newest first, with the totals of all that match'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "show" -d 'Show all there is on a payout, and what to do next'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "create" -d 'Create payouts: one, or a file of them'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "creators" -d 'Look at creators, and bring them in'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "process" -d 'Pay what is due'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "release" -d 'Let a batch go, so that the next `process` may pay it'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "migrate" -d 'Create the database or bring it to this version\'s schema'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "init" -d 'Create the database or bring it to this version\'s schema'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "demo" -d 'Run the whole job on sample data, offline'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "sandbox" -d 'Run a Stripe simulator on this machine'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "completions" -d 'Print what completes `payouts` in a shell'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "help" -d 'Explain a command, or the exit codes'
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l status -d 'Only in this state; may be repeated' -r -f -a "PENDING\t''
+PROCESSING\t''
+COMPLETED\t''
+FAILED\t''"
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l batch -d 'Only those loaded with this batch' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l creator -d 'Only those paying a creator: the id, the e-mail, or part of the name' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l statement -d 'Only those settling this statement' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l reference -d 'Only the one loaded under this reference' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l min-amount -d 'Only of at least this amount, such as 500.00' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l max-amount -d 'Only of at most this amount' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l created -d 'Only those created in this time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l processed -d 'Only those paid in this time, written like --created' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l tz -d 'Whose days and months are meant, such as Europe/Berlin; tables show its time' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l sort -d 'What to sort by, newest or largest first' -r -f -a "created\t''
+updated\t''
+amount\t''"
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l limit -d 'How many to show, at most 1000' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l after -d 'Go on behind this payout, the last one of the page before' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l reverse -d 'Oldest or smallest first'
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l all -d 'Show all of them'
+complete -c payouts -n "__fish_payouts_using_subcommand list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand list" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand show" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand show" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l creator -d 'Whom to pay: id, e-mail address or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l amount -d 'How much, in major units, such as 500.00' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l amount-cents -d 'How much, in minor units, such as 50000' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l statement -d 'The royalty statement it settles' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l reference -d 'Your own name for the payment, unique' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -s f -l file -d 'A CSV file of payouts; - reads standard input' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand create" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l no-references -d 'Let rows without a reference take the file\'s hash and their line'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l release -d 'Do not hold the batch: the next `process` may pay it'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l partial -d 'Allow less than what is left of a statement'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l dry-run -d 'Do everything but write, and say what would be created'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -f -a "list" -d 'List creators'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -f -a "show" -d 'Show one creator: details, what the payouts come to, the newest of them'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -f -a "add" -d 'Add one creator'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -f -a "import" -d 'Import creators from a CSV file'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l limit -d 'At most this many, up to 1000' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l after -d 'Go on behind this id, the last of the page before' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l name -d 'The name on stage and on screen' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l email -d 'E-mail address, unique' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l stripe-account -d 'Where payouts go, acct_…' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l id -d 'The id to give; made when missing' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l onboarding-status -d 'The platform\'s word on onboarding' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l update -d 'Let rows replace the stored name, e-mail address and Stripe account'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l batch -d 'Only this batch; naming it releases it for this run' -r
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l creator -d 'Only this creator: id, e-mail or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l limit -d 'At most this many payouts' -r
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l max-total -d 'At most this much in all, in major units such as 1250.00' -r
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l confirm-total -d 'The plan\'s total, said beforehand: anything else refuses' -r
+complete -c payouts -n "__fish_payouts_using_subcommand process" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l dry-run -d 'Show the plan, and send nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand process" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand process" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand process" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand release" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand release" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand release" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand release" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand release" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand release" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -f -a "list" -d 'List batches, newest first'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -f -a "show" -d 'Show one batch: where it came from, whether it is held, what became of it'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l limit -d 'At most this many, up to 1000' -r
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l after -d 'Go on behind this id, the last of the page before' -r
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -f -a "list" -d 'List statements'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -f -a "show" -d 'Show one statement: what is owed, what of it is paid, its payouts'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -f -a "add" -d 'Add one statement'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -f -a "import" -d 'Import statements from a CSV file'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l creator -d 'Only this creator\'s: id, e-mail address or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l run -d 'Only this royalty run\'s' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l status -d 'Only in this state; may be given several times' -r -f -a "PENDING\t''
+REVIEWED\t''
+DISPUTED\t''
+RESOLVED\t''
+PAID\t''"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l limit -d 'At most this many, up to 1000' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l after -d 'Go on behind this id, the last of the page before' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l creator -d 'Whom it is owed to: id, e-mail address or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l run -d 'The royalty run it is of; made when missing, with a period' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l period -d 'The month of a new royalty run, such as 2026-10' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l net-payable -d 'What is owed, in major units, such as 500.00' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l total-earnings -d 'Before the platform\'s fee; net payable and fee together when missing' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l platform-fee -d 'The platform\'s fee; nothing when missing' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l status -d 'Where it stands; REVIEWED when missing' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l id -d 'The id to give; made when missing' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l status -d 'Only say what has run and what has not'
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l dry-run -d 'Print the SQL that would run, and run nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l revert -d 'Take the newest migration back; refused where that would lose anything'
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand init" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand init" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand init" -l status -d 'Only say what has run and what has not'
+complete -c payouts -n "__fish_payouts_using_subcommand init" -l dry-run -d 'Print the SQL that would run, and run nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand init" -l revert -d 'Take the newest migration back; refused where that would lose anything'
+complete -c payouts -n "__fish_payouts_using_subcommand init" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand init" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand init" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -l folder -d 'A new folder for the database and the sample files' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l listen -d 'Where to listen; port 0 takes any that is free' -r
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l balance -d 'Money in the platform\'s balance, in minor units of the currency' -r
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l currency -d 'The currency of the balance' -r
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l rate -d 'Requests per second; more are refused with 429' -r
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l latency -d 'Milliseconds every answer takes' -r
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l faults -d 'What goes wrong: a JSON file, see `GET /_sandbox`' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l state -d 'Keep the books in this file between two runs' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l seed -d 'The same ids at every start' -r
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l webhook -d 'Post signed events to this address on this machine' -r
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l allow-remote -d 'Allow an address that other machines can reach; nothing is protected'
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand help" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand help" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand help" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand help" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand help" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -1,0 +1,154 @@
+//! `payouts help`, and the page that `payouts --help` prints.
+//!
+//! clap has one heading for all commands, so the top-level page is our own
+//! template, made from [`GROUPS`]. Needs no database and no settings.
+
+use std::ffi::OsString;
+
+use clap::{Args, Command, CommandFactory};
+use serde::Serialize;
+
+use crate::cli::error::CliError;
+use crate::cli::exit::{Exit, Exits};
+use crate::cli::{Cli, print_parse_error};
+use crate::output::table::{left, right};
+use crate::output::ui::Ui;
+use crate::output::{Answer, Format, table};
+
+/// Every command under its heading, in the order they are shown.
+const GROUPS: &[(&str, &[&str])] = &[
+    ("Payouts", &["create", "list", "show", "release", "process"]),
+    ("Records", &["creators", "statements", "batches"]),
+    ("Operations", &["migrate", "completions", "help"]),
+    ("Try it", &["demo", "sandbox"]),
+];
+
+/// The topic that is no command.
+const EXIT_CODES: &str = "exit-codes";
+
+/// Explain a command, or the exit codes
+///
+/// `payouts help COMMAND` is the same as `payouts COMMAND --help`;
+/// `payouts help exit-codes` is the table that a script may rely on, in any
+/// format.
+#[derive(Debug, Args)]
+pub(super) struct HelpArgs {
+    /// A command, such as `creators import`, or `exit-codes`
+    #[arg(value_name = "TOPIC")]
+    topic: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct ExitView {
+    code: u8,
+    meaning: &'static str,
+}
+
+pub(super) fn run(ui: &Ui, format: Format, args: &HelpArgs) -> Result<Exits, CliError> {
+    if args.topic == [EXIT_CODES] {
+        return exit_codes(ui, format);
+    }
+    let words = std::iter::once("payouts")
+        .chain(args.topic.iter().map(String::as_str))
+        .chain(std::iter::once("--help"))
+        .map(OsString::from);
+    Ok(match super::parse(words) {
+        // `--help` ends every parse.
+        Ok(_) => Exit::Bug,
+        Err(error) => print_parse_error(&error),
+    }
+    .into())
+}
+
+fn exit_codes(ui: &Ui, format: Format) -> Result<Exits, CliError> {
+    let mut rows: Vec<ExitView> = Exit::ALL
+        .iter()
+        .map(|exit| ExitView {
+            code: exit.code(),
+            meaning: exit.meaning(),
+        })
+        .collect();
+    rows.sort_by_key(|row| row.code);
+    Answer::new("exit_codes", rows).print(format, ui, |ui, rows| {
+        table::render(
+            ui,
+            &[right("Code"), left("Meaning")],
+            rows.iter()
+                .map(|row| vec![row.code.to_string().into(), row.meaning.into()])
+                .collect(),
+        )
+    })?;
+    Ok(Exit::Done.into())
+}
+
+/// The command line with the grouped page. Only for parsing: what it hides from
+/// the page would be missing in completions.
+pub(super) fn with_grouped_page() -> Command {
+    let command = Cli::command();
+    let template = format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{}{{all-args}}{{after-help}}",
+        groups(&command)
+    );
+    command
+        .mut_subcommands(|shown_in_groups| shown_in_groups.hide(true))
+        .override_usage("payouts [OPTIONS] <COMMAND>")
+        .help_template(template)
+}
+
+/// The commands under their headings, as clap would write one such section.
+fn groups(command: &Command) -> String {
+    let header = command.get_styles().get_header();
+    let literal = command.get_styles().get_literal();
+    let width = GROUPS
+        .iter()
+        .flat_map(|(_, names)| names.iter().map(|name| name.len()))
+        .max()
+        .unwrap_or_default();
+    let mut text = String::new();
+    for (heading, names) in GROUPS {
+        text += &format!("{header}{heading}:{header:#}\n");
+        for name in *names {
+            let Some(found) = command.find_subcommand(name) else {
+                continue;
+            };
+            let about = found.get_about().map(ToString::to_string);
+            let aliases: Vec<_> = found.get_visible_aliases().collect();
+            let pad = " ".repeat(width - name.len());
+            text += &format!(
+                "  {literal}{name}{literal:#}{pad}  {}",
+                about.unwrap_or_default()
+            );
+            if !aliases.is_empty() {
+                text += &format!(" [aliases: {}]", aliases.join(", "));
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_stands_under_one_heading() {
+        let mut exist: Vec<String> = Cli::command()
+            .get_subcommands()
+            .map(|command| command.get_name().to_owned())
+            .collect();
+        let mut grouped: Vec<String> = GROUPS
+            .iter()
+            .flat_map(|(_, names)| names.iter().map(|name| (*name).to_owned()))
+            .collect();
+        exist.sort();
+        grouped.sort();
+        assert_eq!(grouped, exist);
+    }
+
+    #[test]
+    fn the_template_says_nothing_that_clap_would_replace() {
+        assert!(!groups(&Cli::command()).contains(['{', '}']));
+    }
+}
