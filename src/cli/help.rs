@@ -104,28 +104,29 @@ fn groups(command: &Command) -> String {
         .flat_map(|(_, names)| names.iter().map(|name| name.len()))
         .max()
         .unwrap_or_default();
-    let mut text = String::new();
-    for (heading, names) in GROUPS {
-        text += &format!("{header}{heading}:{header:#}\n");
-        for name in *names {
-            let Some(found) = command.find_subcommand(name) else {
-                continue;
-            };
-            let about = found.get_about().map(ToString::to_string);
-            let aliases: Vec<_> = found.get_visible_aliases().collect();
-            let pad = " ".repeat(width - name.len());
-            text += &format!(
-                "  {literal}{name}{literal:#}{pad}  {}",
-                about.unwrap_or_default()
-            );
-            if !aliases.is_empty() {
-                text += &format!(" [aliases: {}]", aliases.join(", "));
+    let line = |name: &str| {
+        let found = command.find_subcommand(name)?;
+        let about = found.get_about().map(ToString::to_string);
+        let aliases: Vec<_> = found.get_visible_aliases().collect();
+        Some(format!(
+            "  {literal}{name}{literal:#}{}  {}{}",
+            " ".repeat(width - name.len()),
+            about.unwrap_or_default(),
+            if aliases.is_empty() {
+                String::new()
+            } else {
+                format!(" [aliases: {}]", aliases.join(", "))
             }
-            text.push('\n');
-        }
-        text.push('\n');
-    }
-    text
+        ))
+    };
+    let sections: Vec<String> = GROUPS
+        .iter()
+        .map(|(heading, names)| {
+            let lines: Vec<_> = names.iter().filter_map(|name| line(name)).collect();
+            format!("{header}{heading}:{header:#}\n{}\n\n", lines.join("\n"))
+        })
+        .collect();
+    sections.concat()
 }
 
 #[cfg(test)]

@@ -108,10 +108,11 @@ fn print_sql(cx: &Context, states: &[MigrationState]) -> Result<(), CliError> {
         })
         .collect();
     Answer::new("migrations", views).print(cx.format, &cx.ui, |_, views| {
-        views
+        let scripts: Vec<String> = views
             .iter()
             .map(|v| format!("-- {}\n{}\n", v.name, v.sql.trim_end()))
-            .collect()
+            .collect();
+        scripts.concat()
     })?;
     Ok(())
 }

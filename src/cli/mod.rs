@@ -1,7 +1,5 @@
 //! What a person types: the table of contents of the program.
 
-#![expect(clippy::doc_markdown, reason = "doc comments are help texts")]
-
 mod batches;
 mod completions;
 mod consent;
@@ -95,6 +93,10 @@ struct Global {
 }
 
 #[derive(Debug, Subcommand)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one, for as long as the program runs"
+)]
 enum Command {
     #[command(flatten)]
     Work(Work),
