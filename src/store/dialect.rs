@@ -2,6 +2,8 @@
 //!
 //! Besides `connection.rs`, this is the only file that matches on the backend.
 
+use std::time::{Duration, Instant};
+
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::prelude::*;
 use diesel::result::{DatabaseErrorKind, Error as DieselError};
@@ -27,11 +29,33 @@ pub(crate) use on_each;
 
 /// Set on every SQLite session. `FULL`, because a committed claim must survive
 /// a power cut; the busy time-out makes overlapping runs wait for each other.
-pub(crate) const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 30000;
-PRAGMA journal_mode = WAL;
+const SQLITE_SESSION: &str = "PRAGMA busy_timeout = 30000;
 PRAGMA synchronous = FULL;
 PRAGMA foreign_keys = ON;
 PRAGMA trusted_schema = OFF;";
+
+const WAL_PATIENCE: Duration = Duration::from_secs(30);
+const WAL_POLL: Duration = Duration::from_millis(5);
+
+/// Sets a SQLite session up, in write-ahead mode.
+///
+/// Two processes that switch a new file to it at once both hold a read lock and
+/// want the write lock. SQLite tells one of them at once that the file is busy,
+/// and no busy time-out helps, so that one asks again.
+pub(crate) fn sqlite_session(conn: &mut SqliteConnection) -> QueryResult<()> {
+    conn.batch_execute(SQLITE_SESSION)?;
+    let deadline = Instant::now() + WAL_PATIENCE;
+    loop {
+        match conn.batch_execute("PRAGMA journal_mode = WAL") {
+            Err(DieselError::DatabaseError(_, said))
+                if is_busy(said.message()) && Instant::now() < deadline =>
+            {
+                std::thread::sleep(WAL_POLL);
+            }
+            done => return done,
+        }
+    }
+}
 
 /// What every PostgreSQL session or, behind a pooler, every transaction sets.
 /// `scope` is `SESSION` or `LOCAL`.
@@ -289,7 +313,7 @@ pub(crate) fn is_missing_table(error: &DieselError) -> bool {
 const MIGRATION_LOCK: &str = "hashtext('payouts migrate'), hashtext(current_schema())";
 
 /// How often a process asks whether another one has migrated.
-const MIGRATION_LOCK_POLL: std::time::Duration = std::time::Duration::from_millis(100);
+const MIGRATION_LOCK_POLL: Duration = Duration::from_millis(100);
 
 /// Takes the lock that lets one process at a time migrate; waits for it.
 ///
@@ -480,6 +504,23 @@ mod tests {
             "{refused:?}"
         );
         write_tx(&mut other, false, |_| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn many_may_open_a_new_file_at_once() {
+        const OPENERS: usize = 8;
+        for _ in 0..20 {
+            let file = File(tempfile::tempdir().unwrap());
+            let together = std::sync::Barrier::new(OPENERS);
+            std::thread::scope(|scope| {
+                for _ in 0..OPENERS {
+                    scope.spawn(|| {
+                        together.wait();
+                        execute(&mut file.open(), "SELECT 1").unwrap();
+                    });
+                }
+            });
+        }
     }
 
     /// Why [`write_tx`] takes the lock at its start: no time-out helps a transaction that has read

@@ -408,11 +408,12 @@ fn a_platforms_tables_are_not_reverted() {
         env.run(args).expect_code(0);
     }
     insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
-        $ payouts migrate --revert
-        --- stderr
-        error: 005_add_payouts_table cannot be reverted: the table payouts was there before payouts
-        --- exit 4
-        ");
+    $ payouts migrate --revert
+    --- stderr
+    error: failed to revert the newest migration of DATABASE
+      1: 005_add_payouts_table cannot be reverted: the table payouts was there before payouts
+    --- exit 4
+    ");
     assert_eq!(
         db.query_strings("SELECT id FROM payouts"),
         [[Some("payout_of_platform".to_owned())]]
@@ -558,11 +559,12 @@ fn behind_a_transaction_pooler_nothing_is_migrated() {
     let mut env = machine(&db);
     env.set("PAYOUTS_PG_POOLER", "transaction");
     insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
-        $ payouts migrate
-        --- stderr
-        error: migrations need a session of their own, which a transaction pooler does not give: connect to the server itself
-        --- exit 4
-        ");
+    $ payouts migrate
+    --- stderr
+    error: failed to migrate DATABASE
+      1: migrations need a session of their own, which a transaction pooler does not give: connect to the server itself
+    --- exit 4
+    ");
     env.run(&["migrate", "--revert"]).expect_code(4);
     env.run(&["migrate", "--status"]).expect_code(1);
     assert_eq!(objects(&db), [""; 0]);
