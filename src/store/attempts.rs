@@ -6,7 +6,7 @@
 //! "failed", "give back" and "unknown" are recorded only while the attempt is
 //! still this run's.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -19,7 +19,7 @@ use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{payout_answers, payout_attempts, payouts, royalty_statements};
 use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, backend_of};
-use crate::store::dialect::{self, batch_rows_max, on_each};
+use crate::store::dialect::{self, PaidRow, batch_rows_max, on_each};
 use crate::store::runs::{RunStamp, has_ended};
 use crate::store::{Store, StoreError, history, queue};
 
@@ -95,6 +95,26 @@ pub struct Settlement {
     pub answers: Vec<AnswerRow>,
 }
 
+impl Settlement {
+    /// The transfer, when there is one.
+    fn transfer(&self) -> Option<TransferFact<'_>> {
+        match &self.resolution {
+            Resolution::Paid {
+                transfer_id,
+                at,
+                adopted,
+                reversed_cents,
+            } => Some(TransferFact {
+                id: transfer_id,
+                at: *at,
+                adopted: *adopted,
+                reversed_cents: *reversed_cents,
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// How recording went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Recorded {
@@ -157,8 +177,12 @@ impl Store {
         let (recorded, heads) = self.write(|conn| {
             let mut changes = Vec::with_capacity(settlements.len());
             let mut recorded = Vec::with_capacity(settlements.len());
+            let mut settled = settle_usual(conn, now, settlements)?;
             for settlement in settlements {
-                recorded.push(settle_in_tx(conn, stamp, now, settlement, &mut changes)?);
+                recorded.push(match settled.remove(&settlement.payout_id) {
+                    Some(statement) => paid_now(conn, now, settlement, statement, &mut changes)?,
+                    None => settle_in_tx(conn, stamp, now, settlement, &mut changes)?,
+                });
             }
             answers_insert(conn, settlements)?;
             let heads = history::append_in_tx(conn, stamp, now, changes)?;
@@ -335,6 +359,68 @@ fn open_attempt<'a>(payout: &'a PayoutId, attempt: i32, run: &'a RunId) -> _ {
         .filter(payout_attempts::attempt.eq(attempt))
         .filter(payout_attempts::run_id.eq(run))
         .filter(payout_attempts::outcome.eq_any(unresolved))
+}
+
+/// Settles what went as it usually does, all at once: a send of ours was answered
+/// with its transfer, and nobody has touched the payout. Returns each such payout
+/// with its statement.
+fn settle_usual(
+    conn: &mut AnyConnection,
+    now: Time,
+    settlements: &[Settlement],
+) -> Result<HashMap<PayoutId, Option<StatementId>>, StoreError> {
+    let named: HashSet<&PayoutId> = settlements.iter().map(|s| &s.payout_id).collect();
+    if named.len() < settlements.len() {
+        // Several about one payout are recorded in their order.
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<PaidRow<'_>> = settlements.iter().filter_map(usual).collect();
+    Ok(dialect::settle_paid(conn, now, &rows)?
+        .into_iter()
+        .map(|row| (row.id, row.royalty_statement_id))
+        .collect())
+}
+
+fn usual(settlement: &Settlement) -> Option<PaidRow<'_>> {
+    let (transfer, last) = (settlement.transfer()?, settlement.last.as_ref()?);
+    let unusual = transfer.adopted
+        || transfer.reversed_cents > 0
+        || last.error_type.is_some()
+        || last.error_code.is_some()
+        || last.error_message.is_some();
+    (!unusual).then(|| PaidRow {
+        payout_id: &settlement.payout_id,
+        attempt: settlement.attempt,
+        amount_cents: settlement.amount_cents,
+        transfer_id: transfer.id,
+        at: transfer.at,
+        sent_at: last_sent_at(settlement),
+        send_count: send_count(settlement),
+        http_status: last.http_status,
+        request_id: last.request_id.as_deref(),
+        replayed: last.replayed,
+    })
+}
+
+/// What follows for a payout that [`settle_usual`] completed.
+fn paid_now(
+    conn: &mut AnyConnection,
+    now: Time,
+    settlement: &Settlement,
+    statement: Option<StatementId>,
+    changes: &mut Vec<Change>,
+) -> Result<Recorded, StoreError> {
+    let Some(transfer) = settlement.transfer() else {
+        return Ok(Recorded::Done);
+    };
+    let (payout, attempt) = (&settlement.payout_id, Some(settlement.attempt));
+    changes.push(completion(
+        payout,
+        attempt,
+        &transfer,
+        PayoutStatus::Processing,
+    ));
+    statement_settle(conn, now, payout, &transfer, statement)
 }
 
 fn settle_in_tx(
@@ -696,11 +782,26 @@ fn completed_in_tx(
         }
         Completed::Now { from } => from,
     };
+    changes.push(completion(payout, attempt, transfer, from));
+    let statement: Option<StatementId> = payouts::table
+        .filter(payouts::id.eq(payout))
+        .select(payouts::royalty_statement_id)
+        .first(conn)?;
+    statement_settle(conn, now, payout, transfer, statement)
+}
+
+/// The line of history that says a payout was paid.
+fn completion(
+    payout: &PayoutId,
+    attempt: Option<i32>,
+    transfer: &TransferFact<'_>,
+    from: PayoutStatus,
+) -> Change {
     let what = attempt.map_or_else(
         || "sent by other software".to_owned(),
         |n| format!("attempt {n}"),
     );
-    changes.push(Change {
+    Change {
         payout_id: payout.clone(),
         event: if transfer.adopted {
             HistoryEvent::Adopted
@@ -710,11 +811,17 @@ fn completed_in_tx(
         from: Some(from),
         to: PayoutStatus::Completed,
         reason: Some(format!("{what}: {}", transfer.id)),
-    });
-    let statement: Option<StatementId> = payouts::table
-        .filter(payouts::id.eq(payout))
-        .select(payouts::royalty_statement_id)
-        .first(conn)?;
+    }
+}
+
+/// Frees the statement of a payout that was completed, and marks it when it is covered.
+fn statement_settle(
+    conn: &mut AnyConnection,
+    now: Time,
+    payout: &PayoutId,
+    transfer: &TransferFact<'_>,
+    statement: Option<StatementId>,
+) -> Result<Recorded, StoreError> {
     let Some(statement) = statement else {
         return Ok(Recorded::Done);
     };

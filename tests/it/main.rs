@@ -34,6 +34,7 @@ mod store_history;
 mod store_migrations;
 mod store_payouts;
 mod store_settings;
+mod store_settle;
 mod store_thread;
 mod store_transactions;
 mod store_values;
