@@ -299,13 +299,13 @@ impl Config {
         let (min_cents, max_cents) = amount_bounds(env)?;
         let host = host();
         Ok(Self {
-            database,
-            database_origin,
-            pooled: env.value(&vars::PG_POOLER, false, |t| match t {
+            pooled: env.value(&vars::PG_POOLER, pooled_by_url(&database), |t| match t {
                 "transaction" => Ok(true),
                 "none" => Ok(false),
                 _ => Err("use `transaction` or `none`".to_owned()),
             })?,
+            database,
+            database_origin,
             stripe_key: stripe_key(env)?,
             stripe_api_base: env.get(&vars::STRIPE_API_BASE).map(|(t, _)| t.to_owned()),
             live: flags.live || env.value(&vars::LIVE, false, switch)?,
@@ -363,6 +363,10 @@ fn amount_bounds(env: &Environment) -> Result<(i32, i32), ConfigError> {
             reason: format!("larger than the maximum of {max}"),
         }
     })
+}
+
+fn pooled_by_url(database: &DatabaseUrl) -> bool {
+    matches!(database, DatabaseUrl::Postgres(server) if server.pooled())
 }
 
 fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), ConfigError> {

@@ -11,7 +11,7 @@ use crate::model::money::Currency;
 use crate::model::time::Clock;
 use crate::output::Format;
 use crate::output::ui::Ui;
-use crate::store::{Open, RunDescription, Store};
+use crate::store::{DatabaseUrl, Open, RunDescription, Store};
 use crate::stripe::transport::{Timeouts, key_livemode};
 
 /// Settings, streams and the clock of one execution.
@@ -120,12 +120,25 @@ impl Context {
     /// The database, in whatever state it is.
     pub(crate) fn open(&self, how: Open) -> Result<Store, CliError> {
         self.note_default_database();
+        self.note_dropped_parameters();
         Ok(Store::open(
             &self.config.database,
             how,
             self.config.pooled,
             self.clock.clone(),
         )?)
+    }
+
+    /// Says which parameters of the URL are another program's.
+    fn note_dropped_parameters(&self) {
+        if let DatabaseUrl::Postgres(server) = &self.config.database
+            && !server.dropped().is_empty()
+        {
+            self.ui.note(&format!(
+                "DATABASE_URL: {} mean nothing here",
+                server.dropped().join(", ")
+            ));
+        }
     }
 
     /// Says which database is used when nobody said.

@@ -204,7 +204,7 @@ impl Store {
         limit: i64,
     ) -> Result<OpenAttempts, StoreError> {
         let now = self.clock.now();
-        let pooled = self.pooled;
+        let pooled = self.pooled();
         self.read(|conn| {
             let mut query = payout_attempts::table
                 .filter(dialect::unresolved())
@@ -245,10 +245,12 @@ impl Store {
     /// What unresolved attempts come to, minor units: money that may be on its
     /// way and must not be counted as available.
     pub fn attempts_open_cents(&mut self) -> Result<i64, StoreError> {
-        Ok(payout_attempts::table
-            .filter(dialect::unresolved())
-            .select(dialect::sum_attempts_cents())
-            .first(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(payout_attempts::table
+                .filter(dialect::unresolved())
+                .select(dialect::sum_attempts_cents())
+                .first(conn)?)
+        })
     }
 
     /// Records the transfer of a payout that other software sent.
@@ -339,12 +341,13 @@ impl Store {
     pub fn attempts_of(&mut self, payouts: &[PayoutId]) -> Result<Vec<Attempt>, StoreError> {
         let mut found = Vec::new();
         for chunk in payouts.chunks(dialect::IDS_MAX) {
-            found.extend(
-                payout_attempts::table
+            let rows: Vec<Attempt> = self.read(|conn| {
+                Ok(payout_attempts::table
                     .filter(payout_attempts::payout_id.eq_any(chunk))
                     .order((payout_attempts::payout_id, payout_attempts::attempt))
-                    .load::<Attempt>(&mut self.conn)?,
-            );
+                    .load(conn)?)
+            })?;
+            found.extend(rows);
         }
         Ok(found)
     }

@@ -61,29 +61,33 @@ impl Store {
 
     /// A batch's payouts by status.
     pub fn batch_totals(&mut self, id: &BatchId) -> Result<Totals, StoreError> {
-        let rows: Vec<(PayoutStatus, i64, i64)> = payouts::table
-            .inner_join(items::table.on(items::payout_id.eq(payouts::id)))
-            .filter(items::batch_id.eq(id))
-            .group_by(payouts::status)
-            .select((
-                payouts::status,
-                diesel::dsl::count_star(),
-                sum_amount_cents(),
-            ))
-            .load(&mut self.conn)?;
+        let rows: Vec<(PayoutStatus, i64, i64)> = self.read(|conn| {
+            Ok(payouts::table
+                .inner_join(items::table.on(items::payout_id.eq(payouts::id)))
+                .filter(items::batch_id.eq(id))
+                .group_by(payouts::status)
+                .select((
+                    payouts::status,
+                    diesel::dsl::count_star(),
+                    sum_amount_cents(),
+                ))
+                .load(conn)?)
+        })?;
         Ok(rows.into_iter().collect())
     }
 
     /// Who last lifted the hold of a batch, and when: the record of that run.
     pub fn batch_release(&mut self, id: &BatchId) -> Result<Option<(String, Time)>, StoreError> {
-        Ok(runs::table
-            .filter(runs::command.eq("release"))
-            .filter(runs::exit_code.eq(0))
-            .filter(runs::arguments.like(format!("%{id}%")))
-            .order(runs::started_at.desc())
-            .select((runs::actor, runs::started_at))
-            .first(&mut self.conn)
-            .optional()?)
+        self.read(|conn| {
+            Ok(runs::table
+                .filter(runs::command.eq("release"))
+                .filter(runs::exit_code.eq(0))
+                .filter(runs::arguments.like(format!("%{id}%")))
+                .order(runs::started_at.desc())
+                .select((runs::actor, runs::started_at))
+                .first(conn)
+                .optional()?)
+        })
     }
 }
 

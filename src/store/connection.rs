@@ -14,6 +14,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 
 use crate::store::error::StoreError;
+use crate::store::postgres_url::PostgresUrl;
 use crate::store::{Open, dialect};
 
 /// A connection to either database.
@@ -47,8 +48,8 @@ impl Backend {
 /// Where the database is. Printing it never shows a password.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DatabaseUrl {
-    /// A libpq connection URL.
-    Postgres(String),
+    /// A server.
+    Postgres(PostgresUrl),
     /// A file.
     Sqlite(PathBuf),
 }
@@ -69,7 +70,7 @@ impl FromStr for DatabaseUrl {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(text.to_owned()));
+            return Ok(Self::Postgres(PostgresUrl::parse(text)));
         }
         if let Some(rest) = text.strip_prefix("sqlite:") {
             let path = rest.strip_prefix("//").unwrap_or(rest);
@@ -88,7 +89,7 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => f.write_str(&without_password(url)),
+            Self::Postgres(url) => f.write_str(&without_password(url.given())),
         }
     }
 }
@@ -146,6 +147,30 @@ fn harmless_reason(libpq: &str) -> &'static str {
             &["the database system is"],
             "the server is starting or stopping",
         ),
+        (
+            &["certificate verify failed"],
+            "the server's certificate is not signed by a root certificate of this system; name the right one with sslrootcert",
+        ),
+        (
+            &["root certificate file"],
+            "no root certificate was found to check the server's with; name one with sslrootcert",
+        ),
+        (
+            &["server certificate", "does not match host name"],
+            "the server's certificate is for another host",
+        ),
+        (
+            &["does not support SSL"],
+            "the server does not speak TLS, which sslmode demands",
+        ),
+        (
+            &["invalid URI query parameter"],
+            "the URL has a parameter that PostgreSQL does not know",
+        ),
+        (
+            &["unsupported startup parameter"],
+            "a pooler sits in front and refuses a parameter of the URL",
+        ),
         (&["Connection refused"], "connection refused"),
         (&["timeout expired"], "timeout"),
         (&["timed out"], "timeout"),
@@ -174,13 +199,17 @@ pub(crate) fn open(
     pooled: bool,
 ) -> Result<AnyConnection, StoreError> {
     match url {
-        DatabaseUrl::Postgres(text) => open_postgres(url, text, pooled),
+        DatabaseUrl::Postgres(server) => open_postgres(url, server, pooled),
         DatabaseUrl::Sqlite(path) => open_sqlite(url, path, how),
     }
 }
 
-fn open_postgres(url: &DatabaseUrl, text: &str, pooled: bool) -> Result<AnyConnection, StoreError> {
-    let connected = PgConnection::establish(text);
+fn open_postgres(
+    url: &DatabaseUrl,
+    server: &PostgresUrl,
+    pooled: bool,
+) -> Result<AnyConnection, StoreError> {
+    let connected = PgConnection::establish(&for_libpq(server));
     let mut conn = connected.map_err(|source| StoreError::Unreachable {
         url: url.to_string(),
         reason: harmless_reason(&source.to_string()).to_owned(),
@@ -193,9 +222,23 @@ fn open_postgres(url: &DatabaseUrl, text: &str, pooled: bool) -> Result<AnyConne
             diesel::connection::CacheSize::Disabled,
         );
     } else {
-        conn.batch_execute(&dialect::postgres_session("SESSION"))?;
+        conn.batch_execute(&dialect::postgres_session("SESSION", server.schema()))?;
     }
     Ok(AnyConnection::Postgres(conn))
+}
+
+/// The URL, completed where libpq itself would look: in its own variables and
+/// in the user's folder.
+fn for_libpq(server: &PostgresUrl) -> String {
+    let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    server.libpq(said("PGSSLMODE").as_deref(), || {
+        let own = dirs::home_dir().map(|home| home.join(".postgresql/root.crt"));
+        if said("PGSSLROOTCERT").is_some() || own.is_some_and(|file| file.exists()) {
+            return None;
+        }
+        // The OpenSSL that is built in looks where no system keeps them.
+        openssl_probe::probe().cert_file
+    })
 }
 
 fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnection, StoreError> {

@@ -146,11 +146,13 @@ impl Store {
         if let Some(after) = after {
             query = query.filter(creators::id.gt(after));
         }
-        let rows: Vec<(CreatorRow, Option<String>)> = query
-            .order(creators::id)
-            .limit(limit)
-            .select((CreatorRow::as_select(), users::email.nullable()))
-            .load(&mut self.conn)?;
+        let rows: Vec<(CreatorRow, Option<String>)> = self.read(|conn| {
+            Ok(query
+                .order(creators::id)
+                .limit(limit)
+                .select((CreatorRow::as_select(), users::email.nullable()))
+                .load(conn)?)
+        })?;
         Ok(rows.into_iter().map(with_email).collect())
     }
 
@@ -164,15 +166,17 @@ impl Store {
 
     /// A creator's payouts by status.
     pub fn creator_totals(&mut self, id: &CreatorId) -> Result<Totals, StoreError> {
-        let rows: Vec<(PayoutStatus, i64, i64)> = payouts::table
-            .filter(payouts::creator_id.eq(id))
-            .group_by(payouts::status)
-            .select((
-                payouts::status,
-                diesel::dsl::count_star(),
-                sum_amount_cents(),
-            ))
-            .load(&mut self.conn)?;
+        let rows: Vec<(PayoutStatus, i64, i64)> = self.read(|conn| {
+            Ok(payouts::table
+                .filter(payouts::creator_id.eq(id))
+                .group_by(payouts::status)
+                .select((
+                    payouts::status,
+                    diesel::dsl::count_star(),
+                    sum_amount_cents(),
+                ))
+                .load(conn)?)
+        })?;
         Ok(rows.into_iter().collect())
     }
 
@@ -182,12 +186,14 @@ impl Store {
         id: &CreatorId,
         limit: i64,
     ) -> Result<Vec<Payout>, StoreError> {
-        Ok(payouts::table
-            .filter(payouts::creator_id.eq(id))
-            .order((payouts::created_at.desc(), payouts::id.desc()))
-            .limit(limit)
-            .select(Payout::as_select())
-            .load(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(payouts::table
+                .filter(payouts::creator_id.eq(id))
+                .order((payouts::created_at.desc(), payouts::id.desc()))
+                .limit(limit)
+                .select(Payout::as_select())
+                .load(conn)?)
+        })
     }
 
     /// Writes what `decide` makes of what is stored, in one transaction; when it

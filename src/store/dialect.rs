@@ -60,8 +60,9 @@ pub(crate) fn sqlite_session(conn: &mut SqliteConnection) -> QueryResult<()> {
 }
 
 /// What every PostgreSQL session or, behind a pooler, every transaction sets.
-/// `scope` is `SESSION` or `LOCAL`.
-pub(crate) fn postgres_session(scope: &str) -> String {
+/// `scope` is `SESSION` or `LOCAL`; `schema` holds the tables.
+pub(crate) fn postgres_session(scope: &str, schema: Option<&str>) -> String {
+    let search_path = schema.map(|name| format!("search_path = \"{}\"", name.replace('"', "\"\"")));
     [
         "TIME ZONE 'UTC'",
         "synchronous_commit = on",
@@ -70,18 +71,23 @@ pub(crate) fn postgres_session(scope: &str) -> String {
         "idle_in_transaction_session_timeout = '60s'",
         "client_min_messages = warning",
     ]
+    .into_iter()
+    .map(str::to_owned)
+    .chain(search_path)
     .map(|setting| format!("SET {scope} {setting};"))
+    .collect::<Vec<_>>()
     .concat()
 }
 
-/// Runs `body` in a transaction that may write, and commits it.
+/// Runs `body` in a transaction that may write, and commits it. `local` is set
+/// first: what a session would set, had it one of its own behind the pooler.
 ///
 /// On SQLite the write lock is taken at the start: a transaction that reads
 /// first and writes later fails at once when another wrote in between, and no
 /// busy time-out helps.
 pub(crate) fn write_tx<T>(
     conn: &mut AnyConnection,
-    pooled: bool,
+    local: Option<&str>,
     body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     match conn {
@@ -93,12 +99,9 @@ pub(crate) fn write_tx<T>(
                 c,
                 "BEGIN ISOLATION LEVEL READ COMMITTED",
             )?;
-            if pooled {
-                c.batch_execute(&postgres_session("LOCAL"))?;
-            }
         }
     }
-    finish_tx(conn, body)
+    finish_tx(conn, local, body)
 }
 
 /// Runs `body` in a transaction that only reads and sees one state throughout,
@@ -108,7 +111,7 @@ pub(crate) fn write_tx<T>(
 /// SQLite transaction always reads the one it found first.
 pub(crate) fn read_tx<T>(
     conn: &mut AnyConnection,
-    pooled: bool,
+    local: Option<&str>,
     body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     match conn {
@@ -120,21 +123,26 @@ pub(crate) fn read_tx<T>(
                 c,
                 "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             )?;
-            if pooled {
-                c.batch_execute(&postgres_session("LOCAL"))?;
-            }
         }
     }
-    finish_tx(conn, body)
+    finish_tx(conn, local, body)
 }
 
 /// Runs `body` in the transaction just begun, and commits it or rolls it back.
 fn finish_tx<T>(
     conn: &mut AnyConnection,
+    local: Option<&str>,
     body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     type Manager = <AnyConnection as Connection>::TransactionManager;
-    match body(conn) {
+    let set_up = |conn: &mut AnyConnection| match (conn, local) {
+        (AnyConnection::Postgres(c), Some(settings)) => c.batch_execute(settings),
+        _ => Ok(()),
+    };
+    let done = set_up(conn)
+        .map_err(StoreError::from)
+        .and_then(|()| body(conn));
+    match done {
         Ok(value) => match Manager::commit_transaction(conn) {
             Ok(()) => Ok(value),
             Err(error) => Err(StoreError::in_commit(error)),
@@ -216,20 +224,28 @@ pub(crate) fn users_by_lower_email(
 /// Locks statements until the transaction ends, so that nobody else creates or
 /// settles a payout of them meanwhile. `ids` are sorted and at most [`IDS_MAX`].
 ///
+/// The rows are locked where this role may: a platform may let it read statements
+/// only, and then its own software can change one meanwhile, as it can at any
+/// other time. This tool's processes keep each other out by a lock of their own.
 /// SQLite needs none: who writes has the whole database to himself.
 pub(crate) fn lock_statements(conn: &mut AnyConnection, ids: &[&StatementId]) -> QueryResult<()> {
     use crate::model::schema::royalty_statements as statements;
     use diesel::{ExpressionMethods, QueryDsl};
-    match conn {
-        AnyConnection::Sqlite(_) => Ok(()),
-        AnyConnection::Postgres(c) => statements::table
-            .filter(statements::id.eq_any(ids.iter().copied()))
-            .order(statements::id)
-            .select(statements::id)
-            .for_update()
-            .execute(c)
-            .map(drop),
+    let AnyConnection::Postgres(c) = conn else {
+        return Ok(());
+    };
+    diesel::sql_query(format!("SELECT pg_advisory_xact_lock({STATEMENTS_LOCK})")).execute(c)?;
+    let may_lock = "SELECT has_any_column_privilege('royalty_statements', 'UPDATE') AS yes";
+    if !diesel::sql_query(may_lock).get_result::<Answer>(c)?.yes {
+        return Ok(());
     }
+    statements::table
+        .filter(statements::id.eq_any(ids.iter().copied()))
+        .order(statements::id)
+        .select(statements::id)
+        .for_update()
+        .execute(c)
+        .map(drop)
 }
 
 /// Turns Diesel's error into one the layers above can act on.
@@ -311,6 +327,9 @@ pub(crate) fn is_missing_table(error: &DieselError) -> bool {
 /// The advisory lock under which a schema is migrated on PostgreSQL.
 const MIGRATION_LOCK: &str = "hashtext('payouts migrate'), hashtext(current_schema())";
 
+/// The advisory lock that is held while statements are locked on PostgreSQL.
+const STATEMENTS_LOCK: &str = "hashtext('payouts statements'), hashtext(current_schema())";
+
 /// How often a process asks whether another one has migrated.
 const MIGRATION_LOCK_POLL: Duration = Duration::from_millis(100);
 
@@ -344,7 +363,8 @@ pub(crate) fn migration_unlock(conn: &mut AnyConnection) -> QueryResult<()> {
         AnyConnection::Postgres(c) => {
             let give_back = format!("SELECT pg_advisory_unlock({MIGRATION_LOCK})");
             diesel::sql_query(give_back).execute(c)?;
-            c.batch_execute(&postgres_session("SESSION"))
+            // The search path was never touched.
+            c.batch_execute(&postgres_session("SESSION", None))
         }
     }
 }
@@ -667,14 +687,14 @@ mod tests {
         let file = File::new();
         let (mut holder, mut other) = (file.open(), file.open());
         execute(&mut other, "PRAGMA busy_timeout = 0").unwrap();
-        let refused = write_tx(&mut holder, false, |_| {
-            Ok(write_tx(&mut other, false, |_| Ok(())))
+        let refused = write_tx(&mut holder, None, |_| {
+            Ok(write_tx(&mut other, None, |_| Ok(())))
         });
         assert!(
             matches!(refused, Ok(Err(StoreError::Busy { .. }))),
             "{refused:?}"
         );
-        write_tx(&mut other, false, |_| Ok(())).unwrap();
+        write_tx(&mut other, None, |_| Ok(())).unwrap();
     }
 
     #[test]
@@ -700,7 +720,7 @@ mod tests {
     fn reading_before_writing_is_busy_at_once_where_nothing_was_locked() {
         let file = File::new();
         let (mut reader, mut writer) = (file.open(), file.open());
-        let refused = read_tx(&mut reader, false, |conn| {
+        let refused = read_tx(&mut reader, None, |conn| {
             assert!(!has_rows(conn, "t")?);
             execute(&mut writer, "INSERT INTO t VALUES ('a')")?;
             execute(conn, "INSERT INTO t VALUES ('b')")
@@ -716,7 +736,7 @@ mod tests {
         let mut conn = File::new().open();
         // As many pages as there are.
         execute(&mut conn, "PRAGMA max_page_count = 1").unwrap();
-        let refused = write_tx(&mut conn, false, |conn| {
+        let refused = write_tx(&mut conn, None, |conn| {
             execute(conn, "INSERT INTO t VALUES (hex(zeroblob(100000)))")
         });
         assert!(
@@ -740,9 +760,9 @@ mod tests {
     #[test]
     fn a_transaction_inside_a_transaction_is_refused() {
         let mut conn = File::new().open();
-        let inner = write_tx(&mut conn, false, |conn| {
+        let inner = write_tx(&mut conn, None, |conn| {
             execute(conn, "INSERT INTO t VALUES ('kept')")?;
-            Ok(write_tx(conn, false, |conn| {
+            Ok(write_tx(conn, None, |conn| {
                 execute(conn, "INSERT INTO t VALUES ('not kept')")
             }))
         });

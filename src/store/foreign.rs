@@ -92,21 +92,25 @@ impl Store {
     /// Payouts that are pending or being processed without an attempt of ours
     /// and that other software wrote or touched: since when, and the pending ones.
     pub fn foreign_open_since(&mut self) -> Result<Option<(Time, Vec<PayoutId>)>, StoreError> {
-        let rows: Vec<(PayoutId, Time)> = payouts::table
-            .left_join(payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)))
-            .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
-            .filter(payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]))
-            .filter(payout_attempts::payout_id.is_null())
-            .filter(
-                payout_batch_items::payout_id
-                    .is_null()
-                    .or(payouts::status.eq(PayoutStatus::Processing))
-                    .or(payouts::retry_count.gt(0))
-                    .or(payouts::last_retry_at.is_not_null())
-                    .or(payouts::failed_reason.is_not_null()),
-            )
-            .select((payouts::id, payouts::created_at))
-            .load(&mut self.conn)?;
+        let rows: Vec<(PayoutId, Time)> = self.read(|conn| {
+            Ok(payouts::table
+                .left_join(
+                    payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
+                )
+                .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
+                .filter(payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]))
+                .filter(payout_attempts::payout_id.is_null())
+                .filter(
+                    payout_batch_items::payout_id
+                        .is_null()
+                        .or(payouts::status.eq(PayoutStatus::Processing))
+                        .or(payouts::retry_count.gt(0))
+                        .or(payouts::last_retry_at.is_not_null())
+                        .or(payouts::failed_reason.is_not_null()),
+                )
+                .select((payouts::id, payouts::created_at))
+                .load(conn)?)
+        })?;
         let since = rows.iter().map(|(_, created_at)| *created_at).min();
         Ok(since.map(|since| (since, rows.into_iter().map(|(id, _)| id).collect())))
     }
@@ -119,8 +123,8 @@ impl Store {
     ) -> Result<Vec<(Payout, Option<String>)>, StoreError> {
         let mut found = Vec::new();
         for chunk in ids.chunks(dialect::IDS_MAX) {
-            found.extend(
-                payouts::table
+            let rows: Vec<(Payout, Option<String>)> = self.read(|conn| {
+                Ok(payouts::table
                     .inner_join(creators::table)
                     .left_join(
                         payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
@@ -132,20 +136,23 @@ impl Store {
                     .filter(payouts::status.ne(PayoutStatus::Completed))
                     .filter(payout_attempts::payout_id.is_null())
                     .select((payouts::all_columns, creators::stripe_account_id))
-                    .load::<(Payout, Option<String>)>(&mut self.conn)?,
-            );
+                    .load(conn)?)
+            })?;
+            found.extend(rows);
         }
         Ok(found)
     }
 
     /// How many payouts are PROCESSING without an attempt of ours.
     pub fn foreign_processing(&mut self) -> Result<i64, StoreError> {
-        Ok(payouts::table
-            .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
-            .filter(payouts::status.eq(PayoutStatus::Processing))
-            .filter(payout_attempts::payout_id.is_null())
-            .count()
-            .get_result(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(payouts::table
+                .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
+                .filter(payouts::status.eq(PayoutStatus::Processing))
+                .filter(payout_attempts::payout_id.is_null())
+                .count()
+                .get_result(conn)?)
+        })
     }
 
     /// Payouts that are PROCESSING although every attempt of theirs is settled:
@@ -158,13 +165,15 @@ impl Store {
             .filter(payout_attempts::payout_id.eq(payouts::id))
             .filter(dialect::unresolved())
             .select(payout_attempts::payout_id);
-        Ok(payouts::table
-            .filter(payouts::status.eq(PayoutStatus::Processing))
-            .filter(diesel::dsl::exists(attempted))
-            .filter(diesel::dsl::not(diesel::dsl::exists(open)))
-            .select(payouts::id)
-            .order(payouts::id)
-            .limit(100)
-            .load(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(payouts::table
+                .filter(payouts::status.eq(PayoutStatus::Processing))
+                .filter(diesel::dsl::exists(attempted))
+                .filter(diesel::dsl::not(diesel::dsl::exists(open)))
+                .select(payouts::id)
+                .order(payouts::id)
+                .limit(100)
+                .load(conn)?)
+        })
     }
 }

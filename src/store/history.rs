@@ -127,9 +127,11 @@ fn upsert_heads(conn: &mut AnyConnection, heads: &[HistoryHead]) -> Result<(), S
 impl Store {
     /// The whole history of one payout, oldest first.
     pub fn history_of(&mut self, payout: &PayoutId) -> Result<Vec<HistoryRow>, StoreError> {
-        Ok(payout_history::table
-            .filter(payout_history::payout_id.eq(payout))
-            .order(payout_history::seq)
-            .load(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(payout_history::table
+                .filter(payout_history::payout_id.eq(payout))
+                .order(payout_history::seq)
+                .load(conn)?)
+        })
     }
 }

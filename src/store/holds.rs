@@ -11,20 +11,24 @@ use crate::store::{Store, StoreError};
 impl Store {
     /// Every hold, oldest first.
     pub fn holds(&mut self) -> Result<Vec<Hold>, StoreError> {
-        Ok(holds::table
-            .order((holds::created_at, holds::kind, holds::target))
-            .load(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(holds::table
+                .order((holds::created_at, holds::kind, holds::target))
+                .load(conn)?)
+        })
     }
 
     /// Lifts a hold. Returns whether there was one.
     pub fn hold_release(&mut self, kind: HoldKind, target: &str) -> Result<bool, StoreError> {
-        let lifted = diesel::delete(
-            holds::table
-                .filter(holds::kind.eq(kind))
-                .filter(holds::target.eq(target)),
-        )
-        .execute(&mut self.conn)?;
-        Ok(lifted > 0)
+        self.write(|conn| {
+            let lifted = diesel::delete(
+                holds::table
+                    .filter(holds::kind.eq(kind))
+                    .filter(holds::target.eq(target)),
+            )
+            .execute(conn)?;
+            Ok(lifted > 0)
+        })
     }
 }
 

@@ -74,7 +74,7 @@ pub struct MigrationState {
 impl Store {
     /// Every migration of this version and whether it ran here. Writes nothing.
     pub fn migrations(&mut self) -> Result<Vec<MigrationState>, StoreError> {
-        let applied = applied_versions(&mut self.conn)?;
+        let applied = self.read(applied_versions)?;
         let known = all(self.backend());
         let newer: Vec<String> = applied
             .iter()
@@ -98,10 +98,12 @@ impl Store {
     /// Whether this tool made a founding or parent table itself, as opposed to
     /// the platform.
     pub fn owns_table(&mut self, name: &str) -> Result<bool, StoreError> {
-        Ok(diesel::select(diesel::dsl::exists(
-            payout_own_tables::table.filter(payout_own_tables::name.eq(name)),
-        ))
-        .get_result(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(diesel::select(diesel::dsl::exists(
+                payout_own_tables::table.filter(payout_own_tables::name.eq(name)),
+            ))
+            .get_result(conn)?)
+        })
     }
 
     /// Refuses to write to tables that the platform made: it alone does.
@@ -165,7 +167,8 @@ impl Store {
     }
 
     fn is_applied(&mut self, migration: &SqlMigration) -> Result<bool, StoreError> {
-        Ok(applied_versions(&mut self.conn)?
+        Ok(self
+            .read(applied_versions)?
             .iter()
             .any(|v| v == migration.version_text()))
     }
@@ -192,9 +195,11 @@ impl Store {
     }
 
     fn refuse_unsafe_revert(&mut self, migration: &SqlMigration) -> Result<(), StoreError> {
-        let own: Vec<String> = payout_own_tables::table
-            .select(payout_own_tables::name)
-            .load(&mut self.conn)?;
+        let own: Vec<String> = self.read(|conn| {
+            Ok(payout_own_tables::table
+                .select(payout_own_tables::name)
+                .load(conn)?)
+        })?;
         for table in tables_dropped(migration.down) {
             let ours = table.starts_with("payout_") || own.iter().any(|name| name == table);
             if !ours {
@@ -223,7 +228,7 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut Self) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        if self.pooled {
+        if self.pooled() {
             return Err(StoreError::Conflict(
                 "migrations need a session of their own, which a transaction pooler does not give: \
                  connect to the server itself"

@@ -24,6 +24,7 @@ pub mod migrations;
 pub mod payout_create;
 mod payout_record;
 pub mod payouts;
+mod postgres_url;
 pub mod queue;
 mod runs;
 mod settings;
@@ -32,6 +33,7 @@ pub mod thread;
 
 pub use connection::{Backend, DatabaseUrl, UrlError};
 pub use error::StoreError;
+pub use postgres_url::PostgresUrl;
 pub use runs::{RunDescription, RunStamp};
 pub use settings::{Setting, Stamp};
 
@@ -47,8 +49,9 @@ pub struct Store {
     conn: AnyConnection,
     url: DatabaseUrl,
     clock: Clock,
-    /// Behind a transaction pooler, session state belongs to others.
-    pooled: bool,
+    /// Set at the start of each transaction behind a transaction pooler, where
+    /// session state belongs to others.
+    local: Option<String>,
     /// The run this session says is alive.
     run: Option<RunId>,
     /// Over the history rows written through this store; see `payout_runs.heads_hash`.
@@ -80,26 +83,36 @@ impl Store {
         pooled: bool,
         clock: Clock,
     ) -> Result<Self, StoreError> {
-        // Nothing sits in front of a file.
-        let pooled = pooled && matches!(url, DatabaseUrl::Postgres(_));
-        let conn = connection::open(url, how, pooled)?;
+        let local = match url {
+            DatabaseUrl::Postgres(server) if pooled => {
+                Some(dialect::postgres_session("LOCAL", server.schema()))
+            }
+            _ => None,
+        };
+        let conn = connection::open(url, how, local.is_some())?;
         Ok(Self {
             conn,
             url: url.clone(),
             run: None,
             clock,
-            pooled,
+            local,
             heads: HeadsHash::default(),
         })
     }
 
     /// Connects anew after the connection broke, and says again that the run is alive.
     pub fn reconnect(&mut self) -> Result<(), StoreError> {
-        self.conn = connection::open(&self.url, Open::Existing, self.pooled)?;
+        self.conn = connection::open(&self.url, Open::Existing, self.pooled())?;
         if let Some(run) = &self.run {
-            dialect::liveness_announce(&mut self.conn, self.pooled, liveness_lock(run))?;
+            let (pooled, lock) = (self.pooled(), liveness_lock(run));
+            dialect::liveness_announce(&mut self.conn, pooled, lock)?;
         }
         Ok(())
+    }
+
+    /// A transaction pooler sits in front of the server.
+    fn pooled(&self) -> bool {
+        self.local.is_some()
     }
 
     /// Which database it is.
@@ -117,7 +130,7 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        dialect::write_tx(&mut self.conn, self.pooled, body)
+        dialect::write_tx(&mut self.conn, self.local.as_deref(), body)
     }
 
     /// Runs `body` in one transaction that only reads, so that it sees one state.
@@ -125,6 +138,6 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        dialect::read_tx(&mut self.conn, self.pooled, body)
+        dialect::read_tx(&mut self.conn, self.local.as_deref(), body)
     }
 }

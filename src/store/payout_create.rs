@@ -117,7 +117,7 @@ impl Store {
 
     /// The batch that was loaded from a file with this SHA-256.
     pub fn batch_of_file(&mut self, sha256: &str) -> Result<Option<Batch>, StoreError> {
-        batch_of_file_in_tx(&mut self.conn, sha256)
+        self.read(|conn| batch_of_file_in_tx(conn, sha256))
     }
 
     /// Creates what `decide` makes of the facts, in one transaction, and stamps

@@ -123,10 +123,12 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] when there is none of this id.
     pub fn payout_get(&mut self, id: &PayoutId) -> Result<Payout, StoreError> {
-        Ok(payouts::table
-            .filter(payouts::id.eq(id))
-            .select(Payout::as_select())
-            .first(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(payouts::table
+                .filter(payouts::id.eq(id))
+                .select(Payout::as_select())
+                .first(conn)?)
+        })
     }
 
     /// The creators a person means by `text`: the one with this id or this

@@ -227,10 +227,12 @@ impl Store {
     pub fn payouts_missing(&mut self, ids: &[PayoutId]) -> Result<Vec<PayoutId>, StoreError> {
         let mut known: HashSet<PayoutId> = HashSet::new();
         for chunk in ids.chunks(dialect::IDS_MAX) {
-            let found: Vec<PayoutId> = payouts::table
-                .filter(payouts::id.eq_any(chunk))
-                .select(payouts::id)
-                .load(&mut self.conn)?;
+            let found: Vec<PayoutId> = self.read(|conn| {
+                Ok(payouts::table
+                    .filter(payouts::id.eq_any(chunk))
+                    .select(payouts::id)
+                    .load(conn)?)
+            })?;
             known.extend(found);
         }
         Ok(ids
@@ -242,10 +244,12 @@ impl Store {
 
     /// Whether a batch exists.
     pub fn batch_exists(&mut self, batch: &BatchId) -> Result<bool, StoreError> {
-        Ok(diesel::select(diesel::dsl::exists(
-            payout_batches::table.filter(payout_batches::id.eq(batch)),
-        ))
-        .get_result(&mut self.conn)?)
+        self.read(|conn| {
+            Ok(diesel::select(diesel::dsl::exists(
+                payout_batches::table.filter(payout_batches::id.eq(batch)),
+            ))
+            .get_result(conn)?)
+        })
     }
 
     /// Everything that decides whether one payout may be sent, whatever its status.

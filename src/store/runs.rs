@@ -53,10 +53,14 @@ impl Store {
             heads_hash: None,
         };
         // Announced before it can be seen, so that nobody finds it silent.
-        dialect::liveness_announce(&mut self.conn, self.pooled, liveness_lock(&run.id))?;
-        diesel::insert_into(runs::table)
-            .values(&run)
-            .execute(&mut self.conn)?;
+        let pooled = self.pooled();
+        dialect::liveness_announce(&mut self.conn, pooled, liveness_lock(&run.id))?;
+        self.write(|conn| {
+            diesel::insert_into(runs::table)
+                .values(&run)
+                .execute(conn)?;
+            Ok(())
+        })?;
         self.run = Some(run.id.clone());
         Ok(RunStamp {
             run_id: run.id,
@@ -67,9 +71,11 @@ impl Store {
     /// Renews a run's sign of life. Returns the moment it now bears.
     pub fn run_seen(&mut self, run: &RunId) -> Result<Time, StoreError> {
         let now = self.clock.now();
-        let changed = diesel::update(runs::table.filter(runs::id.eq(run)))
-            .set(runs::seen_at.eq(now))
-            .execute(&mut self.conn)?;
+        let changed = self.write(|conn| {
+            Ok(diesel::update(runs::table.filter(runs::id.eq(run)))
+                .set(runs::seen_at.eq(now))
+                .execute(conn)?)
+        })?;
         if changed == 0 {
             return Err(StoreError::Corrupt(format!(
                 "run {run} is not in payout_runs any more"
@@ -86,16 +92,19 @@ impl Store {
         summary: &str,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        diesel::update(runs::table.filter(runs::id.eq(run)))
-            .set((
-                runs::seen_at.eq(now),
-                runs::ended_at.eq(now),
-                runs::exit_code.eq(exit_code),
-                runs::summary.eq(summary),
-                runs::heads_hash.eq(self.heads.to_hex()),
-            ))
-            .execute(&mut self.conn)?;
-        Ok(())
+        let heads_hash = self.heads.to_hex();
+        self.write(|conn| {
+            diesel::update(runs::table.filter(runs::id.eq(run)))
+                .set((
+                    runs::seen_at.eq(now),
+                    runs::ended_at.eq(now),
+                    runs::exit_code.eq(exit_code),
+                    runs::summary.eq(summary),
+                    runs::heads_hash.eq(heads_hash),
+                ))
+                .execute(conn)?;
+            Ok(())
+        })
     }
 }
 

@@ -39,7 +39,7 @@ pub struct Stamp {
 impl Store {
     /// The value of a setting and when it was written.
     pub fn setting(&mut self, key: Setting) -> Result<Option<(String, Time)>, StoreError> {
-        read(&mut self.conn, key)
+        self.read(|conn| read(conn, key))
     }
 
     /// Gives a database its own id, once, when it is first migrated.
@@ -91,7 +91,7 @@ impl Store {
     /// Whether any fact was recorded beside the id that the migration made.
     pub(super) fn was_stamped(&mut self) -> Result<bool, StoreError> {
         let recorded = settings::table.filter(settings::key.ne(Setting::DatabaseId.as_str()));
-        Ok(diesel::select(diesel::dsl::exists(recorded)).get_result(&mut self.conn)?)
+        self.read(|conn| Ok(diesel::select(diesel::dsl::exists(recorded)).get_result(conn)?))
     }
 
     /// The currency the database was stamped with, if it was.

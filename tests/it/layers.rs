@@ -49,6 +49,14 @@ const MAY_PRINT: [&str; 2] = ["output", "main"];
 /// The two files that may tell the databases apart.
 const MAY_MATCH_BACKEND: [&str; 2] = ["src/store/connection.rs", "src/store/dialect.rs"];
 
+/// The files of the store that may use the connection outside a transaction: behind a transaction
+/// pooler only a transaction is set up. A run is announced and a schema migrated in a session.
+const MAY_USE_SESSION: [&str; 3] = [
+    "src/store/migrations.rs",
+    "src/store/mod.rs",
+    "src/store/runs.rs",
+];
+
 #[test]
 fn imports_point_one_way() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -140,6 +148,14 @@ fn violations_in(path: &str, source: &str) -> Vec<String> {
             report(
                 at,
                 "only the store's connection and dialect may tell the databases apart".to_owned(),
+            );
+        }
+    }
+    for at in positions(&code, "self.conn") {
+        if part == "store" && !MAY_USE_SESSION.contains(&path) {
+            report(
+                at,
+                "use `read` or `write`: behind a pooler only a transaction is set up".to_owned(),
             );
         }
     }
@@ -493,6 +509,15 @@ mod tests {
                 "{source}: {found}"
             );
         }
+    }
+
+    #[test]
+    fn a_query_outside_a_transaction_is_found() {
+        let found = violation("src/store/holds.rs", "holds.load(&mut self.conn)");
+        assert!(
+            found.starts_with("src/store/holds.rs:1: use `read` or `write`"),
+            "{found}"
+        );
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub(crate) mod seed;
 pub(crate) mod shop;
 pub(crate) mod store;
 pub(crate) mod terminal;
+pub(crate) mod tls;
 
 use std::ffi::OsString;
 
