@@ -280,6 +280,43 @@ pub struct Config {
     pub actor: String,
     /// The machine's name.
     pub host: String,
+    /// Every setting as it holds, for people.
+    pub settings: Vec<Setting>,
+}
+
+/// A setting for people to read. Never a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting {
+    /// The variable that sets it.
+    pub name: &'static str,
+    /// What holds; a default in words, a secret as `(set)`.
+    pub value: String,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+fn settings(flags: &Flags, env: &Environment, database: (&DatabaseUrl, Origin)) -> Vec<Setting> {
+    vars::ALL
+        .iter()
+        .map(|variable| {
+            let (value, origin) = match env.get(variable) {
+                _ if variable.name == vars::DATABASE_URL.name => {
+                    (database.0.to_string(), database.1)
+                }
+                _ if variable.name == vars::LIVE.name && flags.live => {
+                    ("1".to_owned(), Origin::Flag)
+                }
+                Some((_, origin)) if variable.secret => ("(set)".to_owned(), origin),
+                Some((text, origin)) => (text.to_owned(), origin),
+                None => (variable.default.to_owned(), Origin::Default),
+            };
+            Setting {
+                name: variable.name,
+                value,
+                origin,
+            }
+        })
+        .collect()
 }
 
 impl Config {
@@ -304,6 +341,7 @@ impl Config {
                 "none" => Ok(false),
                 _ => Err("use `transaction` or `none`".to_owned()),
             })?,
+            settings: settings(flags, env, (&database, database_origin)),
             database,
             database_origin,
             stripe_key: stripe_key(env)?,

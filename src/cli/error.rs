@@ -4,6 +4,7 @@ use std::error::Error;
 
 use crate::cli::exit::Exit;
 use crate::config::ConfigError;
+use crate::ops::doctor::Check;
 use crate::output::ui::Ui;
 use crate::store::StoreError;
 
@@ -23,6 +24,13 @@ pub struct CliError {
 }
 
 impl CliError {
+    /// The same as what `doctor` found.
+    pub(super) fn into_check(self, name: &'static str) -> Check {
+        let mut words = vec![self.message];
+        words.extend(self.causes);
+        Check::broken(name, words.join(": "), self.hints.join("; "))
+    }
+
     /// An error without causes.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
         Self {

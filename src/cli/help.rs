@@ -19,7 +19,7 @@ use crate::output::{Answer, Format, table};
 const GROUPS: &[(&str, &[&str])] = &[
     ("Payouts", &["create", "list", "show", "release", "process"]),
     ("Records", &["creators", "statements", "batches"]),
-    ("Operations", &["migrate", "completions", "help"]),
+    ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),
 ];
 

@@ -7,6 +7,7 @@ mod context;
 mod create;
 mod creators;
 mod demo;
+mod doctor;
 pub mod error;
 pub mod exit;
 mod help;
@@ -119,6 +120,7 @@ enum Work {
     #[command(subcommand)]
     Statements(statements::StatementsCommand),
     Migrate(migrate::MigrateArgs),
+    Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
 }
@@ -142,6 +144,7 @@ impl Work {
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),
+            Self::Doctor(args) => doctor::run(cx, &args),
             Self::Demo(args) => demo::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),
         }

@@ -4,6 +4,7 @@
 pub mod consent;
 pub mod create;
 pub mod creators;
+pub mod doctor;
 pub mod event;
 pub mod fault;
 pub mod import;

@@ -15,6 +15,7 @@ use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
 use crate::model::record::{AttemptRecord, PayoutRecord};
 use crate::model::time::Time;
+use crate::ops::doctor::Check;
 
 /// A payout, in lists and wherever else one is shown. Also a line of CSV.
 #[derive(Debug, Serialize)]
@@ -455,4 +456,40 @@ pub struct MigrationSqlView {
     pub name: &'static str,
     /// What it runs.
     pub sql: &'static str,
+}
+
+/// One thing that `doctor` looked at.
+#[derive(Debug, Serialize)]
+pub struct CheckView<'a> {
+    /// What: `database`, `schema`, `stripe`, …
+    pub check: &'a str,
+    /// `ok`, `attention` or `failed`.
+    pub state: &'static str,
+    /// What was found.
+    pub found: &'a str,
+    /// What to do.
+    pub hint: Option<&'a str>,
+}
+
+impl<'a> CheckView<'a> {
+    /// Shows a check.
+    pub fn of(check: &'a Check) -> Self {
+        Self {
+            check: check.name,
+            state: check.verdict.as_str(),
+            found: &check.found,
+            hint: check.hint.as_deref(),
+        }
+    }
+}
+
+/// A setting and where it comes from.
+#[derive(Debug, Serialize)]
+pub struct SettingView<'a> {
+    /// The variable that sets it.
+    pub name: &'a str,
+    /// What holds; a secret is `(set)`, a default may be in words.
+    pub value: &'a str,
+    /// `flag`, `environment`, `.env` or `default`.
+    pub origin: String,
 }

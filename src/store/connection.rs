@@ -294,6 +294,16 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
+/// Whether others on this machine may read the file of an embedded database.
+pub(crate) fn open_to_others(url: &DatabaseUrl) -> Option<String> {
+    use std::os::unix::fs::PermissionsExt;
+    let DatabaseUrl::Sqlite(path) = url else {
+        return None;
+    };
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+    (mode & 0o077 != 0).then(|| format!("others on this machine may open it (mode {mode:03o})"))
+}
+
 /// File locks do not hold on these, and a write-ahead log is corrupted without them.
 /// Numbers from statfs(2).
 fn refuse_network_file_system(path: &Path) -> Result<(), String> {

@@ -14,8 +14,9 @@ use crate::model::ids::{PayoutId, StatementId};
 use crate::model::payout::PayoutStatus;
 use crate::model::schema::payouts;
 use crate::model::time::Time;
-use crate::store::connection::{AnyConnection, Backend};
+use crate::store::connection::{self, AnyConnection, Backend, DatabaseUrl};
 use crate::store::error::StoreError;
+use crate::store::health::Server;
 
 /// Compiles one expression once for each backend: for what both databases know
 /// but the enum over them cannot express (batch inserts, `ON CONFLICT`).
@@ -369,6 +370,49 @@ pub(crate) fn migration_unlock(conn: &mut AnyConnection) -> QueryResult<()> {
     }
 }
 
+/// What is at the other end of a connection.
+pub(crate) fn server(conn: &mut AnyConnection, url: &DatabaseUrl) -> Result<Server, StoreError> {
+    match conn {
+        AnyConnection::Sqlite(c) => {
+            let version = "SELECT sqlite_version() AS text";
+            let version = diesel::sql_query(version).get_result::<Said>(c)?.text;
+            Ok(Server {
+                version: format!("SQLite {version}"),
+                place: None,
+                exposed: connection::open_to_others(url),
+            })
+        }
+        AnyConnection::Postgres(c) => {
+            let mut said = |query: &str| {
+                Ok::<_, DieselError>(diesel::sql_query(query).get_result::<Said>(c)?.text)
+            };
+            let version = said("SELECT current_setting('server_version') AS text")?;
+            let place = said(
+                "SELECT concat('schema ', current_schema(), ', as role ', current_user) AS text",
+            )?;
+            let plain = said(
+                "SELECT CASE WHEN s.ssl OR a.client_addr IS NULL OR a.client_addr <<= '127.0.0.0/8'
+                     OR a.client_addr = '::1' THEN '' ELSE a.client_addr::text END AS text
+                 FROM pg_stat_ssl AS s JOIN pg_stat_activity AS a USING (pid)
+                 WHERE pid = pg_backend_pid()",
+            )?;
+            Ok(Server {
+                version: format!("PostgreSQL {version}"),
+                place: Some(place),
+                exposed: (!plain.is_empty())
+                    .then(|| "the connection to it is not encrypted".to_owned()),
+            })
+        }
+    }
+}
+
+/// A query's text.
+#[derive(diesel::QueryableByName)]
+struct Said {
+    #[diesel(sql_type = Text)]
+    text: String,
+}
+
 /// A query's yes or no.
 #[derive(diesel::QueryableByName)]
 struct Answer {
@@ -660,7 +704,7 @@ pub(crate) fn lock_status(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{DatabaseUrl, Open, connection};
+    use crate::store::Open;
 
     /// An SQLite database with a table, and a way to open it again.
     struct File(tempfile::TempDir);

@@ -18,6 +18,7 @@ pub(crate) mod dialect;
 mod enums;
 pub mod error;
 pub mod foreign;
+pub mod health;
 mod history;
 mod holds;
 pub mod migrations;

@@ -5,12 +5,13 @@ use std::path::Path;
 
 use super::common::env::TestEnv;
 
-/// A shell and the file that it loads.
-const COMPLETIONS: [(&str, &str); 4] = [
+/// A shell and the file that it loads, and the man page.
+const COMPLETIONS: [(&str, &str); 5] = [
     ("bash", "payouts.bash"),
     ("zsh", "_payouts"),
     ("fish", "payouts.fish"),
     ("powershell", "_payouts.ps1"),
+    ("man", "payouts.1"),
 ];
 
 #[test]

@@ -10,6 +10,7 @@
 
 mod cli_create;
 mod cli_creators;
+mod cli_doctor;
 mod cli_list;
 mod cli_migrate;
 mod cli_show;

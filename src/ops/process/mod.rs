@@ -42,7 +42,7 @@ use pace::Pace;
 pub use plan::{Plan, PlanRow, SkippedGroup};
 
 /// From this difference between the clocks on, every run warns.
-const SKEW_WARN_MILLIS: i64 = 30_000;
+pub(crate) const SKEW_WARN_MILLIS: i64 = 30_000;
 /// From this difference on, nothing is sent.
 const SKEW_REFUSE_MILLIS: i64 = 30 * 60_000;
 

@@ -1,0 +1,145 @@
+//! `payouts doctor`.
+
+use clap::Args;
+
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::exit::{Exit, Exits};
+use crate::model::money::Currency;
+use crate::ops::doctor::{self, Check, Verdict};
+use crate::output::json::{CheckView, SettingView};
+use crate::output::table::{self, Tone, left};
+use crate::output::ui::Ui;
+use crate::output::{Answer, text};
+use crate::store::{Open, Stamp};
+use crate::stripe::Stripe;
+
+/// Check that everything a run needs is there
+///
+/// Looks at the settings and where each comes from, the database, the key, the
+/// account, the clock and the balance, and at what is left to a person. Sends
+/// nothing and writes nothing. Exit code 0 when all is well, 1 when a person
+/// should look, 3 when no run can work.
+#[derive(Debug, Args)]
+pub(super) struct DoctorArgs {}
+
+pub(super) fn run(cx: &mut Context, _: &DoctorArgs) -> Result<Exits, CliError> {
+    let (mut checks, stamp, currency) = database(cx);
+    checks.extend(stripe(cx, stamp.as_ref(), currency)?);
+    let worst = checks.iter().map(|check| check.verdict).max();
+    let settings: Vec<SettingView<'_>> = cx
+        .config
+        .settings
+        .iter()
+        .map(|setting| SettingView {
+            name: setting.name,
+            value: &setting.value,
+            origin: setting.origin.to_string(),
+        })
+        .collect();
+    let views: Vec<CheckView<'_>> = checks.iter().map(CheckView::of).collect();
+    Answer::new("checks", views)
+        .with("settings", &settings)
+        .print(cx.format, &cx.ui, |ui, _| {
+            format!(
+                "{}\n{}",
+                settings_table(ui, &settings),
+                checks_table(ui, &checks)
+            )
+        })?;
+    Ok(match worst {
+        Some(Verdict::Broken) => Exit::CouldNotRun,
+        Some(Verdict::Look) => Exit::Attention,
+        Some(Verdict::Good) | None => Exit::Done,
+    }
+    .into())
+}
+
+/// What the database says, its stamp and its currency. One that cannot be read is a finding.
+fn database(cx: &Context) -> (Vec<Check>, Option<Stamp>, Currency) {
+    let configured = cx.config.currency.unwrap_or(Currency::USD);
+    let broken = |error: CliError| vec![error.into_check("database")];
+    let mut store = match cx.open(Open::Existing) {
+        Ok(store) => store,
+        Err(error) => return (broken(error), None, configured),
+    };
+    let current = store.require_current_schema().is_ok();
+    let currency = match current.then(|| cx.currency(&mut store)) {
+        Some(Err(error)) => return (broken(error), None, configured),
+        Some(Ok(currency)) => currency,
+        None => configured,
+    };
+    match doctor::database(&mut store, currency) {
+        Err(error) => (broken(error.into()), None, currency),
+        // The stamp stands behind the migrations.
+        Ok(checks) => match current.then(|| store.stamp()) {
+            Some(Ok(stamp)) => (checks, stamp, currency),
+            _ => (checks, None, currency),
+        },
+    }
+}
+
+fn stripe(cx: &Context, stamp: Option<&Stamp>, currency: Currency) -> Result<Vec<Check>, CliError> {
+    let key = match cx.stripe_key() {
+        Ok((key, _)) => key,
+        Err(error) => return Ok(vec![error.into_check("key")]),
+    };
+    let base = cx.config.stripe_api_base.as_deref();
+    let stripe = match Stripe::new(key, base, 1, cx.timeouts) {
+        Ok(stripe) => stripe,
+        Err(error) => {
+            return Ok(vec![Check::broken(
+                "key",
+                error.to_string(),
+                "check STRIPE_SECRET_KEY and STRIPE_API_BASE",
+            )]);
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    Ok(runtime.block_on(doctor::stripe(&stripe, &cx.clock, stamp, currency)))
+}
+
+fn settings_table(ui: &Ui, settings: &[SettingView<'_>]) -> String {
+    let columns = [left("Setting"), left("Value").shrinks_to(20), left("From")];
+    let rows = settings
+        .iter()
+        .map(|setting| {
+            vec![
+                setting.name.into(),
+                text::brief(setting.value, 60).into(),
+                setting.origin.as_str().into(),
+            ]
+        })
+        .collect();
+    table::render(ui, &columns, rows)
+}
+
+/// One line for each check, and below it what to do.
+fn checks_table(ui: &Ui, checks: &[Check]) -> String {
+    let rows = checks
+        .iter()
+        .map(|check| {
+            let tone = match check.verdict {
+                Verdict::Good => Tone::Good,
+                Verdict::Look => Tone::Doubt,
+                Verdict::Broken => Tone::Bad,
+            };
+            vec![
+                check.name.into(),
+                table::Value::toned(check.verdict.as_str(), tone),
+                check.found.as_str().into(),
+            ]
+        })
+        .collect();
+    let columns = [left("Check"), left("State"), left("Found").shrinks_to(30)];
+    let hints = checks.iter().filter_map(|check| {
+        let hint = check.hint.as_deref().filter(|hint| !hint.is_empty())?;
+        Some(format!("{}: {hint}", check.name))
+    });
+    std::iter::once(table::render(ui, &columns, rows))
+        .chain(hints)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
