@@ -102,7 +102,7 @@ fn show(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> {
             .batch_release(&id)?
             .or_else(|| Some((batch.actor.clone(), batch.created_at))),
     };
-    let shown = BatchShowView::new(view(&line, currency), released.as_ref(), &totals);
+    let shown = BatchShowView::new(view(&line, currency), released.as_ref(), &totals, currency);
     record::print(
         cx.format,
         &cx.ui,

@@ -5,20 +5,20 @@ use dialoguer::{Confirm, Input};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::model::money::{self, Currency};
+use crate::model::money;
 use crate::ops::consent::{Agreement, Consent};
 use crate::ops::process::Plan;
 
 /// What the command line says about consent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Said<'a> {
+pub(super) struct Said {
     /// `--yes`.
     pub(super) yes: bool,
-    /// `--confirm-total`.
-    pub(super) total: Option<&'a str>,
+    /// `--confirm-total`, minor units.
+    pub(super) total: Option<i64>,
 }
 
-impl Said<'_> {
+impl Said {
     /// Whether the plan must be made before sending: somebody looks at it, or a
     /// total is to be compared with it.
     pub(super) fn needs_a_plan(self, cx: &Context) -> bool {
@@ -30,10 +30,13 @@ impl Said<'_> {
 ///
 /// Real money on a terminal needs the total, typed or given; `--yes` alone does
 /// not count. The caller has shown the plan.
-pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said<'_>) -> Result<Consent, CliError> {
+pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said) -> Result<Consent, CliError> {
     let total = plan.total_cents();
-    if let Some(text) = said.total {
-        expect_total(text, total, plan.currency)?;
+    if let Some(cents) = said.total {
+        if cents != total {
+            let said = money::with_currency(cents, plan.currency);
+            return Err(another_total(plan, &said));
+        }
     } else if cx.ui.interactive && plan.livemode {
         let typed: String = Input::new()
             .with_prompt(format!(
@@ -42,8 +45,11 @@ pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said<'_>) -> Result<Cons
                 money::major_plain(total, plan.currency)
             ))
             .interact_text()
-            .map_err(|_| declined())?;
-        expect_total(typed.trim(), total, plan.currency)?;
+            .map_err(|_| left(cx))?;
+        let digits: String = typed.chars().filter(|c| *c != ',').collect();
+        if money::parse_total(digits.trim(), plan.currency) != Ok(total) {
+            return Err(another_total(plan, typed.trim()));
+        }
     } else if cx.ui.interactive && !said.yes {
         let agreed = Confirm::new()
             .with_prompt(format!(
@@ -52,7 +58,7 @@ pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said<'_>) -> Result<Cons
             ))
             .default(false)
             .interact()
-            .map_err(|_| declined())?;
+            .map_err(|_| left(cx))?;
         if !agreed {
             return Err(declined());
         }
@@ -65,19 +71,21 @@ pub(super) fn by_configuration(agreement: Agreement) -> Consent {
     Consent::given_for(agreement)
 }
 
-fn expect_total(text: &str, total: i64, currency: Currency) -> Result<(), CliError> {
-    let plain: String = text.chars().filter(|c| *c != ',').collect();
-    if plain == money::major_plain(total, currency) {
-        return Ok(());
-    }
-    Err(CliError::new(
+fn another_total(plan: &Plan, said: &str) -> CliError {
+    CliError::new(
         Exit::Refused,
         format!(
-            "the total is {}, not {text}; nothing was sent",
-            money::with_currency(total, currency)
+            "the total is {}, not {said}; nothing was sent",
+            money::with_currency(plan.total_cents(), plan.currency)
         ),
     )
-    .hint("look at the plan again: `payouts process --dry-run`"))
+    .hint("look at the plan again: `payouts process --dry-run`")
+}
+
+/// Somebody left the question unanswered: what follows begins on a line of its own.
+fn left(cx: &Context) -> CliError {
+    cx.ui.line("");
+    declined()
 }
 
 fn declined() -> CliError {

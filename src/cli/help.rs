@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::{Cli, print_parse_error};
+use crate::output::rows::csv_fields;
 use crate::output::table::{left, right};
 use crate::output::ui::Ui;
 use crate::output::{Answer, Format, table};
@@ -43,6 +44,7 @@ struct ExitView {
     code: u8,
     meaning: &'static str,
 }
+csv_fields!(ExitView: code, meaning);
 
 pub(super) fn run(ui: &Ui, format: Format, args: &HelpArgs) -> Result<Exits, CliError> {
     if args.topic == [EXIT_CODES] {

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
@@ -19,6 +18,7 @@ use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
 use crate::ops::consent::Agreement;
 use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
+use crate::output::json_process::{PlanView, ResultView, SkippedView, TroubleView};
 use crate::output::progress::Progress;
 use crate::output::table::{self, left, right};
 use crate::output::text::{brief, clean, count, grouped};
@@ -62,7 +62,12 @@ pub(super) struct ProcessArgs {
     dry_run: bool,
 
     /// The plan's total, said beforehand: anything else refuses
-    #[arg(long, value_name = "AMOUNT", help_heading = "Safety")]
+    #[arg(
+        long,
+        value_name = "AMOUNT",
+        conflicts_with = "dry_run",
+        help_heading = "Safety"
+    )]
     confirm_total: Option<String>,
 }
 
@@ -83,6 +88,7 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
             "failed to set up the connection to Stripe",
             &e,
         )
+        .hint("check STRIPE_API_BASE, or unset it to reach Stripe itself")
     })?;
     let settings = Settings {
         rate: cx
@@ -93,16 +99,15 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
     };
     let said = Said {
         yes: cx.yes,
-        total: args.confirm_total.as_deref(),
+        total: parse_total("--confirm-total", args.confirm_total.as_deref(), currency)?,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     if args.dry_run {
         let (db, _thread) = StoreThread::start(store)?;
-        let plan = runtime.block_on(async {
-            interruptible(signals()?, 1, dry_run(cx, db, stripe, settings)).await
-        })?;
+        let plan = runtime
+            .block_on(async { preparing(signals()?, dry_run(cx, db, stripe, settings)).await })?;
         print_plan(cx, &plan)?;
         return Ok(Exit::Done.into());
     }
@@ -160,18 +165,17 @@ fn settings(
     store: &mut Store,
     currency: Currency,
 ) -> Result<Settings, CliError> {
-    let total_max_cents = match &args.max_total {
-        None => i64::MAX,
-        Some(text) => parse_total(text, currency)?,
-    };
+    let total_max_cents =
+        parse_total("--max-total", args.max_total.as_deref(), currency)?.unwrap_or(i64::MAX);
     let batch = args.batch.as_deref().map(BatchId::new);
     if let Some(batch) = &batch
         && !store.batch_exists(batch)?
     {
-        return Err(
-            CliError::new(Exit::Attention, format!("there is no batch {batch}"))
-                .hint("list them with `payouts batches list`"),
-        );
+        return Err(CliError::new(
+            Exit::Attention,
+            format!("there is no batch {batch}; nothing was sent"),
+        )
+        .hint("list them with `payouts batches list`"));
     }
     let creator = match &args.creator {
         None => None,
@@ -179,11 +183,13 @@ fn settings(
     };
     let ids: Vec<PayoutId> = args.ids.iter().map(PayoutId::new).collect();
     let missing = store.payouts_missing(&ids)?;
-    if let Some(first) = missing.first() {
-        return Err(
-            CliError::new(Exit::Attention, format!("there is no payout {first}"))
-                .hint("find it with `payouts list`"),
+    if !missing.is_empty() {
+        let missing: Vec<&str> = missing.iter().map(PayoutId::as_str).collect();
+        let told = format!(
+            "there is no payout {}; nothing was sent",
+            brief(&missing.join(", "), 160)
         );
+        return Err(CliError::new(Exit::Attention, told).hint("find it with `payouts list`"));
     }
     Ok(Settings {
         filter: QueueFilter {
@@ -206,9 +212,16 @@ fn settings(
 }
 
 /// A total may be larger than one payout.
-fn parse_total(text: &str, currency: Currency) -> Result<i64, CliError> {
-    money::parse_total(text, currency)
-        .map_err(|e| CliError::new(Exit::Usage, format!("--max-total {text}: {e}")))
+fn parse_total(
+    flag: &str,
+    text: Option<&str>,
+    currency: Currency,
+) -> Result<Option<i64>, CliError> {
+    text.map(|text| {
+        money::parse_total(text, currency)
+            .map_err(|e| CliError::new(Exit::Usage, format!("{flag} {text}: {e}")))
+    })
+    .transpose()
 }
 
 /// Longer than a signal takes to be counted.
@@ -229,16 +242,29 @@ fn signals() -> Result<watch::Receiver<u32>, CliError> {
     Ok(counted)
 }
 
-/// Gives up a piece of work at the given number of signals.
-async fn interruptible<T>(
+/// Before the first send a single signal ends the work.
+async fn preparing<T>(
     mut signals: watch::Receiver<u32>,
-    at: u32,
     work: impl Future<Output = Result<T, CliError>>,
 ) -> Result<T, CliError> {
     tokio::select! {
         done = work => done,
-        _ = signals.wait_for(|count| *count >= at) => {
-            Err(CliError::new(Exit::Interrupted, "interrupted")
+        _ = signals.wait_for(|count| *count >= 1) => {
+            Err(CliError::new(Exit::Interrupted, "interrupted; nothing was sent"))
+        }
+    }
+}
+
+/// While payouts are being sent the first signal ends the run in good order, and
+/// only a second one gives it up.
+async fn sending<T>(
+    mut signals: watch::Receiver<u32>,
+    work: impl Future<Output = Result<T, CliError>>,
+) -> Result<T, CliError> {
+    tokio::select! {
+        done = work => done,
+        _ = signals.wait_for(|count| *count >= 2) => {
+            Err(CliError::new(Exit::Interrupted, "interrupted twice; stopped at once")
                 .hint("the next `payouts process` resolves what was in flight"))
         }
     }
@@ -267,13 +293,12 @@ async fn pay(
     stripe: Stripe,
     settings: Settings,
     stamp: &RunStamp,
-    said: Said<'_>,
+    said: Said,
     progress: &mut Progress,
 ) -> Result<Report, CliError> {
     let signals = signals()?;
     let (payouts_max, total_max_cents) = (settings.payouts_max, settings.total_max_cents);
-    // Until the first send a single signal is enough.
-    let preparing = async {
+    let prepared = async {
         let stripe = Arc::new(stripe);
         let clock = cx.clock.clone();
         let mut session =
@@ -288,7 +313,7 @@ async fn pay(
         };
         Ok((session, plan))
     };
-    let (session, plan) = interruptible(signals.clone(), 1, preparing).await?;
+    let (session, plan) = preparing(signals.clone(), prepared).await?;
     let consent = match plan {
         Some(plan) if plan.is_empty() => consent::by_configuration(plan.agreement()),
         Some(plan) => {
@@ -297,7 +322,7 @@ async fn pay(
                 Ok(consent) => consent,
                 Err(declined) => {
                     // A signal ends the prompt too; it arrives once the runtime gets its turn.
-                    let signalled = interruptible(signals.clone(), 1, async {
+                    let signalled = preparing(signals.clone(), async {
                         tokio::time::sleep(SIGNAL_ARRIVES).await;
                         Err(declined)
                     });
@@ -314,12 +339,12 @@ async fn pay(
             livemode: session.livemode(),
         }),
     };
-    let sending = async {
+    let sent = async {
         Ok(session
             .execute(stamp, &consent, signals.clone(), &mut |e| progress.show(e))
             .await?)
     };
-    interruptible(signals.clone(), 2, sending).await
+    sending(signals.clone(), sent).await
 }
 
 /// Every code that applies to what a run did.
@@ -355,8 +380,12 @@ impl From<ProcessError> for CliError {
     fn from(error: ProcessError) -> Self {
         match error {
             ProcessError::Store(error) => error.into(),
-            ProcessError::Stripe { .. } => Self::caused(Exit::CouldNotRun, "failed to prepare the run", &error)
-                .hint("check STRIPE_SECRET_KEY, its permissions, and the network; nothing was sent"),
+            ProcessError::Stripe { doing, source } => Self::caused(
+                Exit::CouldNotRun,
+                format!("failed to {doing}; nothing was sent"),
+                &source,
+            )
+            .hint(if source.is_key_refused() { KEY_HINT } else { NETWORK_HINT }),
             ProcessError::OtherAccount { .. } => Self::new(Exit::Refused, error.to_string())
                 .hint("use the key of the account this database was stamped with"),
             ProcessError::Forgotten { .. } => Self::new(Exit::Refused, error.to_string()).hint(
@@ -370,13 +399,34 @@ impl From<ProcessError> for CliError {
     }
 }
 
+const KEY_HINT: &str = "check STRIPE_SECRET_KEY and what the key is allowed to do: read the account and the \
+                        balance; list, read and create transfers";
+const NETWORK_HINT: &str =
+    "check the network, and STRIPE_API_BASE if it is set; the next run goes on";
+
+/// What a person can do about a run that stopped.
+fn stop_hint(stop: &Stop) -> Option<&'static str> {
+    match stop {
+        Stop::Balance { .. } => {
+            Some("top up the platform's balance; the next `payouts process` goes on")
+        }
+        Stop::Refused(_) => Some(KEY_HINT),
+        Stop::Unreachable(_) => Some(NETWORK_HINT),
+        Stop::TooManyUnknown | Stop::LeaseLost | Stop::Database(_) => {
+            Some("the next `payouts process` resolves what is open before it sends anything")
+        }
+        Stop::Bug(_) => Some("report it, with this output"),
+        Stop::Signal | Stop::Switch => None,
+    }
+}
+
 /// What stops a run, in words.
 fn stop_text(stop: &Stop, currency: Currency) -> String {
     match stop {
         Stop::Signal => {
             "interrupted; what was in flight is recorded, the rest was given back".to_owned()
         }
-        Stop::Switch => "everything is held".to_owned(),
+        Stop::Switch => "everything is held (`hold --all`)".to_owned(),
         Stop::Balance {
             needed_cents: Some(needed),
             available_cents: Some(available),
@@ -420,23 +470,6 @@ fn unresolved_line(unresolved: &Unresolved, currency: Currency) -> String {
         money::with_currency(i64::from(unresolved.amount_cents), currency),
         brief(&unresolved.reason, 160)
     )
-}
-
-/// One line of the result.
-#[derive(Debug, Serialize)]
-struct ResultView {
-    result: &'static str,
-    payouts: u64,
-    amount_cents: Option<i64>,
-    note: Option<String>,
-}
-
-#[derive(Debug, Serialize)]
-struct PayoutView<'a> {
-    id: &'a str,
-    amount_cents: i32,
-    code: Option<&'a str>,
-    reason: &'a str,
 }
 
 fn print_report(
@@ -486,72 +519,21 @@ fn print_report(
         // One line, whatever Stripe's message holds.
         cx.ui
             .line(&clean(&format!("stopped: {}", stop_text(stop, currency))));
+        if let Some(hint) = stop_hint(stop) {
+            cx.ui.hint(hint);
+        }
     }
-    let mut rows = vec![ResultView {
-        result: "paid",
-        payouts: report.paid,
-        amount_cents: Some(report.paid_cents),
-        note: None,
-    }];
-    let mut push =
-        |result: &'static str, payouts: u64, amount_cents: Option<i64>, note: Option<String>| {
-            if payouts > 0 {
-                rows.push(ResultView {
-                    result,
-                    payouts,
-                    amount_cents,
-                    note,
-                });
-            }
-        };
-    push(
-        "found paid",
-        report.adopted,
-        Some(report.adopted_cents),
-        Some("sent by an earlier run".to_owned()),
-    );
-    push("failed", report.failed, Some(report.failed_cents), None);
-    push(
-        "given back",
-        report.returned,
-        Some(report.returned_cents),
-        Some("nothing of them was executed".to_owned()),
-    );
-    let doubt = report
-        .unresolved
-        .iter()
-        .map(|u| i64::from(u.amount_cents))
-        .sum();
-    push(
-        "unresolved",
-        report.unresolved.len() as u64,
-        Some(doubt),
-        Some("looked up by the next run".to_owned()),
-    );
-    for (reason, (payouts, amount)) in &report.skipped {
-        push("skipped", *payouts, Some(*amount), Some(reason.to_string()));
-    }
-    let failed: Vec<PayoutView<'_>> = report
+    let failed: Vec<_> = report
         .failures
         .iter()
-        .map(|f| PayoutView {
-            id: f.payout_id.as_str(),
-            amount_cents: f.amount_cents,
-            code: f.code.as_deref(),
-            reason: &f.reason,
-        })
+        .map(|failure| TroubleView::of_failure(failure, currency))
         .collect();
-    let unresolved: Vec<PayoutView<'_>> = report
+    let unresolved: Vec<_> = report
         .unresolved
         .iter()
-        .map(|u| PayoutView {
-            id: u.payout_id.as_str(),
-            amount_cents: u.amount_cents,
-            code: None,
-            reason: &u.reason,
-        })
+        .map(|unresolved| TroubleView::of_unresolved(unresolved, currency))
         .collect();
-    Answer::new("results", rows)
+    Answer::new("results", ResultView::all(report, currency))
         .with("currency", currency.as_str())
         .with("failed", failed)
         .with("unresolved", unresolved)
@@ -570,11 +552,8 @@ fn print_report(
                     vec![
                         row.result.into(),
                         grouped(row.payouts).into(),
-                        row.amount_cents
-                            .map(|a| money::with_currency(a, currency))
-                            .unwrap_or_default()
-                            .into(),
-                        row.note.clone().unwrap_or_default().into(),
+                        money::with_currency(row.amount_cents, currency).into(),
+                        row.note.unwrap_or_default().into(),
                     ]
                 })
                 .collect();
@@ -583,47 +562,15 @@ fn print_report(
     Ok(())
 }
 
-/// One payout of a plan, as scripts read it.
-#[derive(Debug, Serialize)]
-struct PlanView<'a> {
-    payout_id: &'a str,
-    creator_id: &'a str,
-    destination: &'a str,
-    amount_cents: i32,
-    currency: &'a str,
-    created_at: String,
-    resend: bool,
-}
-
 fn print_plan(cx: &Context, plan: &Plan) -> Result<(), CliError> {
     if cx.format == Format::Table {
         cx.ui.answer(&plan_text_on(&cx.ui, plan))?;
         return Ok(());
     }
-    let rows: Vec<PlanView<'_>> = plan
+    let rows = plan
         .rows
         .iter()
-        .map(|row| PlanView {
-            payout_id: row.payout_id.as_str(),
-            creator_id: row.creator_id.as_str(),
-            destination: &row.destination,
-            amount_cents: row.amount_cents,
-            currency: plan.currency.as_str(),
-            created_at: row.created_at.to_string(),
-            resend: row.resend,
-        })
-        .collect();
-    let skipped: Vec<serde_json::Value> = plan
-        .skipped
-        .iter()
-        .map(|group| {
-            serde_json::json!({
-                "reason": group.reason.as_str(),
-                "payouts": group.payouts,
-                "amount_cents": group.amount_cents,
-                "example": group.example.as_str(),
-            })
-        })
+        .map(|row| PlanView::of(row, plan.currency))
         .collect();
     Answer::new("plan", rows)
         .with("due", plan.due)
@@ -636,7 +583,7 @@ fn print_plan(cx: &Context, plan: &Plan) -> Result<(), CliError> {
         .with("livemode", plan.livemode)
         .with("balance_cents", plan.balance_cents)
         .with("balance_after_cents", plan.balance_after_cents())
-        .with("skipped", skipped)
+        .with("skipped", SkippedView::all(plan))
         .print(cx.format, &cx.ui, |_, _| String::new())?;
     Ok(())
 }
@@ -656,10 +603,10 @@ fn plan_text_on(ui: &Ui, plan: &Plan) -> String {
     if !plan.rows.is_empty() {
         let columns = [
             left("Payout"),
-            left("Creator"),
-            left("To"),
+            left("Creator").shrinks_to(10),
+            left("To").shrinks_to(12),
             right("Amount"),
-            left(""),
+            left("").shrinks_to(12),
         ];
         let rows = plan
             .rows
@@ -668,8 +615,8 @@ fn plan_text_on(ui: &Ui, plan: &Plan) -> String {
             .map(|row| {
                 vec![
                     row.payout_id.as_str().into(),
-                    brief(row.creator_id.as_str(), 28).into(),
-                    brief(&row.destination, 28).into(),
+                    brief(row.creator_id.as_str(), 60).into(),
+                    brief(&row.destination, 60).into(),
                     amount(i64::from(row.amount_cents)).into(),
                     if row.resend {
                         "sent before, sent again under its own key"

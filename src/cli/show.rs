@@ -10,8 +10,8 @@ use crate::model::money::Currency;
 use crate::model::payout::SendRules;
 use crate::model::record::PayoutRecord;
 use crate::ops::next_step::{Circumstances, next_step};
-use crate::output::json::{PayoutView, RecordView};
-use crate::output::{Answer, Format, show};
+use crate::output::json::RecordView;
+use crate::output::{Answer, show};
 
 /// Show all there is on a payout, and what to do next
 ///
@@ -83,14 +83,6 @@ pub(super) fn run(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> 
 }
 
 fn print(cx: &Context, shown: &[Shown], currency: Currency) -> Result<(), CliError> {
-    if cx.format == Format::Csv {
-        let rows = shown
-            .iter()
-            .map(|one| PayoutView::of(&one.record.listed, currency))
-            .collect();
-        Answer::new("payouts", rows).print(cx.format, &cx.ui, |_, _| String::new())?;
-        return Ok(());
-    }
     let rows = shown
         .iter()
         .map(|one| RecordView::of(&one.record, &one.next_step, currency))

@@ -206,7 +206,10 @@ fn show_statement(cx: &Context, store: &mut Store, id: &StatementId) -> Result<E
     let shown = StatementShowView {
         schema: SCHEMA,
         statement: view(&line, currency),
-        payouts: payouts.iter().map(PayoutBriefView::from).collect(),
+        payouts: payouts
+            .iter()
+            .map(|payout| PayoutBriefView::of(payout, currency))
+            .collect(),
     };
     record::print(
         cx.format,

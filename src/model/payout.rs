@@ -116,6 +116,31 @@ text_enum! {
 }
 
 impl Skip {
+    /// The fixed word that scripts read; the spelling above is for people and may
+    /// be put better one day.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::SwitchOff => "all_held",
+            Self::PayoutHeld => "payout_held",
+            Self::CreatorHeld => "creator_held",
+            Self::BatchHeld => "batch_held",
+            Self::CreatorDeleted => "creator_deleted",
+            Self::NoStripeAccount => "no_stripe_account",
+            Self::StatementDisputed => "statement_disputed",
+            Self::StatementNotPayable => "statement_not_payable",
+            Self::StatementTaken => "statement_taken",
+            Self::StatementExceeded => "statement_exceeded",
+            Self::NotPositive => "not_positive",
+            Self::BelowMinimum => "below_minimum",
+            Self::AboveMaximum => "above_maximum",
+            Self::AttemptOpen => "attempt_open",
+            Self::PaidBefore => "paid_before",
+            Self::NotAgreed => "not_agreed",
+            Self::MaybeSentElsewhere => "maybe_sent_elsewhere",
+            Self::NotLookedUp => "not_looked_up",
+        }
+    }
+
     /// Whether somebody has to do something, as opposed to a row that waits on
     /// purpose. Decides between exit codes 1 and 0.
     pub fn needs_a_person(self) -> bool {
@@ -245,4 +270,23 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
         return Err(Skip::AboveMaximum);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_a_word_of_its_own() {
+        let mut words: Vec<&str> = Skip::ALL.iter().map(|skip| skip.code()).collect();
+        for word in &words {
+            assert!(
+                word.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+                "{word}"
+            );
+        }
+        words.sort_unstable();
+        words.dedup();
+        assert_eq!(words.len(), Skip::ALL.len());
+    }
 }

@@ -16,6 +16,7 @@ use crate::model::payout::PayoutStatus;
 use crate::model::record::{AttemptRecord, PayoutRecord};
 use crate::model::time::Time;
 use crate::ops::doctor::Check;
+use crate::output::rows::{Row, csv_fields};
 
 /// A payout, in lists and wherever else one is shown. Also a line of CSV.
 #[derive(Debug, Serialize)]
@@ -60,30 +61,9 @@ pub struct PayoutView<'a> {
     pub processed_at: Option<String>,
 }
 
-impl<'a> PayoutView<'a> {
-    /// The fields, in order: the header of a CSV.
-    pub const FIELDS: [&'static str; 19] = [
-        "id",
-        "status",
-        "amount_cents",
-        "currency",
-        "creator_id",
-        "creator_name",
-        "royalty_statement_id",
-        "stripe_transfer_id",
-        "failed_code",
-        "failed_reason",
-        "retry_count",
-        "last_retry_at",
-        "held",
-        "unresolved",
-        "batch_id",
-        "reference",
-        "created_at",
-        "updated_at",
-        "processed_at",
-    ];
+csv_fields!(PayoutView<'a>: id, status, amount_cents, currency, creator_id, creator_name, royalty_statement_id, stripe_transfer_id, failed_code, failed_reason, retry_count, last_retry_at, held, unresolved, batch_id, reference, created_at, updated_at, processed_at);
 
+impl<'a> PayoutView<'a> {
     /// Shows a payout whose amount is of this currency.
     pub fn of(listed: &'a ListedPayout, currency: Currency) -> Self {
         let payout = &listed.payout;
@@ -115,15 +95,20 @@ impl<'a> PayoutView<'a> {
 }
 
 /// Count and sum for each status, whether or not there is any of it, and under
-/// `all` of all together: `{"PENDING":{"count":1,"amount_cents":50000}, …}`.
-pub fn totals(totals: &Totals) -> Value {
+/// `all` of all together:
+/// `{"PENDING":{"count":1,"amount_cents":50000,"currency":"usd"}, …}`.
+pub fn totals(totals: &Totals, currency: Currency) -> Value {
     let named = PayoutStatus::ALL
         .iter()
         .map(|status| (status.as_str(), totals.of(*status)))
         .chain([("all", totals.all())]);
     let members: Map<String, Value> = named
         .map(|(name, total)| {
-            let value = json!({"count": total.count, "amount_cents": total.amount_cents});
+            let value = json!({
+                "count": total.count,
+                "amount_cents": total.amount_cents,
+                "currency": currency.as_str(),
+            });
             (name.to_owned(), value)
         })
         .collect();
@@ -324,6 +309,11 @@ pub struct HistoryView<'a> {
     pub hash: &'a str,
 }
 
+/// A cell cannot hold a history: CSV shows what a list would.
+impl Row for RecordView<'_> {
+    const FIELDS: &'static [&'static str] = PayoutView::FIELDS;
+}
+
 impl<'a> RecordView<'a> {
     /// Shows a record.
     pub fn of(record: &'a PayoutRecord, next_step: &'a str, currency: Currency) -> Self {
@@ -448,6 +438,7 @@ pub struct MigrationView {
     /// It ran here.
     pub applied: bool,
 }
+csv_fields!(MigrationView: name, applied);
 
 /// A migration that is still to run.
 #[derive(Debug, Serialize)]
@@ -457,6 +448,7 @@ pub struct MigrationSqlView {
     /// What it runs.
     pub sql: &'static str,
 }
+csv_fields!(MigrationSqlView: name, sql);
 
 /// One thing that `doctor` looked at.
 #[derive(Debug, Serialize)]
@@ -493,3 +485,4 @@ pub struct SettingView<'a> {
     /// `flag`, `environment`, `.env` or `default`.
     pub origin: String,
 }
+csv_fields!(CheckView<'a>: check, state, found, hint);

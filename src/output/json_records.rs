@@ -17,6 +17,7 @@ use crate::ops::create::Created;
 use crate::ops::fault::RowFault;
 use crate::ops::import::Imported;
 use crate::output::json::PayoutView;
+use crate::output::rows::csv_fields;
 use crate::output::{SCHEMA, json};
 
 /// Ids that one answer lists; the batch holds all of them.
@@ -40,6 +41,7 @@ pub struct CreatorView {
     /// When the row was made.
     pub created_at: String,
 }
+csv_fields!(CreatorView: id, name, email, stripe_account_id, onboarding_status, deleted_at, created_at);
 
 impl From<&Creator> for CreatorView {
     fn from(creator: &Creator) -> Self {
@@ -76,8 +78,11 @@ impl CreatorShowView {
         Self {
             schema: SCHEMA,
             creator: CreatorView::from(creator),
-            totals: json::totals(totals),
-            payouts: payouts.iter().map(PayoutBriefView::from).collect(),
+            totals: json::totals(totals, currency),
+            payouts: payouts
+                .iter()
+                .map(|payout| PayoutBriefView::of(payout, currency))
+                .collect(),
             currency: currency.as_str(),
         }
     }
@@ -92,6 +97,8 @@ pub struct PayoutBriefView {
     pub status: &'static str,
     /// Minor units.
     pub amount_cents: i32,
+    /// Lowercase code.
+    pub currency: &'static str,
     /// The statement it settles.
     pub royalty_statement_id: Option<String>,
     /// `tr_…`, once a transfer is proven.
@@ -102,12 +109,14 @@ pub struct PayoutBriefView {
     pub processed_at: Option<String>,
 }
 
-impl From<&Payout> for PayoutBriefView {
-    fn from(payout: &Payout) -> Self {
+impl PayoutBriefView {
+    /// Of a payout in the database's currency.
+    pub fn of(payout: &Payout, currency: Currency) -> Self {
         Self {
             id: payout.id.to_string(),
             status: payout.status.as_str(),
             amount_cents: payout.amount_cents,
+            currency: currency.as_str(),
             royalty_statement_id: payout
                 .royalty_statement_id
                 .as_ref()
@@ -143,6 +152,7 @@ pub struct BatchView {
     /// When.
     pub created_at: String,
 }
+csv_fields!(BatchView: id, source, sha256, payout_count, total_cents, currency, held, actor, run_id, created_at);
 
 impl BatchView {
     /// Of a batch, in the database's currency.
@@ -179,13 +189,18 @@ pub struct BatchShowView {
 
 impl BatchShowView {
     /// Of a batch. `released` is who let it go, and when.
-    pub fn new(batch: BatchView, released: Option<&(String, Time)>, totals: &Totals) -> Self {
+    pub fn new(
+        batch: BatchView,
+        released: Option<&(String, Time)>,
+        totals: &Totals,
+        currency: Currency,
+    ) -> Self {
         Self {
             schema: SCHEMA,
             batch,
             released_by: released.map(|(actor, _)| actor.clone()),
             released_at: released.map(|(_, at)| at.to_string()),
-            totals: json::totals(totals),
+            totals: json::totals(totals, currency),
         }
     }
 }
@@ -221,6 +236,7 @@ pub struct ReleaseRow {
     /// Lowercase code.
     pub currency: &'static str,
 }
+csv_fields!(ReleaseRow: batch_id, released, due, due_cents, currency);
 
 impl From<&ReleaseView> for ReleaseRow {
     fn from(view: &ReleaseView) -> Self {
@@ -276,6 +292,7 @@ pub struct StatementView {
     /// When any column last changed.
     pub updated_at: String,
 }
+csv_fields!(StatementView: id, royalty_run_id, period_start, period_end, creator_id, creator_name, total_earnings_cents, platform_fee_cents, net_payable_cents, completed_cents, in_flight_cents, left_cents, currency, status, disputed_at, paid_at, payment_reference, created_at, updated_at);
 
 impl StatementView {
     /// Of a statement, its creator's name and its run.
@@ -335,6 +352,7 @@ pub struct FaultView {
     /// What is wrong, for people.
     pub reason: String,
 }
+csv_fields!(FaultView: line, column, value, kind, reason);
 
 impl From<&RowFault> for FaultView {
     fn from(fault: &RowFault) -> Self {
@@ -472,6 +490,7 @@ pub struct ImportRow {
     /// As in [`ImportView`].
     pub already_there: usize,
 }
+csv_fields!(ImportRow: added, updated, already_there);
 
 impl From<&ImportView> for ImportRow {
     fn from(view: &ImportView) -> Self {
@@ -505,6 +524,7 @@ pub struct CreateRow {
     /// Lowercase code.
     pub currency: &'static str,
 }
+csv_fields!(CreateRow: batch_id, held, created, already_loaded, total_cents, currency);
 
 impl From<&CreateView<'_>> for CreateRow {
     fn from(view: &CreateView<'_>) -> Self {

@@ -12,7 +12,7 @@ use crate::model::payout::PayoutStatus;
 use crate::ops::list::Walked;
 use crate::output::Format;
 use crate::output::json::{self, PayoutView};
-use crate::output::rows::{CsvRows, JsonRows, Lines, RowStream};
+use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream};
 use crate::output::table::{self, Tone, Value};
 use crate::output::text::{brief, count, grouped};
 use crate::output::ui::Ui;
@@ -69,7 +69,7 @@ impl<'a> ListWriter<'a> {
             Format::Table => To::People(out),
             Format::Json => To::Machine(RowStream::Json(JsonRows::begin(out, "payouts")?)),
             Format::Ndjson => To::Machine(RowStream::Ndjson(Lines::new(out))),
-            Format::Csv => To::Machine(RowStream::Csv(CsvRows::headed(out, &PayoutView::FIELDS)?)),
+            Format::Csv => To::Machine(RowStream::Csv(CsvRows::headed(out, PayoutView::FIELDS)?)),
         };
         Ok(Self { ui, shown, to })
     }
@@ -103,7 +103,9 @@ impl<'a> ListWriter<'a> {
                 out.flush()
             }
             To::Machine(stream) => {
-                let totals = walked.totals.as_ref().map_or(Json::Null, json::totals);
+                let totals = walked.totals.as_ref().map_or(Json::Null, |totals| {
+                    json::totals(totals, self.shown.currency)
+                });
                 let next = walked
                     .next
                     .as_ref()

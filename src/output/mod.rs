@@ -4,6 +4,7 @@
 //! and bars go to stderr.
 
 pub mod json;
+pub mod json_process;
 pub mod json_records;
 pub mod list;
 pub mod progress;
@@ -41,7 +42,7 @@ pub struct Answer<T> {
     extra: serde_json::Map<String, serde_json::Value>,
 }
 
-impl<T: serde::Serialize> Answer<T> {
+impl<T: rows::Row> Answer<T> {
     /// Rows that JSON shows under `name`.
     pub fn new(name: &'static str, rows: Vec<T>) -> Self {
         Self {

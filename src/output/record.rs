@@ -4,13 +4,14 @@ use std::io;
 
 use serde::Serialize;
 
+use crate::output::Format;
+use crate::output::rows::{self, Row};
 use crate::output::text::clean;
 use crate::output::ui::Ui;
-use crate::output::{Format, rows};
 
 /// Writes an answer that is one thing to stdout: as JSON the whole object, as
 /// ndjson and CSV the rows it comes to.
-pub fn print<T: Serialize>(
+pub fn print<T: Row>(
     format: Format,
     ui: &Ui,
     object: &impl Serialize,

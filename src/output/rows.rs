@@ -1,7 +1,7 @@
 //! Rows as a machine reads them: JSON, one JSON object a line, or CSV.
 //!
 //! All are written row by row, so that a million rows need no more memory than
-//! one. CSV columns are the fields of the row's JSON object, in order. Whatever
+//! one. CSV columns are fields of the row's JSON object ([`Row`]). Whatever
 //! a text holds, printing it does nothing to a terminal: JSON writes what would
 //! as `\u…`, CSV leaves it out.
 
@@ -13,6 +13,30 @@ use serde_json::{Map, Value};
 
 use crate::output::SCHEMA;
 use crate::output::text::{clean, formula_safe, is_harmful};
+
+/// What a list is made of: CSV has a column for each of its fields, in this
+/// order. [`csv_fields!`](csv_fields) writes it.
+pub trait Row: Serialize {
+    /// The header of a CSV.
+    const FIELDS: &'static [&'static str];
+}
+
+/// Makes a struct a [`Row`]. The compiler holds the names against the struct: one
+/// that is missing or wrong does not compile.
+macro_rules! csv_fields {
+    ($row:ident $(<$life:lifetime>)?: $($field:ident),+ $(,)?) => {
+        impl $(<$life>)? $crate::output::rows::Row for $row $(<$life>)? {
+            const FIELDS: &'static [&'static str] = {
+                const fn complete $(<$life>)? (row: &$row $(<$life>)?) {
+                    let $row { $($field: _),+ } = row;
+                }
+                let _ = complete;
+                &[$(stringify!($field)),+]
+            };
+        }
+    };
+}
+pub(crate) use csv_fields;
 
 /// Rows on their way to a machine.
 #[derive(Debug)]
@@ -54,9 +78,9 @@ pub fn write_ndjson<T: Serialize>(out: &mut dyn Write, rows: &[T]) -> io::Result
     lines.finish()
 }
 
-/// CSV with a header.
-pub fn write_csv<T: Serialize>(out: &mut dyn Write, rows: &[T]) -> io::Result<()> {
-    let mut writer = CsvRows::new(out);
+/// CSV with a header, also where there is no row.
+pub fn write_csv<T: Row>(out: &mut dyn Write, rows: &[T]) -> io::Result<()> {
+    let mut writer = CsvRows::headed(out, T::FIELDS)?;
     for row in rows {
         writer.write(row)?;
     }
@@ -158,49 +182,39 @@ fn indented(value: &impl Serialize, indent: &str) -> io::Result<String> {
     Ok(harmless(&json).replace('\n', &format!("\n{indent}")))
 }
 
-/// A CSV writer that takes its header from the first row, unless it was given one.
+/// A CSV writer. Its header is there even when no row is, and says which fields
+/// of a row are shown.
 pub struct CsvRows<'a> {
     writer: Box<csv::Writer<&'a mut dyn Write>>,
-    headed: bool,
+    headings: &'static [&'static str],
 }
 
 impl std::fmt::Debug for CsvRows<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("CsvRows")
-            .field("headed", &self.headed)
+            .field("headings", &self.headings)
             .finish_non_exhaustive()
     }
 }
 
 impl<'a> CsvRows<'a> {
-    /// Writes to `out`.
-    pub fn new(out: &'a mut dyn Write) -> Self {
-        Self {
-            writer: Box::new(csv::Writer::from_writer(out)),
-            headed: false,
-        }
+    /// Writes the header to `out`.
+    pub fn headed(out: &'a mut dyn Write, headings: &'static [&'static str]) -> io::Result<Self> {
+        let mut writer = Box::new(csv::Writer::from_writer(out));
+        writer.write_record(headings).map_err(io_error)?;
+        Ok(Self { writer, headings })
     }
 
-    /// Writes to `out` under these headings, which are there even when no row is.
-    pub fn headed(out: &'a mut dyn Write, headings: &[&str]) -> io::Result<Self> {
-        let mut rows = Self::new(out);
-        rows.writer.write_record(headings).map_err(io_error)?;
-        rows.headed = true;
-        Ok(rows)
-    }
-
-    /// Writes a row, and the header before the first.
+    /// Writes a row, as far as the header names its fields.
     pub fn write(&mut self, row: &impl Serialize) -> io::Result<()> {
-        let Value::Object(fields) = serde_json::to_value(row)? else {
-            return Err(io::Error::other("a CSV row must be an object"));
-        };
-        if !self.headed {
-            self.writer.write_record(fields.keys()).map_err(io_error)?;
-            self.headed = true;
-        }
-        self.writer
-            .write_record(fields.values().map(cell))
-            .map_err(io_error)
+        let row = serde_json::to_value(row)?;
+        let cells = self
+            .headings
+            .iter()
+            .map(|heading| row.get(heading).map(cell))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| io::Error::other("a row lacks a field of the CSV's header"))?;
+        self.writer.write_record(cells).map_err(io_error)
     }
 
     /// Flushes what is buffered.
@@ -233,18 +247,19 @@ mod tests {
     #[test]
     fn csv_takes_columns_from_the_fields_and_disarms_formulas() {
         #[derive(Serialize)]
-        struct Row {
+        struct Line {
             name: &'static str,
             amount_cents: i64,
             note: Option<&'static str>,
         }
+        csv_fields!(Line: name, amount_cents, note);
         let rows = [
-            Row {
+            Line {
                 name: "=1+1",
                 amount_cents: -5,
                 note: None,
             },
-            Row {
+            Line {
                 name: "a,\"b\"",
                 amount_cents: 7,
                 note: Some("x"),
@@ -263,6 +278,7 @@ mod tests {
         name: &'static str,
         tags: Vec<u8>,
     }
+    csv_fields!(Named: name, tags);
 
     fn streamed(rows: &[Named], members: &Map<String, Value>) -> String {
         let mut out = Vec::new();
@@ -342,11 +358,8 @@ mod tests {
     #[test]
     fn a_header_is_there_without_rows() {
         let mut out = Vec::new();
-        CsvRows::headed(&mut out, &["a", "b"])
-            .unwrap()
-            .finish()
-            .unwrap();
-        assert_eq!(out, b"a,b\n");
+        write_csv::<Named>(&mut out, &[]).unwrap();
+        assert_eq!(out, b"name,tags\n");
     }
 
     #[test]
@@ -361,7 +374,7 @@ mod tests {
             }
         }
         let mut closed = Closed;
-        let mut rows = CsvRows::new(&mut closed);
+        let mut rows = CsvRows::headed(&mut closed, Named::FIELDS).unwrap();
         let error = (0..100_000).find_map(|_| {
             rows.write(&Named {
                 name: "x",

@@ -114,8 +114,13 @@ impl Ui {
             write_line(&format!("  {}: {}", number + 1, clean(cause)));
         }
         for hint in hints {
-            write_line(&format!("{} {}", self.paint("36;1", "hint:"), clean(hint)));
+            self.hint(hint);
         }
+    }
+
+    /// What to do about something that was said before.
+    pub fn hint(&self, hint: &str) {
+        write_line(&format!("{} {}", self.paint("36;1", "hint:"), clean(hint)));
     }
 
     /// A text on stderr, each of its lines cleaned: a table keeps its line breaks,

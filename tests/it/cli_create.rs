@@ -152,23 +152,28 @@ on_both! {
               "totals": {
                 "PENDING": {
                   "count": 3,
-                  "amount_cents": 52750
+                  "amount_cents": 52750,
+                  "currency": "usd"
                 },
                 "PROCESSING": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "COMPLETED": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "FAILED": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "all": {
                   "count": 3,
-                  "amount_cents": 52750
+                  "amount_cents": 52750,
+                  "currency": "usd"
                 }
               }
             }

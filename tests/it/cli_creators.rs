@@ -254,23 +254,28 @@ on_both! {
               "totals": {
                 "PENDING": {
                   "count": 2,
-                  "amount_cents": 2147533647
+                  "amount_cents": 2147533647,
+                  "currency": "usd"
                 },
                 "PROCESSING": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "COMPLETED": {
                   "count": 1,
-                  "amount_cents": 50000
+                  "amount_cents": 50000,
+                  "currency": "usd"
                 },
                 "FAILED": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "all": {
                   "count": 3,
-                  "amount_cents": 2147583647
+                  "amount_cents": 2147583647,
+                  "currency": "usd"
                 }
               },
               "payouts": [
@@ -278,6 +283,7 @@ on_both! {
                   "id": "p3",
                   "status": "COMPLETED",
                   "amount_cents": 50000,
+                  "currency": "usd",
                   "royalty_statement_id": null,
                   "stripe_transfer_id": "tr_1",
                   "created_at": "2026-10-03T08:00:00.000Z",
@@ -287,6 +293,7 @@ on_both! {
                   "id": "p2",
                   "status": "PENDING",
                   "amount_cents": 2147483647,
+                  "currency": "usd",
                   "royalty_statement_id": null,
                   "stripe_transfer_id": null,
                   "created_at": "2026-10-02T08:00:00.000Z",
@@ -296,6 +303,7 @@ on_both! {
                   "id": "p1",
                   "status": "PENDING",
                   "amount_cents": 50000,
+                  "currency": "usd",
                   "royalty_statement_id": null,
                   "stripe_transfer_id": null,
                   "created_at": "2026-10-01T08:00:00.000Z",

@@ -128,23 +128,28 @@ on_both! {
               "totals": {
                 "PENDING": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "PROCESSING": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "COMPLETED": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "FAILED": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "all": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 }
               },
               "next": null
@@ -297,23 +302,28 @@ on_both! {
               "totals": {
                 "PENDING": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "PROCESSING": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "COMPLETED": {
                   "count": 0,
-                  "amount_cents": 0
+                  "amount_cents": 0,
+                  "currency": "usd"
                 },
                 "FAILED": {
                   "count": 2,
-                  "amount_cents": 100000
+                  "amount_cents": 100000,
+                  "currency": "usd"
                 },
                 "all": {
                   "count": 2,
-                  "amount_cents": 100000
+                  "amount_cents": 100000,
+                  "currency": "usd"
                 }
               },
               "next": null

@@ -57,6 +57,11 @@ const MAY_USE_SESSION: [&str; 3] = [
     "src/store/runs.rs",
 ];
 
+/// The constructor of consent, the file that declares it, and the one that may call it: right after
+/// showing the plan.
+const CONSENT: &str = "given_for";
+const MAY_CONSENT: [&str; 2] = ["src/ops/consent.rs", "src/cli/consent.rs"];
+
 #[test]
 fn imports_point_one_way() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -156,6 +161,15 @@ fn violations_in(path: &str, source: &str) -> Vec<String> {
             report(
                 at,
                 "use `read` or `write`: behind a pooler only a transaction is set up".to_owned(),
+            );
+        }
+    }
+    for at in words(&code, CONSENT) {
+        if !MAY_CONSENT.contains(&path) {
+            let [_, caller] = MAY_CONSENT;
+            report(
+                at,
+                format!("only {caller} may say that somebody agreed (`{CONSENT}`)"),
             );
         }
     }
@@ -518,6 +532,16 @@ mod tests {
             found.starts_with("src/store/holds.rs:1: use `read` or `write`"),
             "{found}"
         );
+    }
+
+    #[test]
+    fn consent_out_of_thin_air_is_found() {
+        for source in ["let agreed = Consent::given_for(x);", "agree(C::given_for)"] {
+            let complaint = "src/ops/process/send.rs:1: only src/cli/consent.rs may say that \
+                             somebody agreed (`given_for`)";
+            assert_eq!(violation("src/ops/process/send.rs", source), complaint);
+            assert_eq!(violation("src/cli/consent.rs", source), "");
+        }
     }
 
     #[test]

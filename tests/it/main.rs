@@ -13,6 +13,7 @@ mod cli_creators;
 mod cli_doctor;
 mod cli_list;
 mod cli_migrate;
+mod cli_process;
 mod cli_show;
 mod cli_statements;
 mod common;

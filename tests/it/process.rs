@@ -11,7 +11,7 @@ use crate::common::shop::Shop;
 use crate::sandbox_client;
 
 /// Sends a signal to a running command.
-fn signal(child: &std::process::Child, name: &str) {
+pub(crate) fn signal(child: &std::process::Child, name: &str) {
     let status = std::process::Command::new("kill")
         .args([format!("-{name}"), child.id().to_string()])
         .status()
@@ -446,6 +446,28 @@ on_both! {
         assert_eq!(shop.transfers().len(), 1);
     }
 
+    // Another copy of this database pays while a run is under way, after its guard has read. The run
+    // then records a later transfer of its own; the next guard must still come across the copy's.
+    fn what_the_guard_has_not_read_is_read_by_the_next(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::HangBefore, 1);
+        shop.creator("copy");
+        let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        // Further apart than the guard reads back from its watermark.
+        shop.pass(Duration::from_secs(600));
+        let ours = shop.one("SELECT value FROM payout_settings WHERE key = 'database_id'");
+        let body = format!("amount=700&currency=usd&destination=acct_copy&metadata[payout_id]=cp_copy&metadata[database]={ours}");
+        sandbox_client::post(&shop.stripe, "/v1/transfers", &body).api_key("sk_test_shop").ok();
+        shop.pass(Duration::from_secs(600));
+        shop.stripe.release();
+        assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(0));
+        assert_eq!(shop.status("cp0"), "COMPLETED");
+        let run = shop.process(&[]).expect_code(4);
+        assert!(run.stderr.contains("1 transfer that this database made"), "{}", run.stderr);
+    }
+
     // A row that somebody deleted after it was paid is no reason to stop everything.
     fn a_deleted_row_does_not_stop_the_queue(db: TestDb) {
         let shop = Shop::open(db);
@@ -686,6 +708,41 @@ fn a_person_is_shown_the_plan_and_asked() {
     shop.env
         .run_in_terminal(100, &["process"], &[])
         .expect_code(0);
+}
+
+/// Consent is to the plan that was shown: what appears or changes while the person thinks is not
+/// part of it.
+#[test]
+fn what_changes_while_the_question_is_asked_is_not_sent() {
+    let shop = Shop::open(TestDb::sqlite());
+    shop.payouts(3);
+    shop.creator("late");
+    let run =
+        shop.env
+            .run_in_terminal_while(100, &["process"], &[("Pay 30.00 USD?", "y")], &mut |_| {
+                // One behind the others, one before them, one that costs more now.
+                shop.payout("cp_z", "late", 100);
+                shop.payout("ca_a", "late", 100);
+                shop.db
+                    .execute("UPDATE payouts SET amount_cents = 1200 WHERE id = 'cp1'");
+            });
+    let run = run.expect_code(1);
+    assert!(
+        run.stdout
+            .contains("not as it was in the plan that was agreed to"),
+        "{}",
+        run.stdout
+    );
+    let mut paid: Vec<_> = shop
+        .transfers()
+        .into_iter()
+        .map(|transfer| transfer.transfer_group.unwrap_or_default().to_string())
+        .collect();
+    paid.sort();
+    assert_eq!(paid, ["cp0", "cp2"]);
+    for left in ["cp_z", "ca_a", "cp1"] {
+        assert_eq!(shop.status(left), "PENDING", "{left}");
+    }
 }
 
 /// An index made CONCURRENTLY waits for every older statement, so nobody may

@@ -835,7 +835,7 @@ impl Senders {
                 Next::Declined => Resolution::Declined { reason },
                 Next::NotSent => Resolution::NotSent { reason },
                 Next::Unknown => Resolution::Unknown {
-                    reason,
+                    reason: doubtful(&exchange, &reason),
                     stored_error,
                 },
                 Next::Alarm(what) => Resolution::Alarm {
@@ -963,6 +963,15 @@ fn spoken(judgement: &Judgement) -> String {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(text), None) | (None, Some(text)) => text.clone(),
         (None, None) => judgement.verdict(),
+    }
+}
+
+/// Why nobody knows what became of a request: a person must see that it was an
+/// answer, and which, that left it open.
+fn doubtful(exchange: &Exchange, spoken: &str) -> String {
+    match exchange {
+        Exchange::Answered(reply) => format!("Stripe answered {}: {spoken}", reply.status),
+        Exchange::Lost { .. } | Exchange::NotWritten { .. } => spoken.to_owned(),
     }
 }
 

@@ -24,6 +24,7 @@ use tempfile::TempDir;
 
 use super::db::TestDb;
 use super::redact::Redactor;
+use super::terminal::Reads;
 use super::{outside, terminal};
 
 /// What the binary takes for now, unless a test says otherwise. Only read with the feature
@@ -152,12 +153,25 @@ impl TestEnv {
         args: &[&str],
         dialogue: &[(&str, &str)],
     ) -> Run {
+        self.run_in_terminal_while(cols, args, dialogue, &mut |_| {})
+    }
+
+    /// The same, with something that happens elsewhere while the person thinks: `asked` is called
+    /// with each question, before its answer is typed.
+    pub(crate) fn run_in_terminal_while(
+        &self,
+        cols: u16,
+        args: &[&str],
+        dialogue: &[(&str, &str)],
+        asked: &mut dyn FnMut(&str),
+    ) -> Run {
         self.converse(
             env!("CARGO_BIN_EXE_payouts"),
+            Reads::Keys,
             cols,
             args,
             dialogue,
-            Self::shown("payouts", args),
+            asked,
         )
     }
 
@@ -200,11 +214,13 @@ impl TestEnv {
     fn converse(
         &self,
         program: &str,
+        reads: Reads,
         cols: u16,
         args: &[&str],
         dialogue: &[(&str, &str)],
-        shown: String,
+        asked: &mut dyn FnMut(&str),
     ) -> Run {
+        let name = program.rsplit('/').next().unwrap_or(program);
         let words = [program]
             .iter()
             .chain(args)
@@ -227,9 +243,17 @@ impl TestEnv {
             ],
         );
         script.env("TERM", "xterm-256color");
-        let (status, screen) =
-            terminal::converse(script, cols, dialogue, Duration::from_secs(RUN_SECONDS_MAX));
-        self.finished(shown, status, screen, String::new())
+        let limit = Duration::from_secs(RUN_SECONDS_MAX);
+        let said = terminal::converse(script, cols, reads, dialogue, asked, limit);
+        Run {
+            coloured: said.coloured,
+            ..self.finished(
+                Self::shown(name, args),
+                said.status,
+                said.screen,
+                String::new(),
+            )
+        }
     }
 
     fn finished(&self, command: String, status: ExitStatus, stdout: String, stderr: String) -> Run {
@@ -240,6 +264,7 @@ impl TestEnv {
         Run {
             command,
             code,
+            coloured: stdout.contains('\x1b') || stderr.contains('\x1b'),
             stdout,
             stderr,
             redactor: Arc::clone(&self.redactor),
@@ -263,6 +288,8 @@ pub(crate) struct Run {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+    /// Some of it was coloured, or otherwise a command to a terminal.
+    pub(crate) coloured: bool,
     redactor: Arc<Mutex<Redactor>>,
 }
 
@@ -460,7 +487,7 @@ mod tests {
     fn a_terminal_is_a_terminal_of_the_width_asked_for() {
         let env = TestEnv::new();
         let size = "test -t 0 && test -t 1 && test -t 2 && stty size; exit 4";
-        let run = env.converse("sh", 97, &["-c", size], &[], String::new());
+        let run = env.converse("sh", Reads::Lines, 97, &["-c", size], &[], &mut |_| {});
         assert_eq!((run.stdout.as_str(), run.code), ("50 97\n", 4));
     }
 
@@ -471,10 +498,11 @@ mod tests {
         let ask = r#"for n in 1 2; do printf 'Total? '; read -r total; echo "got $total"; done"#;
         let run = env.converse(
             "sh",
+            Reads::Lines,
             80,
             &["-c", ask],
             &[("Total?", "500.00\n"), ("Total?", "7\n")],
-            String::new(),
+            &mut |_| {},
         );
         assert_eq!(run.stdout, "Total? 500.00\ngot 500.00\nTotal? 7\ngot 7\n");
     }
@@ -483,7 +511,14 @@ mod tests {
     fn an_interrupt_can_be_typed() {
         let env = TestEnv::new();
         let wait = "trap 'echo; echo interrupted; exit 130' INT; echo ready; sleep 60";
-        let run = env.converse("sh", 80, &["-c", wait], &[("ready", "\x03")], String::new());
+        let run = env.converse(
+            "sh",
+            Reads::Lines,
+            80,
+            &["-c", wait],
+            &[("ready", "\x03")],
+            &mut |_| {},
+        );
         assert_eq!(
             (run.stdout.as_str(), run.code),
             ("ready\n^C\ninterrupted\n", 130)
@@ -495,10 +530,11 @@ mod tests {
     fn a_question_that_is_not_asked_is_noticed() {
         TestEnv::new().converse(
             "sh",
+            Reads::Lines,
             80,
             &["-c", "echo done"],
             &[("Sure?", "y")],
-            String::new(),
+            &mut |_| {},
         );
     }
 

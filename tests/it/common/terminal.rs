@@ -5,25 +5,41 @@
 //! what a terminal gets to see from prompts and progress bars, and refuses the rest rather than
 //! showing something else than a terminal would.
 
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
+use rustix::termios::{LocalModes, tcgetattr};
+
 /// Height of every terminal. The screen itself does not scroll: what left it at the top is still
 /// shown.
 pub(super) const ROWS: u16 = 50;
 
+/// What the program reads from its keyboard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reads {
+    /// Whole lines, as the terminal hands them out and shows them.
+    Lines,
+    /// Key by key, shown by the program itself.
+    Keys,
+}
+
 /// Runs `script`, which runs the program under test; see
-/// [`TestEnv::run_in_terminal`](super::env::TestEnv::run_in_terminal). Gives back how it ended and
-/// what was on screen.
+/// [`TestEnv::run_in_terminal`](super::env::TestEnv::run_in_terminal). `asked` is told each question
+/// before it is answered.
 pub(super) fn converse(
     mut script: Command,
     cols: u16,
+    reads: Reads,
     dialogue: &[(&str, &str)],
+    asked: &mut dyn FnMut(&str),
     limit: Duration,
-) -> (ExitStatus, String) {
+) -> Conversation {
     script.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut process = Ended(script.spawn().expect("`script` of util-linux starts"));
     let mut keyboard = process.0.stdin.take().expect("standard input is piped");
@@ -46,6 +62,10 @@ pub(super) fn converse(
                 output.screen(cols)
             );
         };
+        asked(question);
+        if reads == Reads::Keys {
+            wait_for_reading_of_keys(process.0.id(), output.deadline);
+        }
         keyboard
             .write_all(answer.as_bytes())
             .expect("the terminal takes what is typed");
@@ -54,7 +74,48 @@ pub(super) fn converse(
     let status = process.0.wait().expect("the program can be waited for");
     // Only now: an end of input would be typed as Ctrl-D.
     drop(keyboard);
-    (status, output.screen(cols))
+    Conversation {
+        status,
+        screen: output.screen(cols),
+        coloured: output.text().contains("\x1b[1m") || output.text().contains("\x1b[3"),
+    }
+}
+
+/// What is typed a moment too early is shown by the terminal instead of the program, and Ctrl-C
+/// would be a signal instead of a key.
+fn wait_for_reading_of_keys(script: u32, deadline: Instant) {
+    let children = format!("/proc/{script}/task/{script}/children");
+    let program = fs::read_to_string(children).expect("`script` runs a program");
+    let terminal = format!("/proc/{}/fd/0", program.trim());
+    // It must not become the terminal of the tests themselves.
+    let flags = OFlags::NOCTTY.bits().cast_signed();
+    let open = || {
+        OpenOptions::new()
+            .read(true)
+            .custom_flags(flags)
+            .open(&terminal)
+    };
+    // A program that has ended meanwhile reads nothing any more.
+    while let Ok(terminal) = open() {
+        let modes = tcgetattr(&terminal).expect("it is a terminal").local_modes;
+        if !modes.contains(LocalModes::ICANON) {
+            return;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "the program asked, and does not read the answer"
+        );
+        thread::yield_now();
+    }
+}
+
+/// How a conversation ended.
+pub(super) struct Conversation {
+    pub(super) status: ExitStatus,
+    /// What was on screen, without its colours.
+    pub(super) screen: String,
+    /// Some of it was bold or coloured.
+    pub(super) coloured: bool,
 }
 
 /// A process that does not outlive a failing test.

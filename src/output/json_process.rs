@@ -1,0 +1,192 @@
+//! The JSON of `process`: what a run did, and what it would do.
+//!
+//! A contract: a field keeps its name and meaning. Amounts are integers in minor
+//! units beside their currency, times RFC 3339 in UTC; what is unknown is null
+//! and never missing.
+
+use serde::Serialize;
+
+use crate::model::money::Currency;
+use crate::model::payout::Skip;
+use crate::ops::process::{Failure, Plan, PlanRow, Report, SkippedGroup, Unresolved};
+use crate::output::rows::csv_fields;
+
+/// What became of some payouts.
+#[derive(Debug, Serialize)]
+pub struct ResultView {
+    /// `paid`, `found paid`, `failed`, `given back`, `unresolved` or `skipped`.
+    pub result: &'static str,
+    /// How many.
+    pub payouts: u64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// Why they were skipped, as a fixed word; null for other results.
+    pub reason_code: Option<&'static str>,
+    /// More about them, in words for people.
+    pub note: Option<&'static str>,
+}
+
+csv_fields!(ResultView: result, payouts, amount_cents, currency, reason_code, note);
+
+impl ResultView {
+    /// What a run did, a line for each result. `paid` is always there.
+    pub fn all(report: &Report, currency: Currency) -> Vec<Self> {
+        let line = |result, payouts, amount_cents, note| Self {
+            result,
+            payouts,
+            amount_cents,
+            currency: currency.as_str(),
+            reason_code: None,
+            note,
+        };
+        let in_doubt = report
+            .unresolved
+            .iter()
+            .fold(0_i64, |sum, u| sum.saturating_add(u.amount_cents.into()));
+        let mut lines = vec![
+            line("paid", report.paid, report.paid_cents, None),
+            line(
+                "found paid",
+                report.adopted,
+                report.adopted_cents,
+                Some("sent by an earlier run"),
+            ),
+            line("failed", report.failed, report.failed_cents, None),
+            line(
+                "given back",
+                report.returned,
+                report.returned_cents,
+                Some("nothing of them was executed"),
+            ),
+            line(
+                "unresolved",
+                report.unresolved.len() as u64,
+                in_doubt,
+                Some("looked up by the next run"),
+            ),
+        ];
+        lines.extend(
+            report
+                .skipped
+                .iter()
+                .map(|(reason, (payouts, amount_cents))| Self {
+                    reason_code: Some(reason.code()),
+                    ..line("skipped", *payouts, *amount_cents, Some(reason.as_str()))
+                }),
+        );
+        lines.retain(|line| line.payouts > 0 || line.result == "paid");
+        lines
+    }
+}
+
+/// A payout that failed, or whose outcome is unknown.
+#[derive(Debug, Serialize)]
+pub struct TroubleView<'a> {
+    /// Primary key.
+    pub id: &'a str,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// Stripe's code; null when there is none.
+    pub code: Option<&'a str>,
+    /// What is known, in words.
+    pub reason: &'a str,
+}
+
+impl<'a> TroubleView<'a> {
+    /// Of a definite no.
+    pub fn of_failure(failure: &'a Failure, currency: Currency) -> Self {
+        Self {
+            id: failure.payout_id.as_str(),
+            amount_cents: failure.amount_cents,
+            currency: currency.as_str(),
+            code: failure.code.as_deref(),
+            reason: &failure.reason,
+        }
+    }
+
+    /// Of what nobody knows.
+    pub fn of_unresolved(unresolved: &'a Unresolved, currency: Currency) -> Self {
+        Self {
+            id: unresolved.payout_id.as_str(),
+            amount_cents: unresolved.amount_cents,
+            currency: currency.as_str(),
+            code: None,
+            reason: &unresolved.reason,
+        }
+    }
+}
+
+/// One payout of a plan.
+#[derive(Debug, Serialize)]
+pub struct PlanView<'a> {
+    /// Which.
+    pub payout_id: &'a str,
+    /// Whom it pays.
+    pub creator_id: &'a str,
+    /// `acct_…` of the creator.
+    pub destination: &'a str,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// In the queue since.
+    pub created_at: String,
+    /// It was sent before, and goes out again under its own key.
+    pub resend: bool,
+}
+
+csv_fields!(PlanView<'a>: payout_id, creator_id, destination, amount_cents, currency, created_at, resend);
+
+impl<'a> PlanView<'a> {
+    /// Of a row of a plan in this currency.
+    pub fn of(row: &'a PlanRow, currency: Currency) -> Self {
+        Self {
+            payout_id: row.payout_id.as_str(),
+            creator_id: row.creator_id.as_str(),
+            destination: &row.destination,
+            amount_cents: row.amount_cents,
+            currency: currency.as_str(),
+            created_at: row.created_at.to_string(),
+            resend: row.resend,
+        }
+    }
+}
+
+/// Payouts that a plan leaves alone for one reason.
+#[derive(Debug, Serialize)]
+pub struct SkippedView<'a> {
+    /// Why, as a fixed word.
+    pub reason_code: &'static str,
+    /// The same in words for people.
+    pub reason: &'static str,
+    /// How many.
+    pub payouts: u64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// One of them.
+    pub example: &'a str,
+}
+
+impl<'a> SkippedView<'a> {
+    /// Every group of a plan.
+    pub fn all(plan: &'a Plan) -> Vec<Self> {
+        let view = |group: &'a SkippedGroup| {
+            let reason: Skip = group.reason;
+            Self {
+                reason_code: reason.code(),
+                reason: reason.as_str(),
+                payouts: group.payouts,
+                amount_cents: group.amount_cents,
+                currency: plan.currency.as_str(),
+                example: group.example.as_str(),
+            }
+        };
+        plan.skipped.iter().map(view).collect()
+    }
+}
