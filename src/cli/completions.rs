@@ -3,9 +3,10 @@
 use clap::{Args, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 
-use crate::cli::Cli;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::cli::{Cli, only_text};
+use crate::output::Format;
 use crate::output::ui::Ui;
 
 /// Print what completes `payouts` in a shell
@@ -30,7 +31,8 @@ enum Supported {
     PowerShell,
 }
 
-pub(super) fn run(ui: &Ui, args: &CompletionsArgs) -> Result<Exits, CliError> {
+pub(super) fn run(ui: &Ui, format: Format, args: &CompletionsArgs) -> Result<Exits, CliError> {
+    only_text(format, "completions", "a script for a shell")?;
     let shell = match args.shell {
         Supported::Bash => Shell::Bash,
         Supported::Zsh => Shell::Zsh,
