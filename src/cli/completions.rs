@@ -6,10 +6,11 @@ use clap::{Args, Command, CommandFactory, ValueEnum};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::cli::Cli;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::cli::{Cli, only_text};
 use crate::env_vars;
+use crate::output::Format;
 use crate::output::ui::Ui;
 
 /// Print what completes `payouts` in a shell, or its man page
@@ -36,7 +37,8 @@ enum Supported {
     Man,
 }
 
-pub(super) fn run(ui: &Ui, args: &CompletionsArgs) -> Result<Exits, CliError> {
+pub(super) fn run(ui: &Ui, format: Format, args: &CompletionsArgs) -> Result<Exits, CliError> {
+    only_text(format, "completions", "a script for a shell")?;
     let mut text = Vec::new();
     match args.shell {
         Supported::Bash => complete(Shell::Bash, &mut text),

@@ -8,6 +8,7 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::cli::only_text;
 use crate::env_vars;
 use crate::model::ids::IdMaker;
 use crate::sandbox::{Fault, FaultPlan, FaultRule, Options, Sandbox, SandboxHandle};
@@ -33,6 +34,7 @@ const FILES: [(&str, &str); 3] = [
 ];
 
 pub(super) fn run(cx: &Context, args: &DemoArgs) -> Result<Exits, CliError> {
+    only_text(cx.format, "demo", "a story for people")?;
     let folder = new_folder(cx, args)?;
     for (name, text) in FILES {
         std::fs::write(folder.join(name), text).map_err(|e| failed(&folder, &e))?;
@@ -188,7 +190,8 @@ fn new_folder(cx: &Context, args: &DemoArgs) -> Result<PathBuf, CliError> {
         })?;
         std::env::temp_dir().join(format!("payouts-demo-{id}"))
     };
-    std::fs::create_dir(&folder).map_err(|e| failed(&folder, &e))?;
+    std::fs::create_dir(&folder)
+        .map_err(|e| failed(&folder, &e).hint("--folder takes the name of a new folder"))?;
     Ok(folder)
 }
 

@@ -24,6 +24,9 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Try it", &["demo", "sandbox"]),
 ];
 
+/// Characters in a line of help: what every terminal and every mail can show.
+const PAGE_WIDTH: usize = 80;
+
 /// The topic that is no command.
 const EXIT_CODES: &str = "exit-codes";
 
@@ -94,6 +97,7 @@ pub(super) fn with_grouped_page() -> Command {
     command
         .mut_subcommands(|shown_in_groups| shown_in_groups.hide(true))
         .override_usage("payouts [OPTIONS] <COMMAND>")
+        .max_term_width(PAGE_WIDTH)
         .help_template(template)
 }
 

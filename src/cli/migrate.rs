@@ -10,7 +10,7 @@ use crate::output::{Answer, table};
 use crate::store::migrations::{MigrationState, all};
 use crate::store::{Backend, DatabaseUrl, Open, StoreError};
 
-/// Create the database or bring it to this version's schema
+/// Create the database, or bring it up to date
 ///
 /// Runs what is pending, under a lock, so that several processes may start at
 /// once. On a platform's database it adds its own tables, all named payout_…,

@@ -154,9 +154,21 @@ impl Work {
 impl Explain {
     fn run(&self, ui: &Ui, format: Format) -> Result<Exits, CliError> {
         match self {
-            Self::Completions(args) => completions::run(ui, args),
+            Self::Completions(args) => completions::run(ui, format, args),
             Self::Help(args) => help::run(ui, format, args),
         }
+    }
+}
+
+/// Refuses the formats of machines where there is nothing for a machine to read.
+/// `what` is all that the command writes.
+fn only_text(format: Format, command: &str, what: &str) -> Result<(), CliError> {
+    match format {
+        Format::Table => Ok(()),
+        Format::Json | Format::Ndjson | Format::Csv => Err(CliError::new(
+            Exit::Usage,
+            format!("`payouts {command}` writes {what}, and nothing else: leave out --output"),
+        )),
     }
 }
 

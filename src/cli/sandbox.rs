@@ -1,5 +1,6 @@
 //! `payouts sandbox`.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -9,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::cli::only_text;
 use crate::sandbox::{FaultPlan, OpeningBalance, Options, Pace, Sandbox, SourceType, Webhook};
 
 /// Run a Stripe simulator on this machine
@@ -69,13 +71,23 @@ pub(super) struct SandboxArgs {
 const WEBHOOK_SECRET: &str = "whsec_sandbox";
 
 pub(super) fn run(cx: &Context, args: &SandboxArgs) -> Result<Exits, CliError> {
+    only_text(cx.format, "sandbox", "lines for a shell")?;
     let options = options(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| not_started(&e))?;
     runtime.block_on(async {
-        let sandbox = Sandbox::start(options).await.map_err(|e| not_started(&e))?;
+        let sandbox = Sandbox::start(options).await.map_err(|e| {
+            let told = not_started(&e);
+            if e.kind() == ErrorKind::AddrInUse {
+                told.hint("--listen 127.0.0.1:0 takes a port that is free")
+            } else if args.allow_remote || args.listen.ip().is_loopback() {
+                told
+            } else {
+                told.hint("--allow-remote lets other machines in; nothing is protected there")
+            }
+        })?;
         let lines: Vec<String> = sandbox
             .env_lines()
             .iter()
@@ -111,8 +123,10 @@ fn options(args: &SandboxArgs) -> Result<Options, CliError> {
             let doing = || format!("failed to read the faults in {}", path.display());
             let json = std::fs::read(path)
                 .map_err(|e| CliError::caused(Exit::CouldNotRun, doing(), &e))?;
-            FaultPlan::from_json(&json)
-                .map_err(|e| CliError::caused(Exit::CouldNotRun, doing(), &e))?
+            FaultPlan::from_json(&json).map_err(|e| {
+                CliError::caused(Exit::CouldNotRun, doing(), &e)
+                    .hint("the format is shown at `GET /_sandbox` of a running simulator")
+            })?
         }
     };
     let webhook = args

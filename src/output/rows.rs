@@ -15,7 +15,7 @@ use crate::output::SCHEMA;
 use crate::output::text::{clean, formula_safe, is_harmful};
 
 /// What a list is made of: CSV has a column for each of its fields, in this
-/// order. [`csv_fields!`](csv_fields) writes it.
+/// order. `csv_fields!` writes it.
 pub trait Row: Serialize {
     /// The header of a CSV.
     const FIELDS: &'static [&'static str];

@@ -198,6 +198,8 @@ impl Sandbox {
             io::Error::new(error.kind(), format!("cannot listen on {bind}: {error}"))
         })?;
         let server = Arc::new(Server::new(options, listener.local_addr()?)?);
+        // Books that cannot be written are found out now, and not at the end.
+        server.save()?;
         let task = tokio::spawn(server::run(Arc::clone(&server), listener));
         Ok(Self {
             controls: Controls { server },

@@ -162,7 +162,7 @@ impl Server {
         !waited.unwrap_or_else(PoisonError::into_inner).1.timed_out()
     }
 
-    fn save(&self) -> io::Result<()> {
+    pub(super) fn save(&self) -> io::Result<()> {
         let Some(path) = &self.options.state_file else {
             return Ok(());
         };

@@ -622,9 +622,10 @@ fn help_is_written_for_people() {
     $ payouts list --help
     List payouts, newest first, with the totals of all that match
 
-    Shows the first 50, and how to see the next; the totals are of all payouts that match, whichever
-    page is shown. JSON is one object with the totals; ndjson and csv are rows alone. On a narrow
-    terminal columns are shortened or left out; piped, a table is complete.
+    Shows the first 50, and how to see the next; the totals are of all payouts that
+    match, whichever page is shown. JSON is one object with the totals; ndjson and
+    csv are rows alone. On a narrow terminal columns are shortened or left out;
+    piped, a table is complete.
 
     Usage: payouts list [OPTIONS]
 
@@ -657,14 +658,16 @@ fn help_is_written_for_people() {
               Only of at most this amount
 
           --created <TIME>
-              Only those created in this time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both
-              days included), 7d or 12h (back from now), or two RFC 3339 times as A..B
+              Only those created in this time: 2026, 2026-10, 2026-10-05,
+              2026-10-01..2026-10-31 (both days included), 7d or 12h (back from
+              now), or two RFC 3339 times as A..B
 
           --processed <TIME>
               Only those paid in this time, written like --created
 
           --tz <ZONE>
-              Whose days and months are meant, such as Europe/Berlin; tables show its time
+              Whose days and months are meant, such as Europe/Berlin; tables show
+              its time
               
               [default: UTC]
 
@@ -708,7 +711,8 @@ fn help_is_written_for_people() {
               When to use colour
 
               Possible values:
-              - auto:   On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise
+              - auto:   On a terminal, unless `NO_COLOR` or `TERM=dumb` says
+                otherwise
               - always: Always
               - never:  Never
               

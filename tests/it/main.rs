@@ -10,12 +10,15 @@
 
 mod cli_create;
 mod cli_creators;
+mod cli_demo;
 mod cli_doctor;
 mod cli_list;
 mod cli_migrate;
 mod cli_process;
+mod cli_sandbox;
 mod cli_show;
 mod cli_statements;
+mod commands;
 mod common;
 mod connection;
 mod generated;

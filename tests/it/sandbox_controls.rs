@@ -406,9 +406,10 @@ fn changes_are_saved_while_the_sandbox_runs() {
         state_file: Some(file.clone()),
         ..options()
     });
+    let empty = fs::read(&file).unwrap();
     let id = transfer(&sandbox, "").ok()["id"].clone();
     let until = std::time::Instant::now() + PATIENCE;
-    while !file.exists() {
+    while fs::read(&file).unwrap() == empty {
         assert!(std::time::Instant::now() < until, "never saved");
         std::thread::yield_now();
     }

@@ -1,0 +1,371 @@
+//! What holds for every command, whatever it does. The commands are taken from the program's own
+//! help, so that a new one cannot be forgotten; what is exempt from a rule says why.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::io::pipe;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::common::db::{TestDb, on_both};
+use crate::common::env::TestEnv;
+use crate::common::seed::{self, PayoutRow, batch, hold, item};
+use crate::common::shop::Shop;
+
+/// What commands must be given to succeed in [`shop`].
+const ARGUMENTS: [(&str, &[&str]); 13] = [
+    ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
+    ("show", &["cp0"]),
+    ("release", &["b1"]),
+    ("creators show", &["cr_c0"]),
+    (
+        "creators add",
+        &["--name", "New", "--email", "new@example.org"],
+    ),
+    ("creators import", &["creators.csv"]),
+    ("statements show", &["st1"]),
+    (
+        "statements add",
+        &[
+            "--creator",
+            "cr_c0",
+            "--run",
+            "r2",
+            "--period",
+            "2026-09",
+            "--net-payable",
+            "9.00",
+        ],
+    ),
+    ("statements import", &["statements.csv"]),
+    ("batches show", &["b1"]),
+    ("sandbox", &["--listen", "127.0.0.1:0"]),
+    ("completions", &["bash"]),
+    ("demo", &["--folder", "demo"]),
+];
+
+/// Commands that need no database which exists and is current, and why.
+const NEED_NO_DATABASE: [(&str, &str); 6] = [
+    ("doctor", "what is missing is its answer"),
+    ("migrate", "it makes the database, or brings it up to date"),
+    ("demo", "it makes one of its own"),
+    ("sandbox", "it is a Stripe, and knows no database"),
+    ("completions", "they are of the command line alone"),
+    ("help", "it must help with whatever is wrong"),
+];
+
+/// Commands that are not even looking at the settings.
+const READ_NO_SETTINGS: [(&str, &str); 2] = [
+    ("completions", "they are of the command line alone"),
+    ("help", "it must help with whatever is wrong"),
+];
+
+/// Commands that write for people or shells alone, and refuse other formats, or ignore them.
+const NOT_FOR_MACHINES: [(&str, &str); 4] = [
+    ("demo", "a story for people; other formats are refused"),
+    ("sandbox", "lines for a shell; other formats are refused"),
+    ("completions", "a script; other formats are refused"),
+    (
+        "help",
+        "pages for people; only `help exit-codes` has formats",
+    ),
+];
+
+/// Commands that do not come to an end by themselves.
+const GO_ON: [(&str, &str); 1] = [("sandbox", "it serves until it is interrupted")];
+
+fn is_in(table: &[(&str, &str)], command: &str) -> bool {
+    table.iter().any(|(name, _)| *name == command)
+}
+
+/// Every command that does something, such as `creators import`, and every family of commands.
+fn all() -> (Vec<String>, Vec<String>) {
+    let env = TestEnv::new();
+    let page = env.run(&["help"]).expect_code(0).stdout;
+    let groups = page.split("\nOptions:").next().unwrap();
+    let (mut commands, mut families) = (Vec::new(), Vec::new());
+    for name in names(groups) {
+        let page = env.run(&[&name, "--help"]).expect_code(0).stdout;
+        match page.split_once("\nCommands:\n") {
+            None => commands.push(name),
+            Some((_, members)) => {
+                let members = members.split("\n\n").next().unwrap();
+                commands.extend(names(members).map(|member| format!("{name} {member}")));
+                families.push(name);
+            }
+        }
+    }
+    (commands, families)
+}
+
+/// The names in a list of commands: the first word of each line that is indented by two.
+fn names(list: &str) -> impl Iterator<Item = String> {
+    let entries = list.lines().filter_map(|line| line.strip_prefix("  "));
+    let entries = entries.filter(|entry| !entry.starts_with(' '));
+    entries.map(|entry| entry.split(' ').next().unwrap().to_owned())
+}
+
+/// A command line that succeeds in [`shop`].
+fn line(command: &str) -> Vec<&str> {
+    let given = ARGUMENTS.iter().find(|(name, _)| *name == command);
+    let given = given.map_or(&[][..], |(_, arguments)| arguments);
+    command.split(' ').chain(given.iter().copied()).collect()
+}
+
+/// One of everything that a command may be asked for.
+fn shop(db: TestDb) -> Shop {
+    let shop = Shop::open(db);
+    shop.payouts(1);
+    shop.statement("st1", "c0", 3000);
+    seed::run(&shop.db, "run1", None);
+    batch(&shop.db, "b1", "run1");
+    hold(&shop.db, "batch", "b1");
+    PayoutRow::new("cp_held", "cr_c0").insert(&shop.db);
+    item(&shop.db, "cp_held", Some("b1"), Some("INV-1"));
+    files(&shop.env);
+    shop
+}
+
+/// The files that [`ARGUMENTS`] name.
+fn files(env: &TestEnv) {
+    env.write(
+        "creators.csv",
+        "id,name,email\ncr_csv,Csv,csv@example.org\n",
+    );
+    env.write(
+        "statements.csv",
+        "id,creator,run,period,total_earnings,platform_fee,net_payable\nst_csv,cr_c0,r1,2026-10,20.00,2.00,18.00\n",
+    );
+}
+
+#[test]
+fn the_tables_name_commands_that_exist() {
+    let (commands, families) = all();
+    assert!(
+        commands.len() > 15 && families.len() >= 3,
+        "{commands:?} {families:?}"
+    );
+    let named = ARGUMENTS.iter().map(|(name, _)| *name);
+    let exempt = [
+        &NEED_NO_DATABASE[..],
+        &READ_NO_SETTINGS,
+        &NOT_FOR_MACHINES,
+        &GO_ON,
+    ];
+    let named = named.chain(exempt.into_iter().flatten().map(|(name, _)| *name));
+    for name in named {
+        assert!(
+            commands.iter().any(|command| command == name),
+            "{name} is no command any more"
+        );
+    }
+}
+
+#[test]
+fn help_is_an_answer_of_eighty_columns() {
+    let env = TestEnv::new();
+    let (commands, families) = all();
+    for command in commands.iter().chain(&families) {
+        let mut args: Vec<_> = command.split(' ').collect();
+        args.push("--help");
+        let run = env.run(&args).expect_code(0);
+        assert_eq!(run.stderr, "", "{command}");
+        assert!(
+            run.stdout.contains(&format!("Usage: payouts {command}")),
+            "{run}"
+        );
+        // The line of usage stays one, to be copied.
+        let lines = run
+            .stdout
+            .lines()
+            .filter(|line| !line.starts_with("Usage:"));
+        for line in lines {
+            assert!(line.chars().count() <= 80, "{command} --help: {line:?}");
+        }
+    }
+    let page = env.run(&["--help"]).expect_code(0);
+    for line in page.stdout.lines() {
+        assert!(line.chars().count() <= 80, "--help: {line:?}");
+    }
+}
+
+#[test]
+fn an_unknown_flag_is_named() {
+    let env = TestEnv::new();
+    for command in all().0 {
+        let mut args = line(&command);
+        args.push("--frobnicate");
+        let run = env.run(&args).expect_code(2);
+        assert_eq!(run.stdout, "", "{run}");
+        assert!(
+            run.stderr.contains("unexpected argument '--frobnicate'"),
+            "{run}"
+        );
+    }
+    for family in all().1 {
+        let run = env.run(&[&family]).expect_code(2);
+        assert_eq!(run.stdout, "", "{run}");
+    }
+}
+
+#[test]
+fn a_database_that_is_missing_is_not_made_up() {
+    let mut env = TestEnv::new();
+    env.set("STRIPE_SECRET_KEY", "sk_test_shop");
+    env.set("DATABASE_URL", "sqlite:none.db");
+    files(&env);
+    for command in all().0 {
+        if is_in(&NEED_NO_DATABASE, &command) {
+            continue;
+        }
+        let run = env.run(&line(&command)).expect_code(3);
+        assert_eq!(run.stdout, "", "{run}");
+        assert!(
+            run.stderr.contains("error: there is no database at"),
+            "{run}"
+        );
+        assert!(run.stderr.contains("hint: run `payouts init`"), "{run}");
+        assert!(!env.path("none.db").exists(), "{command} made a database");
+    }
+}
+
+#[test]
+fn a_scheme_that_is_unknown_is_refused() {
+    let mut env = TestEnv::new();
+    env.set("DATABASE_URL", "mysql://root:s3cret@localhost/payouts");
+    for command in all().0 {
+        if is_in(&READ_NO_SETTINGS, &command) {
+            env.run(&line(&command)).expect_code(0);
+            continue;
+        }
+        let run = env.run(&line(&command)).expect_code(3);
+        assert_eq!(run.stdout, "", "{run}");
+        assert!(
+            run.stderr.contains("unknown database URL scheme \"mysql\""),
+            "{run}"
+        );
+        assert!(!run.stderr.contains("s3cret"), "{run}");
+    }
+}
+
+on_both! {
+    fn a_schema_that_is_behind_stops_everything(db: TestDb) {
+        let shop = shop(db);
+        shop.env.run(&["migrate", "--revert", "--yes", "--quiet"]).expect_code(0);
+        for command in all().0 {
+            if is_in(&NEED_NO_DATABASE, &command) {
+                continue;
+            }
+            let run = shop.env.run(&line(&command)).expect_code(3);
+            assert_eq!(run.stdout, "", "{run}");
+            assert!(run.stderr.contains("error: the database lacks 1 of this version's migrations"), "{run}");
+            assert!(run.stderr.contains("hint: run `payouts migrate`"), "{run}");
+        }
+    }
+
+    fn machines_can_read_every_answer(db: TestDb) {
+        let shop = shop(db);
+        for command in all().0 {
+            if is_in(&NOT_FOR_MACHINES, &command) {
+                if command != "help" {
+                    let mut args = line(&command);
+                    args.extend(["-o", "json"]);
+                    let run = shop.env.run(&args).expect_code(2);
+                    assert_eq!(run.stdout, "", "{run}");
+                }
+                continue;
+            }
+            for format in ["json", "ndjson", "csv"] {
+                let mut args = line(&command);
+                args.extend(["-o", format]);
+                if format != "json" && command.ends_with(" add") {
+                    // It is there by now.
+                    continue;
+                }
+                let run = shop.env.run(&args).expect_code(0);
+                match format {
+                    "json" => {
+                        let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+                        assert_eq!(answer["schema"], 1, "{run}");
+                    }
+                    "ndjson" => for line in run.stdout.lines() {
+                        assert!(serde_json::from_str::<Value>(line).unwrap().is_object(), "{run}");
+                    },
+                    _ => {
+                        let mut reader = csv::Reader::from_reader(run.stdout.as_bytes());
+                        assert!(!reader.headers().unwrap().is_empty(), "{run}");
+                        assert!(reader.records().all(|record| record.is_ok()), "{run}");
+                    }
+                }
+            }
+        }
+        let codes = shop.env.run(&["help", "exit-codes", "-o", "json"]).expect_code(0);
+        assert_eq!(serde_json::from_str::<Value>(&codes.stdout).unwrap()["schema"], 1);
+    }
+
+    // Nothing was ever loaded: still every CSV has its header, and every JSON its list.
+    fn an_empty_list_is_still_an_answer(db: TestDb) {
+        let shop = Shop::open(db);
+        let lists: Vec<_> = all().0.into_iter().filter(|name| name.ends_with("list")).collect();
+        assert!(lists.len() >= 4, "{lists:?}");
+        for list in lists {
+            let ask = |format: &str| {
+                let mut args = line(&list);
+                args.extend(["-o", format]);
+                shop.env.run(&args).expect_code(0).stdout
+            };
+            let csv = ask("csv");
+            assert!(csv.starts_with("id,") && csv.lines().count() == 1, "{list}: {csv:?}");
+            assert_eq!(ask("ndjson"), "", "{list}");
+            let json: Value = serde_json::from_str(&ask("json")).unwrap();
+            let rows = json.as_object().unwrap().values().find_map(Value::as_array);
+            assert!(rows.unwrap().is_empty(), "{list}: {json}");
+        }
+    }
+}
+
+#[test]
+fn a_reader_that_went_away_is_nobodys_fault() {
+    let shop = shop(TestDb::sqlite());
+    for command in all().0 {
+        let (reader, writer) = pipe().unwrap();
+        drop(reader);
+        let mut child = shop.env.command(&line(&command));
+        let child = child
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null());
+        let output = child.spawn().unwrap().wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command}: {stderr}");
+        for word in ["error", "panic", "pipe"] {
+            assert!(!stderr.to_lowercase().contains(word), "{command}: {stderr}");
+        }
+    }
+}
+
+#[test]
+fn no_color_means_no_colour() {
+    let mut shop = shop(TestDb::sqlite());
+    shop.env.set("NO_COLOR", "1");
+    for command in all().0 {
+        if is_in(&GO_ON, &command) {
+            continue;
+        }
+        let mut args = line(&command);
+        args.push("--yes");
+        let run = shop.env.run_in_terminal(100, &args, &[]);
+        assert!(!run.coloured, "{run}");
+        // Nor is help, nor what is wrong with a command line.
+        args.push("--frobnicate");
+        let run = shop.env.run_in_terminal(100, &args, &[]).expect_code(2);
+        assert!(!run.coloured, "{run}");
+    }
+    shop.env.unset("NO_COLOR");
+    assert!(
+        shop.env
+            .run_in_terminal(100, &["list", "--frobnicate"], &[])
+            .coloured
+    );
+}
