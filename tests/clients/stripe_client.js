@@ -47,8 +47,9 @@ async function answer({ call, ids = [], parameters = {}, options = {} }) {
   return { value, replayed: value.lastResponse.headers['idempotent-replayed'] === 'true' };
 }
 
-function inNode({ idempotency_key, max_network_retries }) {
+function inNode({ api_key, idempotency_key, max_network_retries }) {
   const options = {};
+  if (api_key !== undefined) options.apiKey = api_key;
   if (idempotency_key !== undefined) options.idempotencyKey = idempotency_key;
   if (max_network_retries !== undefined) options.maxNetworkRetries = max_network_retries;
   return options;

@@ -158,7 +158,7 @@ fn each_reads_what_the_other_wrote() {
 
     // 1: a payout failed.
     platform.run(&["process", "--quiet"]).expect_code(1);
-    // Here `retry` and `reconcile` go on with the rows of Prisma.
+    // The runs of `retry` and `reconcile` on these rows go here, before Prisma reads them again.
 
     let now = platform.stripe.now_ms();
     let (all, list) = (platform.read(), platform.list());

@@ -107,6 +107,11 @@ with_each_library! {
         assert_eq!(page["has_more"], true);
         let since = stripe.value("transfers.list", &[], json!({"created": {"gte": made[9].2}}));
         assert_eq!(ids(&since), [&made[11].1, &made[10].1, &made[9].1]);
+        // Towards newer ones, each page turned round.
+        let newer = json!({"limit": 2, "ending_before": newest_first("mine")[4], "transfer_group": "mine"});
+        let mut oldest_first = newest_first("mine")[..4].to_vec();
+        oldest_first.reverse();
+        assert_eq!(stripe.value("transfers.all", &[], newer), json!(oldest_first));
         let elsewhere = stripe.value("transfers.all", &[], json!({"destination": "acct_2"}));
         assert_eq!(elsewhere, json!([]));
     }
@@ -190,6 +195,23 @@ with_each_library! {
         assert_eq!(made(&sandbox), 0);
     }
 
+    fn a_key_that_may_not_is_told_so(library: OpenLibrary) {
+        let sandbox = sandbox();
+        let mut stripe = library(&sandbox);
+        for (api_key, class, status) in [
+            ("sk_test_expired", "AuthenticationError", 401),
+            ("rk_test_readonly", "PermissionError", 403),
+        ] {
+            let options = json!({"api_key": api_key});
+            let error = stripe.call("transfers.create", &[], form("p1"), options).error();
+            assert_eq!((&error["class"], &error["status"]), (&json!(class), &json!(status)));
+        }
+        let other = json!({"api_key": "sk_test_other"});
+        let account = stripe.call("account", &[], json!({}), other).value(false);
+        assert_eq!(account["id"], "acct_sandboxother");
+        assert_eq!(made(&sandbox), 0);
+    }
+
     fn a_429_is_repeated_only_when_told_so(library: OpenLibrary) {
         let twice = json!({"max_network_retries": 2});
         let sandbox = with_first(FaultRule::new(Fault::Rate429));
@@ -210,6 +232,21 @@ with_each_library! {
         assert_eq!(sent.iter().map(|line| line.status).collect::<Vec<_>>(), [429, 200]);
         assert!(sent[0].idempotency_key.is_some());
         assert_eq!(sent[0].idempotency_key, sent[1].idempotency_key);
+    }
+
+    fn a_conflict_and_a_gateways_html_are_repeated(library: OpenLibrary) {
+        for fault in [Fault::Conflict409, Fault::Html503] {
+            let sandbox = with_first(FaultRule::new(fault));
+            let error = library(&sandbox).error("transfers.create", &[], form("p1"));
+            assert_eq!(error["class"], "APIError", "{fault}");
+
+            let sandbox = with_first(FaultRule::new(fault));
+            let once = json!({"max_network_retries": 1});
+            library(&sandbox)
+                .call("transfers.create", &[], form("p1"), once)
+                .value(false);
+            assert_eq!((creations(&sandbox).len(), made(&sandbox)), (2, 1), "{fault}");
+        }
     }
 
     fn what_was_lost_is_found_by_the_same_key(library: OpenLibrary) {
