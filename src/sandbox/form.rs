@@ -21,17 +21,22 @@ impl Params {
         }
     }
 
-    /// A number that two requests share when they have the same names and values in the same order.
+    /// A number that two requests share when they mean the same: when each parameter has the same
+    /// values in the same order.
     ///
-    /// The order counts because Stripe does not say that it does not; so does whatever else the
-    /// caller puts in (`context`). A client that resends its stored bytes never notices.
+    /// In which order the parameters themselves come does not count: the Stripe CLI sends them in
+    /// one drawn by lot. Within `metadata[…]` it does, because Stripe does not say that it does not;
+    /// so does whatever else the caller puts in (`context`). A client that resends its stored bytes
+    /// never notices.
     pub(super) fn fingerprint(&self, context: &[&str]) -> u64 {
-        let mut hash = Sha256::new();
-        let pairs = self
-            .0
-            .iter()
+        let mut pairs: Vec<_> = self.0.iter().collect();
+        // Stable: what belongs to one parameter stays in its order.
+        pairs.sort_by_key(|(name, _)| name.split('[').next());
+        let texts = pairs
+            .into_iter()
             .flat_map(|(name, value)| [name.as_str(), value.as_str()]);
-        for text in context.iter().copied().chain(pairs) {
+        let mut hash = Sha256::new();
+        for text in context.iter().copied().chain(texts) {
             hash.update(text.len().to_le_bytes());
             hash.update(text);
         }

@@ -244,7 +244,9 @@ fn signatures_are_stripes() {
 
 /// A webhook endpoint that answers with `statuses`, one delivery after the other, and hands on the
 /// signature header and the body of each.
-fn endpoint(statuses: &'static [&'static str]) -> (Webhook, mpsc::Receiver<(String, String)>) {
+pub(crate) fn endpoint(
+    statuses: &'static [&'static str],
+) -> (Webhook, mpsc::Receiver<(String, String)>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/events", listener.local_addr().unwrap());
     let (sender, deliveries) = mpsc::channel();

@@ -50,7 +50,7 @@ fn other_parameters_under_a_key_are_refused() {
             transfer(&sandbox, "&metadata[a]=1metadata[b]2"),
         ),
         (
-            "another order",
+            "another order of metadata",
             transfer(&sandbox, "&metadata[b]=2&metadata[a]=1"),
         ),
         (
@@ -81,6 +81,17 @@ fn the_bytes_may_travel_differently() {
         .chunked()
         .send();
     assert_eq!(replay.header("idempotent-replayed"), Some("true"));
+}
+
+#[test]
+fn parameters_may_come_in_another_order() {
+    let sandbox = sandbox();
+    let form = |text| post(&sandbox, "/v1/transfers", text).key("k");
+    form("amount=100&currency=usd&destination=acct_1&metadata[a]=1&metadata[b]=2").ok();
+    let replay =
+        form("metadata[a]=1&destination=acct_1&currency=usd&metadata[b]=2&amount=100").send();
+    assert_eq!(replay.header("idempotent-replayed"), Some("true"));
+    assert_eq!(made(&sandbox), 1);
 }
 
 #[test]

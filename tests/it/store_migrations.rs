@@ -7,7 +7,7 @@ use payouts::model::time::Clock;
 use payouts::store::migrations::all;
 use payouts::store::{Backend, Store, StoreError};
 
-use crate::common::catalog::{facts, words};
+use crate::common::catalog::{facts, lines, words};
 use crate::common::db::{self, TestDb, on_both};
 use crate::common::platform;
 use crate::common::store::open;
@@ -31,11 +31,6 @@ fn refusal(store: &mut Store) -> String {
         Err(StoreError::Conflict(message)) => message,
         other => panic!("reverting was not refused: {other:?}"),
     }
-}
-
-fn lines(db: &TestDb, sql: &str) -> Vec<String> {
-    let rows = db.query_strings(sql);
-    rows.iter().map(|row| words(row).join(" ")).collect()
 }
 
 on_both! {
@@ -176,58 +171,15 @@ fn payout(db: &TestDb) {
 
 // --- a platform's database -------------------------------------------------------------------------------------------
 
-/// Everything about the platform's tables that anybody could notice: objects of the schema that are
-/// not ours, their definitions, and every row as text.
-fn platform_state(db: &TestDb) -> Vec<String> {
-    const NOT_OURS: &str = r"relname !~ '^(payout_|__diesel)'";
-    let mut state = lines(
-        db,
-        &format!(
-            "SELECT concat_ws(' ', c.relname, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
-                pg_get_expr(d.adbin, d.adrelid))
-             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
-               LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
-             WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND {NOT_OURS}
-             UNION ALL
-             SELECT concat_ws(' ', c.relname, k.conname, pg_get_constraintdef(k.oid))
-             FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
-             WHERE k.connamespace = current_schema()::regnamespace AND {NOT_OURS}
-             UNION ALL
-             SELECT concat_ws(' ', tablename, indexname, indexdef) FROM pg_indexes
-             WHERE schemaname = current_schema() AND tablename !~ '^(payout_|__diesel)'
-             UNION ALL
-             SELECT concat_ws(' ', c.relname, g.tgname)
-             FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
-             WHERE c.relnamespace = current_schema()::regnamespace AND NOT g.tgisinternal AND {NOT_OURS}
-             UNION ALL
-             SELECT concat_ws(' ', t.typname, e.enumlabel, e.enumsortorder)
-             FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
-             WHERE t.typnamespace = current_schema()::regnamespace"
-        ),
-    );
-    for table in [
-        "users",
-        "creators",
-        "royalty_runs",
-        "royalty_statements",
-        "payouts",
-        "_prisma_migrations",
-    ] {
-        state.extend(lines(db, &format!("SELECT t::text FROM {table} t")));
-    }
-    state.sort();
-    state
-}
-
 #[test]
 fn on_a_platforms_database_only_our_tables_and_one_index_are_new() {
     let db = TestDb::postgres();
     platform::install(&db);
-    let before = platform_state(&db);
+    let before = platform::state(&db);
 
     let mut store = db.store();
     assert_eq!(store.migrate().unwrap(), names());
-    let after = platform_state(&db);
+    let after = platform::state(&db);
     assert_eq!(store.migrate().unwrap(), [""; 0]);
 
     let schema = words(&db.query_strings("SELECT current_schema()::text")[0]).concat();
@@ -239,7 +191,7 @@ fn on_a_platforms_database_only_our_tables_and_one_index_are_new() {
     let gone: Vec<&String> = before.iter().filter(|line| !after.contains(line)).collect();
     assert_eq!(gone, [""; 0]);
     assert_eq!(
-        platform_state(&db),
+        platform::state(&db),
         after,
         "the second run changed something"
     );
@@ -280,10 +232,10 @@ fn the_platforms_own_sql_run_after_ours_finds_nothing_to_do() {
     let db = TestDb::postgres();
     platform::install(&db);
     db.migrated();
-    let state = platform_state(&db);
+    let state = platform::state(&db);
     db.execute(up_sql(&db, "005_add_payouts_table"));
     db.execute(up_sql(&db, "005_add_payouts_table"));
-    assert_eq!(platform_state(&db), state);
+    assert_eq!(platform::state(&db), state);
 }
 
 #[test]
@@ -308,7 +260,7 @@ fn rows_of_a_platform_with_more_columns_are_read() {
 fn nothing_of_the_platforms_is_reverted() {
     let db = TestDb::postgres();
     platform::install(&db);
-    let before = platform_state(&db);
+    let before = platform::state(&db);
     let mut store = db.migrated();
     assert_eq!(
         store.migrate_revert().unwrap(),
@@ -318,7 +270,7 @@ fn nothing_of_the_platforms_is_reverted() {
     let refused =
         "005_add_payouts_table cannot be reverted: the table payouts was there before payouts";
     assert_eq!(refusal(&mut store), refused);
-    assert_eq!(platform_state(&db), before);
+    assert_eq!(platform::state(&db), before);
     // Nor when its tables happen to be empty.
     db.execute("TRUNCATE payouts, royalty_statements, royalty_runs, creators, users");
     assert_eq!(refusal(&mut store), refused);

@@ -58,6 +58,15 @@ pub(crate) fn words(row: &TextRow) -> Vec<String> {
     row.iter().map(word).collect()
 }
 
+/// The rows of a query, each as one line.
+///
+/// # Panics
+/// When a column is NULL.
+pub(crate) fn lines(db: &TestDb, sql: &str) -> Vec<String> {
+    let rows = db.query_strings(sql);
+    rows.iter().map(|row| words(row).join(" ")).collect()
+}
+
 fn before(text: &str, end: char) -> &str {
     text.split(end).next().unwrap_or_default()
 }

@@ -130,6 +130,17 @@ impl TestDb {
         &self.url
     }
 
+    /// The PostgreSQL schema that stands for the database, for software that must be told it.
+    ///
+    /// # Panics
+    /// On SQLite, which has none.
+    pub(crate) fn schema(&self) -> &str {
+        match &self.place {
+            Place::Schema(name) => name,
+            Place::Folder(_) => panic!("an SQLite database has no schema"),
+        }
+    }
+
     /// For the few tests that expect different things of the two.
     pub(crate) fn backend(&self) -> Backend {
         match self.place {

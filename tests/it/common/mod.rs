@@ -2,6 +2,7 @@
 //! own for every test.
 
 pub(crate) mod catalog;
+pub(crate) mod clients;
 pub(crate) mod db;
 pub(crate) mod env;
 pub(crate) mod platform;

@@ -2,13 +2,62 @@
 //! this tool does not know, some of them NOT NULL without a default, and its founding table is
 //! already there, as `prisma/migrations/005_add_payouts_table.sql` made it.
 
+use super::catalog::lines;
 use super::db::TestDb;
 
 /// Makes and fills the platform's tables.
 pub(crate) fn install(db: &TestDb) {
+    install_tables(db);
+    db.execute(ROWS);
+}
+
+/// Makes the platform's tables, for software of its own to fill.
+pub(crate) fn install_tables(db: &TestDb) {
     db.execute(TABLES);
     db.execute(FOUNDING);
-    db.execute(ROWS);
+}
+
+/// Everything about the platform's tables that anybody could notice: objects of the schema that are
+/// not ours, their definitions, and every row as text.
+pub(crate) fn state(db: &TestDb) -> Vec<String> {
+    const NOT_OURS: &str = r"relname !~ '^(payout_|__diesel)'";
+    let mut state = lines(
+        db,
+        &format!(
+            "SELECT concat_ws(' ', c.relname, a.attname, a.attnum, format_type(a.atttypid, a.atttypmod), a.attnotnull,
+                pg_get_expr(d.adbin, d.adrelid))
+             FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+               LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+             WHERE c.relnamespace = current_schema()::regnamespace AND c.relkind = 'r' AND {NOT_OURS}
+             UNION ALL
+             SELECT concat_ws(' ', c.relname, k.conname, pg_get_constraintdef(k.oid))
+             FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid
+             WHERE k.connamespace = current_schema()::regnamespace AND {NOT_OURS}
+             UNION ALL
+             SELECT concat_ws(' ', tablename, indexname, indexdef) FROM pg_indexes
+             WHERE schemaname = current_schema() AND tablename !~ '^(payout_|__diesel)'
+             UNION ALL
+             SELECT concat_ws(' ', c.relname, g.tgname)
+             FROM pg_trigger g JOIN pg_class c ON c.oid = g.tgrelid
+             WHERE c.relnamespace = current_schema()::regnamespace AND NOT g.tgisinternal AND {NOT_OURS}
+             UNION ALL
+             SELECT concat_ws(' ', t.typname, e.enumlabel, e.enumsortorder)
+             FROM pg_enum e JOIN pg_type t ON t.oid = e.enumtypid
+             WHERE t.typnamespace = current_schema()::regnamespace"
+        ),
+    );
+    for table in [
+        "users",
+        "creators",
+        "royalty_runs",
+        "royalty_statements",
+        "payouts",
+        "_prisma_migrations",
+    ] {
+        state.extend(lines(db, &format!("SELECT t::text FROM {table} t")));
+    }
+    state.sort();
+    state
 }
 
 const TABLES: &str = r#"
