@@ -257,6 +257,8 @@ pub struct StatementView {
     pub net_payable_cents: i32,
     /// What was paid of it.
     pub completed_cents: i64,
+    /// Of that sum, what was taken back at Stripe.
+    pub reversed_cents: i64,
     /// What is on its way.
     pub in_flight_cents: i64,
     /// What is owed and not yet paid, in flight or not.
@@ -297,6 +299,7 @@ impl StatementView {
             platform_fee_cents: statement.platform_fee_cents,
             net_payable_cents: statement.net_payable_cents,
             completed_cents: account.completed_cents,
+            reversed_cents: account.reversed_cents,
             in_flight_cents: account.in_flight_cents,
             left_cents: account.left_cents(),
             currency: currency.as_str(),

@@ -25,6 +25,8 @@ pub mod payout_create;
 mod payout_record;
 pub mod payouts;
 pub mod queue;
+pub mod reconcile;
+pub mod reversals;
 mod runs;
 mod settings;
 pub mod statements;
