@@ -7,6 +7,7 @@ pub mod json;
 pub mod json_records;
 pub mod list;
 pub mod progress;
+pub mod reconcile;
 pub mod record;
 pub mod rows;
 pub mod show;

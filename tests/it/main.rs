@@ -19,6 +19,7 @@ mod generated;
 mod layers;
 mod process;
 mod readme;
+mod reconcile;
 mod sandbox_client;
 mod sandbox_controls;
 mod sandbox_events;
