@@ -49,6 +49,9 @@ _payouts() {
             payouts,process)
                 cmd="payouts__subcmd__process"
                 ;;
+            payouts,reconcile)
+                cmd="payouts__subcmd__reconcile"
+                ;;
             payouts,release)
                 cmd="payouts__subcmd__release"
                 ;;
@@ -98,7 +101,7 @@ _payouts() {
 
     case "${cmd}" in
         payouts)
-            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show create creators process release batches statements migrate init doctor demo sandbox completions help"
+            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show create creators process reconcile release batches statements migrate init doctor demo sandbox completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -721,6 +724,60 @@ _payouts() {
                     return 0
                     ;;
                 --confirm-total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        payouts__subcmd__reconcile)
+            opts="-o -q -y -h --period --from --to --tz --fix --accept --reason --output --quiet --color --yes --live --database-url --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --to)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tz)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --accept)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

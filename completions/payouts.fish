@@ -42,6 +42,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "show" -d 'Show all 
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "create" -d 'Create payouts: one, or a file of them'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "creators" -d 'Look at creators, and bring them in'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "process" -d 'Pay what is due'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "reconcile" -d 'Compare the table with Stripe, transfer by transfer, both ways'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "release" -d 'Let a batch go, so that the next `process` may pay it'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
@@ -208,6 +209,25 @@ complete -c payouts -n "__fish_payouts_using_subcommand process" -s q -l quiet -
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l period -d 'The transfers made in this time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l from -d 'From this day, month or RFC 3339 time on' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l to -d 'Up to this day or month, included, or this RFC 3339 time' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l tz -d 'Whose days and months are meant, such as Europe/Berlin' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l accept -d 'Accept this finding as it is, instead of comparing; may be repeated' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l reason -d 'Why it is accepted' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l fix -d 'Apply the repairs that are provably safe'
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'

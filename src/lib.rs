@@ -46,6 +46,14 @@
 //! recorded by [`store::Store::attempts_settle`] with conditional updates, many
 //! in one transaction.
 //!
+//! # A comparison with Stripe
+//!
+//! `payouts reconcile` lists the transfers of a period and asks
+//! [`store::Store::ledger_of`] what the table holds of each page.
+//! [`ops::reconcile::judge`] says how the two differ; the findings are kept, and
+//! with `--fix` those that prove themselves are repaired, a transfer by the same
+//! functions with which `process` adopts one.
+//!
 //! # Invariants
 //!
 //! - An attempt is on disk before its first byte is on the wire, and a payout
@@ -55,6 +63,8 @@
 //! - COMPLETED means that a transfer with the payout's amount, currency and
 //!   destination was seen. Facts are recorded whoever holds the claim, decisions
 //!   only by whoever holds it.
+//! - An equal amount is never a match: a transfer belongs to a payout by id, group
+//!   or metadata.
 //! - No transaction is open while a request is in flight.
 //! - Every change of a payout has a history row in the same transaction.
 //! - Time comes from one clock, cut to milliseconds.

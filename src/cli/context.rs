@@ -12,6 +12,7 @@ use crate::model::time::Clock;
 use crate::output::Format;
 use crate::output::ui::Ui;
 use crate::store::{DatabaseUrl, Open, RunDescription, Store};
+use crate::stripe::Stripe;
 use crate::stripe::transport::{Timeouts, key_livemode};
 
 /// Settings, streams and the clock of one execution.
@@ -80,6 +81,31 @@ impl Context {
             .hint("set PAYOUTS_LIVE=1 or give --live, if real money is meant"));
         }
         Ok((key, livemode))
+    }
+
+    /// A connection to Stripe with that key.
+    pub(crate) fn stripe(&self) -> Result<Stripe, CliError> {
+        let (key, _) = self.stripe_key()?;
+        let base = self.config.stripe_api_base.as_deref();
+        Stripe::new(key, base, self.config.concurrency, self.timeouts).map_err(|e| {
+            CliError::caused(
+                Exit::CouldNotRun,
+                "failed to set up the connection to Stripe",
+                &e,
+            )
+            .hint("check STRIPE_API_BASE, or unset it to reach Stripe itself")
+        })
+    }
+
+    /// Requests a second that are made of Stripe, unless configured: 20 with real
+    /// money, 10 in its test mode, no limit on this machine.
+    pub(crate) fn rate(&self, stripe: &Stripe) -> Option<u32> {
+        let default = match (stripe.is_loopback(), stripe.livemode()) {
+            (true, _) => None,
+            (false, true) => Some(20),
+            (false, false) => Some(10),
+        };
+        self.config.rate.or(default)
     }
 
     /// The one currency of this database: what it is stamped with, else what is

@@ -18,8 +18,8 @@ use crate::sandbox::{Fault, FaultPlan, FaultRule, Options, Sandbox, SandboxHandl
 /// Makes a fresh database with sample creators and statements, starts the Stripe
 /// simulator inside, and runs the real commands one after the other: import,
 /// create, list, process with a declined payout and lost answers, show, process
-/// again. Leaves the database and says how to look on. Nothing leaves this
-/// machine.
+/// again, reconcile before and after a transfer is taken back. Leaves the
+/// database and says how to look on. Nothing leaves this machine.
 #[derive(Debug, Args)]
 pub(super) struct DemoArgs {
     /// A new folder for the database and the sample files
@@ -73,6 +73,15 @@ pub(super) fn run(cx: &Context, args: &DemoArgs) -> Result<Exits, CliError> {
     stage.run(&["process"], &[Exit::Done])?;
     stage.run(&["list"], &[Exit::Done])?;
     stage.run(&["show", "OCT-2026-006"], &[Exit::Done])?;
+
+    stage.say("Is all of it the same at Stripe? Compared transfer by transfer, both ways.")?;
+    stage.run(&["reconcile"], &[Exit::Done])?;
+
+    stage.say("Somebody takes 100.00 USD of one transfer back, in Stripe's dashboard.")?;
+    stage.take_back("acct_1DemoAurora", 10_000)?;
+    stage.run(&["reconcile"], &[Exit::Attention])?;
+    stage.run(&["reconcile", "--fix"], &[Exit::Done])?;
+    stage.run(&["list", "--creator", "aurora"], &[Exit::Done])?;
 
     stage.judge()?;
     let database = database(&folder);
@@ -153,6 +162,22 @@ impl Stage<'_> {
             .ok()
             .and_then(|answer| Some(answer["batches"][0]["id"].as_str()?.to_owned()))
             .ok_or_else(|| CliError::new(Exit::Bug, "the demo's batch is not listed"))
+    }
+
+    /// Takes money back from the transfer to an account.
+    fn take_back(&self, account: &str, cents: i64) -> Result<(), CliError> {
+        let ledger = self.stripe.ledger();
+        let transfer = ledger
+            .transfers()
+            .find(|transfer| &*transfer.destination == account)
+            .ok_or_else(|| CliError::new(Exit::Bug, format!("{account} was not paid")))?;
+        self.stripe.reverse(&transfer.id, cents).map_err(|e| {
+            CliError::caused(
+                Exit::Bug,
+                "failed to take a transfer back in the simulator",
+                &e,
+            )
+        })
     }
 
     /// What the simulator's own books say.

@@ -18,7 +18,10 @@ use crate::output::{Answer, Format, table};
 
 /// Every command under its heading, in the order they are shown.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Payouts", &["create", "list", "show", "release", "process"]),
+    (
+        "Payouts",
+        &["create", "list", "show", "release", "process", "reconcile"],
+    ),
     ("Records", &["creators", "statements", "batches"]),
     ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),

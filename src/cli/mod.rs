@@ -12,10 +12,12 @@ pub mod error;
 pub mod exit;
 mod help;
 mod input;
+mod interrupt;
 mod list;
 mod migrate;
 mod page;
 mod process;
+mod reconcile;
 mod recorded;
 mod release;
 mod sandbox;
@@ -114,6 +116,7 @@ enum Work {
     #[command(subcommand)]
     Creators(creators::CreatorsCommand),
     Process(process::ProcessArgs),
+    Reconcile(reconcile::ReconcileArgs),
     Release(release::ReleaseArgs),
     #[command(subcommand)]
     Batches(batches::BatchesCommand),
@@ -140,6 +143,7 @@ impl Work {
             Self::Create(args) => create::run(cx, &args),
             Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),
+            Self::Reconcile(args) => reconcile::run(cx, &args),
             Self::Release(args) => release::run(cx, &args),
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),

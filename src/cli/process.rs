@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use crate::cli::consent::{self, Said};
 use crate::cli::context::Context;
 use crate::cli::creators;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::cli::interrupt::{GivesUp, interruptible, signals};
 use crate::model::ids::{BatchId, PayoutId};
 use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
@@ -73,28 +72,12 @@ pub(super) struct ProcessArgs {
 
 pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliError> {
     let mut store = cx.store()?;
-    let (key, livemode) = cx.stripe_key()?;
+    cx.stripe_key()?;
     let currency = cx.currency(&mut store)?;
     let settings = settings(cx, args, &mut store, currency)?;
-    let stripe = Stripe::new(
-        key,
-        cx.config.stripe_api_base.as_deref(),
-        cx.config.concurrency,
-        cx.timeouts,
-    )
-    .map_err(|e| {
-        CliError::caused(
-            Exit::CouldNotRun,
-            "failed to set up the connection to Stripe",
-            &e,
-        )
-        .hint("check STRIPE_API_BASE, or unset it to reach Stripe itself")
-    })?;
+    let stripe = cx.stripe()?;
     let settings = Settings {
-        rate: cx
-            .config
-            .rate
-            .or_else(|| default_rate(stripe.is_loopback(), livemode)),
+        rate: cx.rate(&stripe),
         ..settings
     };
     let said = Said {
@@ -106,8 +89,14 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
         .build()?;
     if args.dry_run {
         let (db, _thread) = StoreThread::start(store)?;
-        let plan = runtime
-            .block_on(async { preparing(signals()?, dry_run(cx, db, stripe, settings)).await })?;
+        let plan = runtime.block_on(async {
+            interruptible(
+                signals()?,
+                BEFORE_SENDING,
+                dry_run(cx, db, stripe, settings),
+            )
+            .await
+        })?;
         print_plan(cx, &plan)?;
         return Ok(Exit::Done.into());
     }
@@ -148,15 +137,6 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
         _ => {}
     }
     Ok(exits)
-}
-
-/// 20 sends a second with real money, 10 in Stripe's test mode, no limit on this machine.
-fn default_rate(loopback: bool, livemode: bool) -> Option<u32> {
-    match (loopback, livemode) {
-        (true, _) => None,
-        (false, true) => Some(20),
-        (false, false) => Some(10),
-    }
 }
 
 fn settings(
@@ -224,51 +204,22 @@ fn parse_total(
     .transpose()
 }
 
+/// Until the first send a single signal ends the run.
+const BEFORE_SENDING: GivesUp = GivesUp {
+    at: 1,
+    message: "interrupted; nothing was sent",
+    hint: "",
+};
+
+/// Then the first signal ends the run in good order, and only a second gives it up.
+const WHILE_SENDING: GivesUp = GivesUp {
+    at: 2,
+    message: "interrupted twice; stopped at once",
+    hint: "the next `payouts process` resolves what was in flight",
+};
+
 /// Longer than a signal takes to be counted.
 const SIGNAL_ARRIVES: Duration = Duration::from_millis(50);
-
-/// Counts SIGINT and SIGTERM.
-fn signals() -> Result<watch::Receiver<u32>, CliError> {
-    let (count, counted) = watch::channel(0);
-    for kind in [SignalKind::interrupt(), SignalKind::terminate()] {
-        let mut signals = signal(kind)?;
-        let count = count.clone();
-        tokio::spawn(async move {
-            while signals.recv().await.is_some() {
-                count.send_modify(|n| *n += 1);
-            }
-        });
-    }
-    Ok(counted)
-}
-
-/// Before the first send a single signal ends the work.
-async fn preparing<T>(
-    mut signals: watch::Receiver<u32>,
-    work: impl Future<Output = Result<T, CliError>>,
-) -> Result<T, CliError> {
-    tokio::select! {
-        done = work => done,
-        _ = signals.wait_for(|count| *count >= 1) => {
-            Err(CliError::new(Exit::Interrupted, "interrupted; nothing was sent"))
-        }
-    }
-}
-
-/// While payouts are being sent the first signal ends the run in good order, and
-/// only a second one gives it up.
-async fn sending<T>(
-    mut signals: watch::Receiver<u32>,
-    work: impl Future<Output = Result<T, CliError>>,
-) -> Result<T, CliError> {
-    tokio::select! {
-        done = work => done,
-        _ = signals.wait_for(|count| *count >= 2) => {
-            Err(CliError::new(Exit::Interrupted, "interrupted twice; stopped at once")
-                .hint("the next `payouts process` resolves what was in flight"))
-        }
-    }
-}
 
 async fn dry_run(
     cx: &Context,
@@ -313,7 +264,7 @@ async fn pay(
         };
         Ok((session, plan))
     };
-    let (session, plan) = preparing(signals.clone(), prepared).await?;
+    let (session, plan) = interruptible(signals.clone(), BEFORE_SENDING, prepared).await?;
     let consent = match plan {
         Some(plan) if plan.is_empty() => consent::by_configuration(plan.agreement()),
         Some(plan) => {
@@ -322,7 +273,7 @@ async fn pay(
                 Ok(consent) => consent,
                 Err(declined) => {
                     // A signal ends the prompt too; it arrives once the runtime gets its turn.
-                    let signalled = preparing(signals.clone(), async {
+                    let signalled = interruptible(signals.clone(), BEFORE_SENDING, async {
                         tokio::time::sleep(SIGNAL_ARRIVES).await;
                         Err(declined)
                     });
@@ -344,7 +295,7 @@ async fn pay(
             .execute(stamp, &consent, signals.clone(), &mut |e| progress.show(e))
             .await?)
     };
-    sending(signals.clone(), sent).await
+    interruptible(signals.clone(), WHILE_SENDING, sent).await
 }
 
 /// Every code that applies to what a run did.
@@ -390,9 +341,11 @@ impl From<ProcessError> for CliError {
                 .hint("use the key of the account this database was stamped with"),
             ProcessError::Forgotten { .. } => Self::new(Exit::Refused, error.to_string()).hint(
                 "this database was restored or copied from an older state; sending from it would pay \
-                 again. Use the newest database",
+                 again. Use the newest database; if this is the newest, `payouts reconcile --fix` records \
+                 what was forgotten",
             ),
-            ProcessError::TooManyTransfers { .. } => Self::new(Exit::Refused, error.to_string()),
+            ProcessError::TooManyTransfers { .. } => Self::new(Exit::Refused, error.to_string())
+                .hint("`payouts reconcile --fix` compares all of them, however many; then run this again"),
             ProcessError::Skew { .. } => Self::new(Exit::CouldNotRun, error.to_string())
                 .hint("set this machine's clock; keys and their age are counted by it"),
         }

@@ -265,6 +265,9 @@ fn details(line: &StatementLine, currency: Currency) -> Vec<(&'static str, Strin
         ("Left", amount(account.left_cents())),
         ("Status", statement.status.to_string()),
     ];
+    if account.reversed_cents > 0 {
+        lines.push(("Taken back", amount(account.reversed_cents)));
+    }
     if let Some(at) = statement.disputed_at {
         lines.push(("Disputed", format!("{} UTC", text::minute(at))));
     }

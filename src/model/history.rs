@@ -36,6 +36,10 @@ text_enum! {
         Held = "held",
         /// A hold was lifted.
         Released = "released",
+        /// Some of its transfer was taken back at Stripe; the status stays.
+        Reversed = "reversed",
+        /// A row that this database had lost was made again from its transfer.
+        Restored = "restored",
     }
 }
 text_column!(HistoryEvent);

@@ -19,6 +19,8 @@ pub struct ListedPayout {
     pub on_hold: bool,
     /// Its last attempt.
     pub last_attempt: Option<LastAttempt>,
+    /// What was taken back of its transfer, minor units.
+    pub reversed_cents: i64,
 }
 
 /// What a list needs to know of the last attempt.
@@ -146,6 +148,7 @@ mod tests {
             reference: None,
             on_hold: true,
             last_attempt: None,
+            reversed_cents: 0,
         }
     }
 

@@ -15,6 +15,7 @@ pub mod listing;
 pub mod money;
 pub mod native_enum;
 pub mod payout;
+pub mod reconciliation;
 pub mod record;
 pub mod run;
 #[allow(

@@ -109,6 +109,28 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_findings (id) {
+        id -> Text,
+        kind -> Text,
+        payout_id -> Nullable<Text>,
+        attempt -> Nullable<Int4>,
+        transfer_id -> Nullable<Text>,
+        expected -> Nullable<Text>,
+        found -> Text,
+        state -> Text,
+        first_seen_at -> Timestamp,
+        seen_at -> Timestamp,
+        run_id -> Text,
+        settled_at -> Nullable<Timestamp>,
+        actor -> Nullable<Text>,
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_history (payout_id, seq) {
         payout_id -> Text,
         seq -> Int4,
@@ -153,6 +175,40 @@ diesel::table! {
 
     payout_own_tables (name) {
         name -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
+    payout_reconciliations (run_id) {
+        run_id -> Text,
+        period_from -> Nullable<Timestamp>,
+        period_until -> Nullable<Timestamp>,
+        transfer_count -> Int8,
+        transfer_cents -> Int8,
+        matched_count -> Int8,
+        reversed_cents -> Int8,
+        payout_count -> Int8,
+        payout_cents -> Int8,
+        open_count -> Int8,
+        fixed_count -> Int8,
+        accepted_count -> Int8,
+        clean -> Bool,
+        finished_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
+    payout_reversals (transfer_id) {
+        transfer_id -> Text,
+        payout_id -> Text,
+        amount_reversed_cents -> Int8,
+        seen_at -> Timestamp,
     }
 }
 
@@ -270,6 +326,8 @@ diesel::joinable!(creators -> users (user_id));
 diesel::joinable!(payout_attempts -> payout_runs (run_id));
 diesel::joinable!(payout_batch_items -> payout_batches (batch_id));
 diesel::joinable!(payout_batches -> payout_runs (run_id));
+diesel::joinable!(payout_findings -> payout_runs (run_id));
+diesel::joinable!(payout_reconciliations -> payout_runs (run_id));
 diesel::joinable!(payouts -> creators (creator_id));
 diesel::joinable!(payouts -> royalty_statements (royalty_statement_id));
 diesel::joinable!(royalty_statements -> creators (creator_id));
@@ -281,10 +339,13 @@ diesel::allow_tables_to_appear_in_same_query!(
     payout_attempts,
     payout_batch_items,
     payout_batches,
+    payout_findings,
     payout_history,
     payout_history_heads,
     payout_holds,
     payout_own_tables,
+    payout_reconciliations,
+    payout_reversals,
     payout_runs,
     payout_settings,
     payout_statement_claims,

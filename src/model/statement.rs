@@ -78,6 +78,8 @@ pub struct StatementAccount {
     pub statement: Statement,
     /// Sum of its COMPLETED payouts, minor units.
     pub completed_cents: i64,
+    /// Of that sum, what was taken back at Stripe.
+    pub reversed_cents: i64,
     /// Sum of its PENDING and PROCESSING payouts, minor units.
     pub in_flight_cents: i64,
     /// One of those.
@@ -126,9 +128,27 @@ pub enum StatementRefusal {
 }
 
 impl StatementAccount {
-    /// What is owed and not yet paid, minor units; what is in flight still counts as owed.
+    /// What is owed and not yet paid, minor units: what is in flight still counts
+    /// as owed, and what was taken back is owed again.
     pub fn left_cents(&self) -> i64 {
-        i64::from(self.statement.net_payable_cents).saturating_sub(self.completed_cents)
+        i64::from(self.statement.net_payable_cents)
+            .saturating_sub(self.completed_cents)
+            .saturating_add(self.reversed_cents)
+    }
+
+    /// Whether its completed payouts, less what was taken back of them, cover
+    /// what is owed.
+    pub fn is_covered(&self) -> bool {
+        self.left_cents() <= 0
+    }
+
+    /// Whether it is covered and nobody has said so yet: not marked PAID, now or
+    /// earlier, and payable.
+    pub fn is_to_be_marked(&self) -> bool {
+        use RoyaltyStatementStatus::{Resolved, Reviewed};
+        self.is_covered()
+            && self.statement.paid_at.is_none()
+            && matches!(self.statement.status, Reviewed | Resolved)
     }
 
     /// Decides whether a payout of `amount_cents` to `creator` may be created
@@ -203,6 +223,7 @@ mod tests {
                 updated_at: now,
             },
             completed_cents: 10_000,
+            reversed_cents: 0,
             in_flight_cents: 0,
             in_flight: None,
             in_doubt: None,
@@ -234,6 +255,25 @@ mod tests {
             said(&account, "ben", 40_000, false),
             "belongs to creator ann"
         );
+    }
+
+    #[test]
+    fn what_was_taken_back_is_owed_again() {
+        let covered = account(|a| a.completed_cents = 50_000);
+        assert!(covered.is_covered() && covered.is_to_be_marked());
+        let reversed = account(|a| {
+            a.completed_cents = 50_000;
+            a.reversed_cents = 1;
+        });
+        assert_eq!(reversed.left_cents(), 1);
+        assert!(!reversed.is_covered() && !reversed.is_to_be_marked());
+        // What the platform disputes after it was paid is not marked again.
+        let disputed = account(|a| {
+            a.completed_cents = 50_000;
+            a.statement.paid_at = Some(Time::from_millis(1));
+            a.statement.status = RoyaltyStatementStatus::Disputed;
+        });
+        assert!(disputed.is_covered() && !disputed.is_to_be_marked());
     }
 
     #[test]

@@ -143,6 +143,13 @@ pub struct Span {
     pub until: Option<Time>,
 }
 
+impl Span {
+    /// Whether a moment lies in it.
+    pub fn contains(self, time: Time) -> bool {
+        self.from.is_none_or(|from| from <= time) && self.until.is_none_or(|until| time < until)
+    }
+}
+
 /// Where the time comes from. Cloning shares the same clock.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
@@ -228,6 +235,18 @@ mod tests {
             Time::from_unix_seconds(i64::MAX),
             Time::from_millis(i64::MAX)
         );
+    }
+
+    #[test]
+    fn a_span_holds_its_first_moment_and_not_the_one_behind_it() {
+        let at = Time::from_millis;
+        let span = Span {
+            from: Some(at(5)),
+            until: Some(at(7)),
+        };
+        let held: Vec<i64> = (4..9).filter(|n| span.contains(at(*n))).collect();
+        assert_eq!(held, [5, 6]);
+        assert!(Span::default().contains(at(0)));
     }
 
     #[test]

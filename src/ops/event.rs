@@ -14,6 +14,13 @@ pub enum Event {
         /// How many payouts, where a plan was made.
         payouts: Option<u64>,
     },
+    /// A part of a comparison with Stripe is done.
+    Compared {
+        /// Transfers so far.
+        transfers: u64,
+        /// Discrepancies so far.
+        findings: u64,
+    },
     /// A payout reached the end of its attempt in this run.
     Settled {
         /// Which.

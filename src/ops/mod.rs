@@ -1,6 +1,7 @@
 //! What the tool does, independent of how it is asked and how it is shown: no
 //! flags, no printing, no SQL, no HTTP.
 
+mod adopt;
 pub mod consent;
 pub mod create;
 pub mod creators;
@@ -12,6 +13,9 @@ pub mod list;
 pub mod next_step;
 pub mod period;
 pub mod process;
+
+pub mod reconcile;
 pub mod release;
 pub mod statements;
 pub mod table_file;
+pub mod transfers;

@@ -36,7 +36,7 @@ pub fn next_step(record: &PayoutRecord, at: &Circumstances) -> String {
         );
     }
     if payout.status == PayoutStatus::Completed {
-        return completed(record);
+        return completed(record, at.currency);
     }
     if let Some(paid) = record.attempt_with(AttemptOutcome::Paid) {
         return format!(
@@ -63,7 +63,7 @@ pub fn next_step(record: &PayoutRecord, at: &Circumstances) -> String {
         return unresolved(record, open, at);
     }
     match payout.status {
-        PayoutStatus::Completed => completed(record),
+        PayoutStatus::Completed => completed(record, at.currency),
         PayoutStatus::Pending => pending(record, at),
         PayoutStatus::Failed => failed(record),
         PayoutStatus::Processing => {
@@ -74,8 +74,15 @@ pub fn next_step(record: &PayoutRecord, at: &Circumstances) -> String {
     }
 }
 
-fn completed(record: &PayoutRecord) -> String {
+fn completed(record: &PayoutRecord, currency: Currency) -> String {
     let payout = &record.listed.payout;
+    if record.listed.reversed_cents > 0 {
+        return format!(
+            "Nothing: it was paid, and {} of it was taken back at Stripe. It stays COMPLETED and is never sent \
+             again; what is owed again is paid with a new payout.",
+            with_currency(record.listed.reversed_cents, currency)
+        );
+    }
     match (&payout.stripe_transfer_id, payout.processed_at) {
         (Some(transfer), Some(at)) => {
             format!("Nothing: it was paid with transfer {transfer} at {at}.")
@@ -300,6 +307,7 @@ mod tests {
                 reference: None,
                 on_hold: false,
                 last_attempt: None,
+                reversed_cents: 0,
             },
             candidate: Some(candidate),
             creator: None,
@@ -470,6 +478,9 @@ mod tests {
             })
             .says(&["Nothing: it was paid with transfer tr_1 at 2026-10-05T08:00:01.000Z"]);
         case(Completed).of_others().says(&["left no transfer id"]);
+        let mut reversed = case(Completed);
+        reversed.record.listed.reversed_cents = 30_000;
+        reversed.says(&["300.00 USD of it was taken back", "never sent again"]);
     }
 
     #[test]

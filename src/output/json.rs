@@ -59,9 +59,12 @@ pub struct PayoutView<'a> {
     pub updated_at: String,
     /// The transfer's own time, once it is paid.
     pub processed_at: Option<String>,
+    /// What was taken back of its transfer at Stripe, minor units, as far as
+    /// `reconcile --fix` or a run has seen it. The payout stays COMPLETED.
+    pub reversed_cents: i64,
 }
 
-csv_fields!(PayoutView<'a>: id, status, amount_cents, currency, creator_id, creator_name, royalty_statement_id, stripe_transfer_id, failed_code, failed_reason, retry_count, last_retry_at, held, unresolved, batch_id, reference, created_at, updated_at, processed_at);
+csv_fields!(PayoutView<'a>: id, status, amount_cents, currency, creator_id, creator_name, royalty_statement_id, stripe_transfer_id, failed_code, failed_reason, retry_count, last_retry_at, held, unresolved, batch_id, reference, created_at, updated_at, processed_at, reversed_cents);
 
 impl<'a> PayoutView<'a> {
     /// Shows a payout whose amount is of this currency.
@@ -90,6 +93,7 @@ impl<'a> PayoutView<'a> {
             created_at: payout.created_at.to_string(),
             updated_at: payout.updated_at.to_string(),
             processed_at: moment(payout.processed_at),
+            reversed_cents: listed.reversed_cents,
         }
     }
 }
@@ -170,7 +174,7 @@ pub struct StatementView<'a> {
     pub status: &'static str,
     /// What is owed, minor units.
     pub net_payable_cents: i32,
-    /// What its completed payouts leave of that, minor units.
+    /// What its completed payouts, less what was taken back, leave of that, minor units.
     pub rest_cents: Option<i64>,
     /// When the creator objected.
     pub disputed_at: Option<String>,

@@ -273,6 +273,8 @@ pub struct StatementView {
     pub net_payable_cents: i32,
     /// What was paid of it.
     pub completed_cents: i64,
+    /// Of that sum, what was taken back at Stripe.
+    pub reversed_cents: i64,
     /// What is on its way.
     pub in_flight_cents: i64,
     /// What is owed and not yet paid, in flight or not.
@@ -292,7 +294,7 @@ pub struct StatementView {
     /// When any column last changed.
     pub updated_at: String,
 }
-csv_fields!(StatementView: id, royalty_run_id, period_start, period_end, creator_id, creator_name, total_earnings_cents, platform_fee_cents, net_payable_cents, completed_cents, in_flight_cents, left_cents, currency, status, disputed_at, paid_at, payment_reference, created_at, updated_at);
+csv_fields!(StatementView: id, royalty_run_id, period_start, period_end, creator_id, creator_name, total_earnings_cents, platform_fee_cents, net_payable_cents, completed_cents, reversed_cents, in_flight_cents, left_cents, currency, status, disputed_at, paid_at, payment_reference, created_at, updated_at);
 
 impl StatementView {
     /// Of a statement, its creator's name and its run.
@@ -314,6 +316,7 @@ impl StatementView {
             platform_fee_cents: statement.platform_fee_cents,
             net_payable_cents: statement.net_payable_cents,
             completed_cents: account.completed_cents,
+            reversed_cents: account.reversed_cents,
             in_flight_cents: account.in_flight_cents,
             left_cents: account.left_cents(),
             currency: currency.as_str(),

@@ -188,7 +188,11 @@ pub fn status(row: &ListedPayout) -> (String, Tone) {
         PayoutStatus::Completed => Tone::Good,
         PayoutStatus::Failed => Tone::Bad,
     };
-    if row.is_unresolved() {
+    if row.reversed_cents > 0 {
+        let all = row.reversed_cents >= row.payout.amount_cents.into();
+        let how = if all { "reversed" } else { "part reversed" };
+        (format!("{status} ({how})"), Tone::Doubt)
+    } else if row.is_unresolved() {
         (format!("{status} (unresolved)"), tone)
     } else if row.is_held() && status != PayoutStatus::Failed {
         (format!("{status} (held)"), tone)

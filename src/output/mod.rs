@@ -8,6 +8,7 @@ pub mod json_process;
 pub mod json_records;
 pub mod list;
 pub mod progress;
+pub mod reconcile;
 pub mod record;
 pub mod rows;
 pub mod show;

@@ -47,6 +47,10 @@ impl Progress {
             Event::Note(text) => self.aside(|ui| ui.note(&text)),
             Event::Warning(text) => self.aside(|ui| ui.warn(&text)),
             Event::Expected { payouts } => self.begin(payouts),
+            Event::Compared {
+                transfers,
+                findings,
+            } => self.compared(transfers, findings),
             Event::Settled {
                 amount_cents, how, ..
             } => {
@@ -84,11 +88,32 @@ impl Progress {
 
     fn step(&mut self) {
         let summary = self.summary();
+        if let Some(bar) = &self.bar {
+            bar.inc(1);
+        }
+        self.say(summary);
+    }
+
+    /// How far a comparison is. Nobody knows how many transfers there are, so the
+    /// bar has no end.
+    fn compared(&mut self, transfers: u64, findings: u64) {
+        if self.bar.is_none() {
+            self.begin(None);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(transfers);
+        }
+        self.say(format!(
+            "{} compared, {}",
+            count(transfers, "transfer"),
+            count(findings, "finding")
+        ));
+    }
+
+    /// Beside the bar, or on a line of its own once in a while.
+    fn say(&mut self, summary: String) {
         match &self.bar {
-            Some(bar) => {
-                bar.inc(1);
-                bar.set_message(summary);
-            }
+            Some(bar) => bar.set_message(summary),
             None if self.last_line.elapsed() >= LINE_EVERY => {
                 self.last_line = Instant::now();
                 self.ui.note(&summary);

@@ -78,6 +78,10 @@ fn facts(page: &mut Page<'_>, record: &PayoutRecord, currency: Currency) {
     page.field("Changed", &moment(payout.updated_at));
     page.maybe("Paid", payout.processed_at.map(moment).as_deref());
     page.maybe("Transfer", payout.stripe_transfer_id.as_deref());
+    if listed.reversed_cents > 0 {
+        let taken = with_currency(listed.reversed_cents, currency);
+        page.field("Taken back", &format!("{taken}, at Stripe"));
+    }
     page.maybe("Failed", payout.failed_reason.as_deref());
     if payout.retry_count > 0 {
         let last = payout

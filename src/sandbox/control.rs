@@ -18,8 +18,10 @@ use super::auth::{Account, Scope};
 use super::clock::{parse_rfc3339, rfc3339};
 use super::currency::{Currency, SourceType};
 use super::faults::{FaultPlan, FaultReport};
+use super::ledger::Origin;
 use super::limits::Pace;
 use super::report::LedgerReport;
+use super::reversals::NewReversal;
 use super::server::Server;
 use super::state::RequestLine;
 
@@ -148,6 +150,28 @@ impl Controls {
         drop(state);
         self.server.note_change();
         Ok(available)
+    }
+
+    /// Takes `amount` minor units of a test transfer of the platform back, as a person does in
+    /// Stripe's dashboard.
+    pub fn reverse(&self, transfer: &str, amount: i64) -> Result<(), ControlError> {
+        let mut state = self.server.lock();
+        let now_ms = state.clock.now_ms();
+        let (ledger, _) = state.books(Scope {
+            account: Account::Platform,
+            livemode: false,
+        });
+        // No request of a client made it.
+        let origin = Origin {
+            request: 0,
+            key: None,
+        };
+        NewReversal::by_hand(transfer, amount)
+            .and_then(|reversal| ledger.reversal_create(reversal, origin, now_ms))
+            .map_err(|error| ControlError(error.message))?;
+        drop(state);
+        self.server.note_change();
+        Ok(())
     }
 
     /// Changes what a connected account can do.

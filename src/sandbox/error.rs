@@ -8,7 +8,7 @@ pub(super) struct ApiError {
     pub(super) status: u16,
     kind: &'static str,
     code: Option<&'static str>,
-    message: String,
+    pub(super) message: String,
     param: Option<String>,
     /// Sent as `Stripe-Rate-Limited-Reason`.
     pub(super) rate_limited: Option<&'static str>,

@@ -36,6 +36,15 @@ pub(super) struct NewReversal {
 }
 
 impl NewReversal {
+    /// As somebody makes it in the dashboard.
+    pub(super) fn by_hand(transfer: &str, amount: i64) -> Result<Self, ApiError> {
+        Ok(Self {
+            transfer: transfer.to_owned(),
+            amount: Some(amount),
+            metadata: Metadata::new(metadata::Change::Keep)?,
+        })
+    }
+
     pub(super) fn from_params(transfer: &str, mut params: Params) -> Result<Self, ApiError> {
         let amount = params.integer("amount")?;
         let metadata = metadata::Change::checked(params.map("metadata"))?;

@@ -14,14 +14,14 @@ use diesel::prelude::*;
 use crate::model::attempt::{AnswerRow, Attempt, AttemptOutcome};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::{PayoutId, RunId, StatementId};
-use crate::model::native_enum::RoyaltyStatementStatus;
 use crate::model::payout::{Payout, PayoutStatus};
-use crate::model::schema::{payout_answers, payout_attempts, payouts, royalty_statements};
+use crate::model::schema::{payout_answers, payout_attempts, payouts};
 use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, backend_of};
 use crate::store::dialect::{self, PaidRow, batch_rows_max, on_each};
 use crate::store::runs::{RunStamp, has_ended};
-use crate::store::{Store, StoreError, history, queue};
+use crate::store::statements::mark_covered_in_tx;
+use crate::store::{Store, StoreError, history, queue, reversals};
 
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -765,6 +765,11 @@ fn completed_in_tx(
     completed: Completed,
     changes: &mut Vec<Change>,
 ) -> Result<Recorded, StoreError> {
+    let holds = matches!(completed, Completed::Now { .. } | Completed::Before);
+    if holds && transfer.reversed_cents > 0 {
+        let reversal = reversals::seen(payout, transfer.id, transfer.reversed_cents, now);
+        reversals::keep_in_tx(conn, &reversal)?;
+    }
     let from = match completed {
         Completed::Before => return Ok(Recorded::Already),
         Completed::Gone => {
@@ -829,18 +834,17 @@ fn statement_settle(
         return Ok(Recorded::Done);
     };
     queue::statement_release(conn, payout)?;
-    if transfer.reversed_cents > 0 {
-        return Ok(Recorded::Finding(format!(
-            "payout {payout} is paid by {}, of which {} minor units were reversed; its statement {statement} is not marked",
+    match mark_covered_in_tx(conn, now, &statement, transfer.id, transfer.at) {
+        Ok(()) if transfer.reversed_cents > 0 => Ok(Recorded::Finding(format!(
+            "payout {payout} is paid by {}, of which {} minor units were reversed: they do not count for its statement {statement}",
             transfer.id, transfer.reversed_cents
-        )));
-    }
-    match statement_mark_paid(conn, now, &statement, transfer.id, transfer.at) {
+        ))),
         Ok(()) => Ok(Recorded::Done),
         Err(error) if error.is_transient() => Err(error),
         // The platform's table refuses; the payment is a fact all the same.
         Err(error) => Ok(Recorded::Finding(format!(
-            "payout {payout} is paid, but its statement {statement} could not be marked: {error}"
+            "payout {payout} is paid, but its statement {statement} could not be marked; `payouts reconcile --fix` does it once that is allowed: {}",
+            error.with_cause()
         ))),
     }
 }
@@ -903,44 +907,6 @@ fn attempt_paid(
         "attempt {} of payout {} is not in the ledger",
         settlement.attempt, settlement.payout_id
     )))
-}
-
-/// Marks a statement PAID once completed payouts cover it; in a savepoint, so
-/// that a platform's refusal does not undo the record of the payment.
-fn statement_mark_paid(
-    conn: &mut AnyConnection,
-    now: Time,
-    statement: &StatementId,
-    transfer_id: &str,
-    at: Time,
-) -> Result<(), StoreError> {
-    use royalty_statements as s;
-    conn.transaction(|conn| {
-        let net: i32 = s::table
-            .filter(s::id.eq(statement))
-            .select(s::net_payable_cents)
-            .first(conn)?;
-        let paid: i64 = payouts::table
-            .filter(payouts::royalty_statement_id.eq(statement))
-            .filter(payouts::status.eq(PayoutStatus::Completed))
-            .select(dialect::sum_amount_cents())
-            .first(conn)?;
-        if paid >= i64::from(net) {
-            diesel::update(
-                s::table
-                    .filter(s::id.eq(statement))
-                    .filter(s::status.ne(RoyaltyStatementStatus::Paid)),
-            )
-            .set((
-                s::status.eq(RoyaltyStatementStatus::Paid),
-                s::paid_at.eq(at),
-                s::payment_reference.eq(transfer_id),
-                s::updated_at.eq(now),
-            ))
-            .execute(conn)?;
-        }
-        Ok(())
-    })
 }
 
 /// Keeps every answer. Two senders of one attempt count their sends each for

@@ -9,7 +9,7 @@ use crate::model::ids::PayoutId;
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{creators, payout_attempts, payout_batch_items, payouts};
 use crate::model::time::Time;
-use crate::store::{Store, StoreError, dialect};
+use crate::store::{Store, StoreError, dialect, reconcile};
 
 /// A transfer that may be one of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,8 @@ pub struct NamedTransfer {
 
 impl Store {
     /// Those transfers that this database made, or that pay its payouts, and
-    /// that it does not remember: in no attempt, and in no attempt's doubt.
+    /// that it does not remember: held by no attempt and no payout, in no
+    /// attempt's doubt, and accepted by nobody.
     pub fn transfers_forgotten(
         &mut self,
         transfers: &[NamedTransfer],
@@ -33,29 +34,27 @@ impl Store {
             .iter()
             .filter_map(|t| t.payout_id.as_ref())
             .collect();
+        let transfer_ids: Vec<&str> = transfers.iter().map(|t| t.transfer_id.as_str()).collect();
         self.read(|conn| {
-            let mut attempts: HashMap<PayoutId, Vec<(AttemptOutcome, Option<String>)>> =
-                HashMap::new();
-            let mut rows: HashMap<PayoutId, Option<String>> = HashMap::new();
+            let held = reconcile::holders_of(conn, &transfer_ids)?;
+            let accepted = reconcile::accepted_of(conn, &transfer_ids)?;
+            let mut in_doubt: HashMap<PayoutId, bool> = HashMap::new();
+            let mut rows: HashSet<PayoutId> = HashSet::new();
             let mut ours: HashSet<PayoutId> = HashSet::new();
             for chunk in ids.chunks(dialect::IDS_MAX) {
                 let chunk: Vec<&PayoutId> = chunk.to_vec();
-                for (id, outcome, transfer) in payout_attempts::table
+                for (id, outcome) in payout_attempts::table
                     .filter(payout_attempts::payout_id.eq_any(chunk.iter().copied()))
-                    .select((
-                        payout_attempts::payout_id,
-                        payout_attempts::outcome,
-                        payout_attempts::transfer_id,
-                    ))
-                    .load::<(PayoutId, AttemptOutcome, Option<String>)>(conn)?
+                    .select((payout_attempts::payout_id, payout_attempts::outcome))
+                    .load::<(PayoutId, AttemptOutcome)>(conn)?
                 {
-                    attempts.entry(id).or_default().push((outcome, transfer));
+                    *in_doubt.entry(id).or_default() |= outcome.is_unresolved();
                 }
                 rows.extend(
                     payouts::table
                         .filter(payouts::id.eq_any(chunk.iter().copied()))
-                        .select((payouts::id, payouts::stripe_transfer_id))
-                        .load::<(PayoutId, Option<String>)>(conn)?,
+                        .select(payouts::id)
+                        .load::<PayoutId>(conn)?,
                 );
                 ours.extend(
                     payout_batch_items::table
@@ -65,21 +64,20 @@ impl Store {
                 );
             }
             let remembered = |transfer: &NamedTransfer| {
-                let Some(id) = &transfer.payout_id else {
+                let id = &transfer.transfer_id;
+                if held.contains_key(id) || accepted.contains(id) {
+                    return true;
+                }
+                let Some(payout) = &transfer.payout_id else {
                     return !transfer.of_this_database;
                 };
                 // The ledger first: it outlives a payout's row.
-                if let Some(tries) = attempts.get(id) {
-                    return tries.iter().any(|(outcome, held)| {
-                        outcome.is_unresolved() || held.as_ref() == Some(&transfer.transfer_id)
-                    });
+                if let Some(in_doubt) = in_doubt.get(payout) {
+                    return *in_doubt;
                 }
-                match rows.get(id) {
-                    None => !transfer.of_this_database,
-                    Some(held) if held.as_ref() == Some(&transfer.transfer_id) => true,
-                    // Sent by other software, or by nobody: looked up before it is sent.
-                    Some(_) => !transfer.of_this_database && !ours.contains(id),
-                }
+                // A row of other software, sent by it or by nobody: looked up before it is sent.
+                let our_row = rows.contains(payout) && ours.contains(payout);
+                !transfer.of_this_database && !our_row
             };
             Ok(transfers
                 .iter()

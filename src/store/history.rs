@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use sha2::{Digest, Sha256};
 
-use crate::model::history::{Change, HistoryHead, HistoryRow, hex};
+use crate::model::history::{Change, HistoryEvent, HistoryHead, HistoryRow, hex};
 use crate::model::ids::PayoutId;
 use crate::model::schema::{payout_history, payout_history_heads};
 use crate::model::time::Time;
@@ -92,7 +92,7 @@ fn heads_of(
     // A new payout has no chain yet: nothing to look up for a batch of a million.
     let ids: Vec<&PayoutId> = changes
         .iter()
-        .filter(|c| c.from.is_some())
+        .filter(|c| c.event != HistoryEvent::Created)
         .map(|c| &c.payout_id)
         .collect();
     let mut heads = HashMap::with_capacity(ids.len());

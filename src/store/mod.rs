@@ -27,6 +27,8 @@ mod payout_record;
 pub mod payouts;
 mod postgres_url;
 pub mod queue;
+pub mod reconcile;
+pub mod reversals;
 mod runs;
 mod settings;
 pub mod statements;

@@ -24,7 +24,7 @@ use crate::model::time::{Span, Time};
 use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::creators::lower;
 use crate::store::dialect::{IDS_MAX, sum_amount_cents};
-use crate::store::{Store, StoreError, queue};
+use crate::store::{Store, StoreError, queue, reversals};
 
 /// Creators that a part of a name may match: their ids stand in one query.
 pub const CREATORS_MAX: usize = IDS_MAX;
@@ -438,6 +438,8 @@ pub(super) fn listed_of(
     let holds = queue::holds_of(conn)?;
     let held = |kind: HoldKind, target: &str| holds.contains(&(kind, target.to_owned()));
     let mut attempts = last_attempts(conn, ids, dead_before)?;
+    let asked: Vec<&PayoutId> = ids.iter().collect();
+    let reversed = reversals::of_payouts_in_tx(conn, &asked)?;
     let mut listed: HashMap<PayoutId, ListedPayout> = lines
         .into_iter()
         .map(|(payout, creator_name, batch_id, reference)| {
@@ -452,6 +454,7 @@ pub(super) fn listed_of(
                 batch_id,
                 reference,
                 last_attempt: attempts.remove(&payout.id),
+                reversed_cents: reversed.get(&payout.id).copied().unwrap_or(0),
                 payout,
             };
             (line.payout.id.clone(), line)

@@ -18,18 +18,19 @@ use crate::model::attempt::{Attempt, AttemptOutcome, idempotency_key};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::hold::HoldKind;
 use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
-use crate::model::native_enum::RoyaltyStatementStatus;
 use crate::model::payout::{
     Candidate, CandidateStatement, Payout, PayoutStatus, SendRules, Skip, may_send,
 };
 use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_batches, payout_holds,
-    payout_statement_claims, payouts, royalty_statements,
+    payout_statement_claims, payouts,
 };
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, batch_rows_max, on_each};
+use crate::store::payout_create::Locks;
 use crate::store::runs::RunStamp;
+use crate::store::statements::accounts_in_tx;
 use crate::store::{Store, StoreError, connection, history};
 
 /// A place in the queue: everything up to and with this row.
@@ -499,14 +500,6 @@ fn statements_of(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let mut completed: HashMap<StatementId, i64> = HashMap::new();
-    let sums: Vec<(Option<StatementId>, i64)> = payouts::table
-        .filter(payouts::royalty_statement_id.eq_any(ids))
-        .filter(payouts::status.eq(PayoutStatus::Completed))
-        .group_by(payouts::royalty_statement_id)
-        .select((payouts::royalty_statement_id, dialect::sum_amount_cents()))
-        .load(conn)?;
-    completed.extend(sums.into_iter().filter_map(|(id, sum)| Some((id?, sum))));
     let mut holders: HashMap<StatementId, PayoutId> = payout_statement_claims::table
         .filter(payout_statement_claims::statement_id.eq_any(ids))
         .select((
@@ -516,21 +509,12 @@ fn statements_of(
         .load::<(StatementId, PayoutId)>(conn)?
         .into_iter()
         .collect();
-    let rows: Vec<(StatementId, RoyaltyStatementStatus, i32)> = royalty_statements::table
-        .filter(royalty_statements::id.eq_any(ids))
-        .select((
-            royalty_statements::id,
-            royalty_statements::status,
-            royalty_statements::net_payable_cents,
-        ))
-        .load(conn)?;
-    Ok(rows
+    Ok(accounts_in_tx(conn, ids, Locks::None)?
         .into_iter()
-        .map(|(id, status, net_payable_cents)| {
-            let paid = completed.get(&id).copied().unwrap_or(0);
+        .map(|(id, account)| {
             let statement = CandidateStatement {
-                status,
-                rest_cents: i64::from(net_payable_cents).saturating_sub(paid),
+                status: account.statement.status,
+                rest_cents: account.left_cents(),
                 taken_by_another: false,
             };
             let holder = holders.remove(&id);

@@ -1,5 +1,5 @@
 //! Royalty statements: what is owed, what of it is paid and on its way; and,
-//! where the tables are our own, added. A platform's rows are never written.
+//! where the tables are our own, added. Of a platform's rows only the mark that one is PAID is written.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,7 +21,7 @@ use crate::store::creators::{NamedCreator, named_in_tx};
 use crate::store::dialect::{IDS_MAX, batch_rows_max, lock_statements, on_each};
 use crate::store::payout_create::Locks;
 use crate::store::settings::currency_once_in_tx;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, reversals};
 
 /// The tables that hold statements.
 pub const OWN_TABLES: &[&str] = &["royalty_runs", "royalty_statements"];
@@ -389,6 +389,7 @@ fn untouched(statement: Statement) -> StatementAccount {
     StatementAccount {
         statement,
         completed_cents: 0,
+        reversed_cents: 0,
         in_flight_cents: 0,
         in_flight: None,
         in_doubt: None,
@@ -424,6 +425,12 @@ fn add_payouts(
         .map(|(id, ..)| id)
         .collect();
     let declined = with_a_definite_no(conn, &failed)?;
+    let completed: Vec<&PayoutId> = rows
+        .iter()
+        .filter(|(_, _, status, _)| *status == PayoutStatus::Completed)
+        .map(|(id, ..)| id)
+        .collect();
+    let reversed = reversals::of_payouts_in_tx(conn, &completed)?;
     for (id, statement, status, amount_cents) in rows {
         let Some(account) = statement.and_then(|id| accounts.get_mut(&id)) else {
             continue;
@@ -433,6 +440,9 @@ fn add_payouts(
                 account.completed_cents = account
                     .completed_cents
                     .saturating_add(i64::from(amount_cents));
+                account.reversed_cents = account
+                    .reversed_cents
+                    .saturating_add(reversed.get(&id).copied().unwrap_or(0));
             }
             PayoutStatus::Pending | PayoutStatus::Processing => {
                 account.in_flight_cents = account
@@ -445,6 +455,35 @@ fn add_payouts(
         }
     }
     Ok(())
+}
+
+/// Marks a statement PAID once its completed payouts cover it; in a savepoint,
+/// so that a platform's refusal does not undo the record of the payment.
+pub(super) fn mark_covered_in_tx(
+    conn: &mut AnyConnection,
+    now: Time,
+    id: &StatementId,
+    transfer_id: &str,
+    at: Time,
+) -> Result<(), StoreError> {
+    conn.transaction(|conn| {
+        let accounts = accounts_in_tx(conn, std::slice::from_ref(id), Locks::None)?;
+        if accounts.get(id).is_some_and(StatementAccount::is_covered) {
+            diesel::update(
+                statements::table
+                    .filter(statements::id.eq(id))
+                    .filter(statements::status.ne(RoyaltyStatementStatus::Paid)),
+            )
+            .set((
+                statements::status.eq(RoyaltyStatementStatus::Paid),
+                statements::paid_at.eq(at),
+                statements::payment_reference.eq(transfer_id),
+                statements::updated_at.eq(now),
+            ))
+            .execute(conn)?;
+        }
+        Ok(())
+    })
 }
 
 /// Those of some payouts whose last attempt Stripe refused for certain.

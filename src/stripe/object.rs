@@ -115,12 +115,21 @@ fn id_of(value: &Value) -> Option<String> {
 pub struct TransferPage {
     /// Newest first.
     pub transfers: Vec<Transfer>,
-    /// Entries that are not transfers, and why.
-    pub odd: Vec<String>,
+    /// Entries that cannot be read as transfers.
+    pub odd: Vec<OddEntry>,
     /// More lie behind [`TransferPage::last_id`].
     pub has_more: bool,
     /// Where the next page begins.
     pub last_id: Option<String>,
+}
+
+/// An entry of a list that is not what the list is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OddEntry {
+    /// Its id, if it has one.
+    pub id: Option<String>,
+    /// What is wrong with it.
+    pub error: Unreadable,
 }
 
 impl TransferPage {
@@ -160,12 +169,13 @@ impl TransferPage {
             last_id,
         };
         for entry in raw.data {
+            let id = entry.get("id").and_then(Value::as_str).map(str::to_owned);
             let read = serde_json::from_value::<RawTransfer>(entry)
                 .map_err(|e| unreadable("transfer", &e))
                 .and_then(Transfer::from_raw);
             match read {
                 Ok(transfer) => page.transfers.push(transfer),
-                Err(error) => page.odd.push(error.to_string()),
+                Err(error) => page.odd.push(OddEntry { id, error }),
             }
         }
         Ok(page)

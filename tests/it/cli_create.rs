@@ -461,7 +461,8 @@ on_both! {
                 "reference": "Oct",
                 "created_at": "2026-11-02T09:30:00.000Z",
                 "updated_at": "2026-11-02T09:30:00.000Z",
-                "processed_at": null
+                "processed_at": null,
+                "reversed_cents": 0
               },
               "errors": []
             }

@@ -54,11 +54,12 @@ fn the_whole_job_is_shown() {
     # A fresh database, and the creators and statements of the platform.
 
     $ payouts init
-    Migration                   State
-    001_add_platform_tables     applied
-    005_add_payouts_table       applied
-    006_add_payout_ledger       applied
-    007_add_payout_queue_index  applied
+    Migration                      State
+    001_add_platform_tables        applied
+    005_add_payouts_table          applied
+    006_add_payout_ledger          applied
+    007_add_payout_queue_index     applied
+    008_add_payout_reconciliation  applied
 
     $ payouts creators import creators.csv
     8 added, 0 updated, 0 already there
@@ -227,6 +228,51 @@ fn the_whole_job_is_shown() {
     What to do next
       No money moved: Stripe refused it for good. The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried. It stays FAILED; nothing sends it again by itself.
 
+    # Is all of it the same at Stripe? Compared transfer by transfer, both ways.
+
+    $ payouts reconcile
+    Period        ####-##-## ##:## to now, UTC
+    Stripe lists  7 transfers, 5,595.50 USD
+    We recorded   7 payouts as paid, 5,595.50 USD
+    Difference    0.00 USD
+    Matched       7 of 7 transfers
+    Findings      none: Stripe and the table agree, transfer by transfer
+
+    # Somebody takes 100.00 USD of one transfer back, in Stripe's dashboard.
+
+    $ payouts reconcile
+    reversed_partly: some of the transfer was taken back
+    Finding            Payout                     Transfer                  In the table        At Stripe
+    fdb58281dbbdedbff  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    Next: `payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again
+
+    Period        ####-##-## ##:## to now, UTC
+    Stripe lists  7 transfers, 5,595.50 USD
+    We recorded   7 payouts as paid, 5,595.50 USD
+    Difference    0.00 USD
+    Matched       7 of 7 transfers
+    Taken back    100.00 USD
+    Findings      1 open, 0 repaired, 0 accepted
+    (exit code 1)
+
+    $ payouts reconcile --fix
+    reversed_partly, repaired:
+    Finding            Payout                     Transfer                  In the table        At Stripe
+    fdb58281dbbdedbff  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+
+    Period        ####-##-## ##:## to now, UTC
+    Stripe lists  7 transfers, 5,595.50 USD
+    We recorded   7 payouts as paid, 5,595.50 USD
+    Difference    0.00 USD
+    Matched       7 of 7 transfers
+    Taken back    100.00 USD
+    Findings      0 open, 1 repaired, 0 accepted
+
+    $ payouts list --creator aurora
+    Payout                     Created           Creator      Amount (USD)  Status                     Transfer / reason         Reference
+    c000000000000000000000009  ####-##-## ##:##  Aurora Lane      1,332.00  COMPLETED (part reversed)  tr_000000000000000000007  OCT-2026-001
+    1 payout, 1,332.00 USD: 1 COMPLETED 1,332.00
+
     # The simulator's own books: 7 transfers for 8 payouts, one of them declined; paid twice: 0.
 
     # Look on yourself:
@@ -236,7 +282,7 @@ fn the_whole_job_is_shown() {
 
     For a Stripe to pay against, run `payouts sandbox` in another terminal.
     --- stderr
-    sqlite:/tmp/payouts-xxxxxxxx/work/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index
+    sqlite:/tmp/payouts-xxxxxxxx/work/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation
     failed: c000000000000000000000004 150.00 USD: resource_missing: No such destination: 'acct_1DemoFjord_closed'
       The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried.
     unresolved: c000000000000000000000005 2,210.00 USD: Stripe answered 500: An unknown error occurred. Your request may or may not have been executed. If you have any questions, we can help at https://support.strip…

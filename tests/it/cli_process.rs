@@ -423,7 +423,7 @@ on_both! {
         $ payouts process
         --- stderr
         error: Stripe holds 1 transfer that this database made or must know, and does not: tr_000000000000000000001
-        hint: this database was restored or copied from an older state; sending from it would pay again. Use the newest database
+        hint: this database was restored or copied from an older state; sending from it would pay again. Use the newest database; if this is the newest, `payouts reconcile --fix` records what was forgotten
         --- exit 4
         ");
     }
@@ -567,7 +567,7 @@ fn a_database_that_cannot_be_worked_with_is_told_apart() {
     assert_transcript!(run, @r"
     $ payouts process
     --- stderr
-    error: the database lacks 1 of this version's migrations: 007_add_payout_queue_index
+    error: the database lacks 1 of this version's migrations: 008_add_payout_reconciliation
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");

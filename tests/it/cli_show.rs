@@ -288,6 +288,7 @@ on_both! {
                   "created_at": "2026-10-01T08:00:00.000Z",
                   "updated_at": "2026-10-01T08:00:00.000Z",
                   "processed_at": null,
+                  "reversed_cents": 0,
                   "creator": {
                     "id": "ann",
                     "name": "Ann \u001b[2JExample",

@@ -65,6 +65,7 @@ on_both! {
                   "platform_fee_cents": 0,
                   "net_payable_cents": 2050,
                   "completed_cents": 0,
+                  "reversed_cents": 0,
                   "in_flight_cents": 0,
                   "left_cents": 2050,
                   "currency": "usd",

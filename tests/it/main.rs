@@ -26,6 +26,7 @@ mod layers;
 mod platform;
 mod process;
 mod readme;
+mod reconcile;
 mod sandbox_client;
 mod sandbox_controls;
 mod sandbox_events;

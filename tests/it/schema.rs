@@ -10,6 +10,7 @@ use std::path::Path;
 use payouts::model::attempt::AttemptOutcome;
 use payouts::model::hold::HoldKind;
 use payouts::model::native_enum::{PayoutStatus, RoyaltyRunStatus, RoyaltyStatementStatus};
+use payouts::model::reconciliation::{FindingKind, FindingState};
 use payouts::store::Backend;
 use payouts::store::migrations::all;
 
@@ -104,6 +105,8 @@ on_both! {
             ("royalty_statements.status", texts!(RoyaltyStatementStatus)),
             ("payout_attempts.outcome", texts!(AttemptOutcome)),
             ("payout_holds.kind", texts!(HoldKind)),
+            ("payout_findings.kind", texts!(FindingKind)),
+            ("payout_findings.state", texts!(FindingState)),
         ]
         .map(|(column, texts)| (column.to_owned(), texts))
         .into();

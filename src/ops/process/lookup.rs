@@ -7,23 +7,23 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use crate::model::attempt::{Attempt, AttemptOutcome};
+use crate::model::attempt::Attempt;
 use crate::model::ids::PayoutId;
 use crate::model::payout::{Payout, may_send};
+use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, expected_of, fits_row};
 use crate::ops::event::Event;
 use crate::ops::process::verdict::key_is_young;
 use crate::ops::process::{ProcessError, Session, Unresolved, gate};
 use crate::store::RunStamp;
 use crate::store::Store;
-use crate::store::attempts::{Recorded, Resolution, Settlement};
+use crate::store::attempts::Recorded;
 use crate::store::foreign::NamedTransfer;
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
-use crate::stripe::classify::Expected;
-use crate::stripe::object::{TransferPage, Unreadable};
+use crate::stripe::object::TransferPage;
 
 /// Read before the watermark, for transfers that appear late in lists.
-const OVERLAP: Duration = Duration::from_secs(300);
+pub(in crate::ops) const OVERLAP: Duration = Duration::from_secs(300);
 /// Read before the oldest row of other software: the largest offset of a time
 /// zone is 14 hours.
 const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
@@ -33,8 +33,6 @@ const PAGES_MAX: usize = 500;
 const UNRESOLVED_PAGE: i64 = 200;
 /// Attempts parked as unknown this long ago are looked up while their run lives.
 const PARKED: Duration = Duration::from_secs(600);
-/// A read that fails for a passing reason is tried this often.
-const READ_TRIES: u32 = 4;
 
 /// What a look-up found.
 enum Found {
@@ -220,25 +218,7 @@ impl Session {
             self.told_only(&attempt.payout_id, transfer, events);
             return Ok(());
         };
-        let settlement = Settlement {
-            payout_id: attempt.payout_id.clone(),
-            attempt: self.made_by(attempt, transfer).await?,
-            amount_cents: attempt.amount_cents,
-            resolution: Resolution::Paid {
-                transfer_id: transfer.id.clone(),
-                at: transfer.created,
-                adopted: true,
-                reversed_cents: transfer.amount_reversed,
-            },
-            last: None,
-            answers: Vec::new(),
-        };
-        let recorded = self
-            .db
-            .call(move |store| store.attempts_settle(&stamp, &[settlement]))
-            .await?
-            .pop()
-            .unwrap_or(Recorded::Done);
+        let recorded = adopt_for_attempt(&self.db, stamp, attempt, transfer).await?;
         self.count_adopted(
             &attempt.payout_id,
             attempt.amount_cents,
@@ -247,25 +227,6 @@ impl Session {
             events,
         );
         Ok(())
-    }
-
-    /// The attempt that made a transfer: the open one, or an older released one
-    /// if the transfer says so. Metadata can be edited by anybody with access to
-    /// the dashboard, so the ledger has the last word.
-    async fn made_by(&self, attempt: &Attempt, transfer: &Transfer) -> Result<i32, ProcessError> {
-        let said: Option<i32> = transfer
-            .metadata
-            .get("attempt")
-            .and_then(|n| n.parse().ok());
-        let payout = attempt.payout_id.clone();
-        let ledger = self
-            .db
-            .call(move |store| store.attempts_of(&[payout]))
-            .await?;
-        let released = ledger
-            .iter()
-            .find(|row| Some(row.attempt) == said && row.outcome == AttemptOutcome::Released);
-        Ok(released.map_or(attempt.attempt, |row| row.attempt))
     }
 
     /// A dry run tells what a run would record.
@@ -389,7 +350,15 @@ impl Session {
         for (payout, destination) in open {
             let transfers = naming.remove(&payout.id).unwrap_or_default();
             match transfers.as_slice() {
-                [transfer] if self.fits_foreign(&payout, destination.as_deref(), transfer) => {
+                [transfer]
+                    if fits_row(
+                        &payout,
+                        destination.as_deref(),
+                        transfer,
+                        self.settings.currency,
+                        self.livemode,
+                    ) =>
+                {
                     self.adopt_foreign(stamp, payout, transfer, events).await?;
                 }
                 several => {
@@ -413,19 +382,6 @@ impl Session {
         Ok(HashSet::new())
     }
 
-    fn fits_foreign(
-        &self,
-        payout: &Payout,
-        destination: Option<&str>,
-        transfer: &Transfer,
-    ) -> bool {
-        transfer.amount == i64::from(payout.amount_cents)
-            && transfer.currency == self.settings.currency.as_str()
-            && transfer.destination.is_some()
-            && transfer.destination.as_deref() == destination
-            && transfer.livemode == self.livemode
-    }
-
     async fn adopt_foreign(
         &mut self,
         stamp: Option<&RunStamp>,
@@ -438,14 +394,7 @@ impl Session {
             return Ok(());
         };
         let (id, amount_cents) = (payout.id.clone(), payout.amount_cents);
-        let (transfer_id, at) = (transfer.id.clone(), transfer.created);
-        let reversed_cents = transfer.amount_reversed;
-        let recorded = self
-            .db
-            .call(move |store| {
-                store.payout_adopt(&stamp, &payout, &transfer_id, at, reversed_cents)
-            })
-            .await?;
+        let recorded = adopt_for_row(&self.db, stamp, payout, transfer).await?;
         self.count_adopted(&id, amount_cents, transfer, recorded, events);
         Ok(())
     }
@@ -456,61 +405,17 @@ impl Session {
         query: &TransferQuery,
         mut each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), ProcessError>,
     ) -> Result<bool, ProcessError> {
-        let mut after: Option<String> = None;
-        for _ in 0..PAGES_MAX {
-            let page = self.page(query, after.as_deref()).await?;
-            if let Some(odd) = page.odd.first() {
-                return Err(ProcessError::Stripe {
-                    doing: "list transfers",
-                    source: ReadError::Unreadable(Unreadable {
-                        expected: "transfer",
-                        reason: odd.clone(),
-                    }),
-                });
-            }
-            each(page.transfers).await?;
-            if !page.has_more {
-                return Ok(true);
-            }
-            after = page.last_id;
-        }
-        Ok(false)
-    }
-
-    async fn page(
-        &self,
-        query: &TransferQuery,
-        after: Option<&str>,
-    ) -> Result<TransferPage, ProcessError> {
-        let mut wait = Duration::from_millis(500);
-        let mut tries_left = READ_TRIES;
-        loop {
-            self.pace.slot().await;
-            tries_left -= 1;
-            match self.stripe.transfer_page(query, after).await {
-                Ok(page) => return Ok(page),
-                Err(error) if error.is_transient() && tries_left > 0 => {
-                    tokio::time::sleep(wait).await;
-                    wait *= 2;
-                }
-                Err(source) => {
+        self.reader()
+            .pages(query, PAGES_MAX, async |page: TransferPage| {
+                // Before money moves nothing may be overlooked.
+                if let Some(odd) = page.odd.first() {
                     return Err(ProcessError::Stripe {
                         doing: "list transfers",
-                        source,
+                        source: ReadError::Unreadable(odd.error.clone()),
                     });
                 }
-            }
-        }
-    }
-}
-
-/// What a transfer of this attempt must look like.
-pub(super) fn expected_of(attempt: &Attempt) -> Expected {
-    Expected {
-        amount_cents: attempt.amount_cents,
-        currency: attempt.currency,
-        destination: attempt.destination.clone(),
-        livemode: attempt.livemode,
-        payout_id: attempt.payout_id.as_str().to_owned(),
+                each(page.transfers).await
+            })
+            .await
     }
 }

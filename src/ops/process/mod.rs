@@ -15,8 +15,8 @@
 //! may be paid). The loop in `send` only carries them out.
 
 mod gate;
-mod lookup;
-mod pace;
+pub(super) mod lookup;
+pub(super) mod pace;
 mod plan;
 mod send;
 pub mod verdict;
@@ -30,6 +30,7 @@ use crate::model::money::Currency;
 use crate::model::payout::{SendRules, Skip};
 use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
+use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::Store;
 use crate::store::queue::QueueFilter;
 use crate::store::thread::StoreThread;
@@ -114,6 +115,12 @@ pub enum ProcessError {
         /// Absolute difference.
         minutes: i64,
     },
+}
+
+impl From<ReadFailed> for ProcessError {
+    fn from(ReadFailed { doing, source }: ReadFailed) -> Self {
+        Self::Stripe { doing, source }
+    }
 }
 
 fn mode(livemode: bool) -> &'static str {
@@ -271,20 +278,12 @@ impl Session {
         settings: Settings,
         events: &mut dyn FnMut(Event),
     ) -> Result<Self, ProcessError> {
-        let (account, date) = whose_key(&stripe).await?;
+        let pace = Arc::new(Pace::new(settings.rate));
+        let reader = TransferReader::new(Arc::clone(&stripe), Arc::clone(&pace));
         let livemode = stripe.livemode();
-        if let Some(stamp) = db.call(Store::stamp).await?
-            && (stamp.account != account || stamp.livemode != livemode)
-        {
-            return Err(ProcessError::OtherAccount {
-                stamp,
-                account,
-                livemode,
-            });
-        }
+        let (account, date) = account_of_this_database(&db, &reader, livemode).await?;
         let stripe_ahead_millis = skew(&clock, date, events)?;
         let (database_id, _) = db.call(Store::database_id).await?;
-        let pace = Arc::new(Pace::new(settings.rate));
         let mut session = Self {
             db,
             stripe,
@@ -332,6 +331,11 @@ impl Session {
         Ok(())
     }
 
+    /// Reads at Stripe, at this run's pace.
+    fn reader(&self) -> TransferReader {
+        TransferReader::new(Arc::clone(&self.stripe), Arc::clone(&self.pace))
+    }
+
     /// The platform's Stripe account.
     pub fn account(&self) -> &str {
         &self.account
@@ -348,24 +352,25 @@ impl Session {
     }
 }
 
-/// The account the key belongs to, and Stripe's clock; asked again a few times
-/// when the answer fails for a passing reason.
-async fn whose_key(stripe: &Stripe) -> Result<(String, Option<Time>), ProcessError> {
-    let mut tries_left = 4;
-    loop {
-        tries_left -= 1;
-        match stripe.account().await {
-            Ok(answer) => return Ok(answer),
-            Err(error) if error.is_transient() && tries_left > 0 => {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-            }
-            Err(source) => {
-                return Err(ProcessError::Stripe {
-                    doing: "ask Stripe whose key this is",
-                    source,
-                });
-            }
+/// The account the key belongs to, and Stripe's clock.
+///
+/// # Errors
+/// When the account or the mode is not the one this database is stamped with.
+pub(in crate::ops) async fn account_of_this_database(
+    db: &StoreThread,
+    reader: &TransferReader,
+    livemode: bool,
+) -> Result<(String, Option<Time>), ProcessError> {
+    let (account, date) = reader.account().await?;
+    match db.call(Store::stamp).await? {
+        Some(stamp) if stamp.account != account || stamp.livemode != livemode => {
+            Err(ProcessError::OtherAccount {
+                stamp,
+                account,
+                livemode,
+            })
         }
+        _ => Ok((account, date)),
     }
 }
 

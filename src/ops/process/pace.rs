@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 /// Paces the sends of one run.
 #[derive(Debug)]
-pub(super) struct Pace(Mutex<State>);
+pub(in crate::ops) struct Pace(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
@@ -28,7 +28,7 @@ const RATE_MIN: u64 = KILO;
 
 impl Pace {
     /// At most `per_second`; none is as fast as it goes.
-    pub(super) fn new(per_second: Option<u32>) -> Self {
+    pub(in crate::ops) fn new(per_second: Option<u32>) -> Self {
         let now = Instant::now();
         let ceiling = per_second.map(|rate| u64::from(rate).saturating_mul(KILO));
         Self(Mutex::new(State {
@@ -42,7 +42,7 @@ impl Pace {
     }
 
     /// Waits for the next slot.
-    pub(super) async fn slot(&self) {
+    pub(in crate::ops) async fn slot(&self) {
         let at = self.reserve(Instant::now());
         if let Some(at) = at {
             tokio::time::sleep_until(at).await;

@@ -1,0 +1,4 @@
+-- Only reached when none of these tables holds a row that matters.
+DROP TABLE "payout_reversals";
+DROP TABLE "payout_findings";
+DROP TABLE "payout_reconciliations";

@@ -1,0 +1,426 @@
+//! What comparing the table with Stripe finds, and what is kept of it.
+
+use sha2::{Digest, Sha256};
+
+use crate::model::history::hex;
+use crate::model::ids::{PayoutId, RunId};
+use crate::model::schema::{payout_findings, payout_reconciliations, payout_reversals};
+use crate::model::time::{Span, Time};
+use crate::model::{text_column, text_enum};
+
+text_enum! {
+    /// How Stripe and the table differ. The gravest come first.
+    #[derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub enum FindingKind {
+        /// Stripe holds a second transfer for one payout.
+        TwoTransfers = "two_transfers",
+        /// One transfer is recorded for two payouts.
+        TwoPayouts = "two_payouts",
+        /// Test money where real money was meant, or the other way round.
+        ModeDiffers = "mode_differs",
+        /// The transfer is in another currency.
+        CurrencyDiffers = "currency_differs",
+        /// The transfer is over another amount.
+        AmountDiffers = "amount_differs",
+        /// The transfer went to another account.
+        DestinationDiffers = "destination_differs",
+        /// Nobody knows whether it was paid.
+        Unresolved = "unresolved",
+        /// This database made the transfer and no longer knows the payout.
+        ForgottenPayout = "forgotten_payout",
+        /// Stripe paid it, and the table says otherwise.
+        StatusBehind = "status_behind",
+        /// The table says paid, and Stripe has no such transfer.
+        MissingAtStripe = "missing_at_stripe",
+        /// It was paid, and somebody deleted its row.
+        PayoutDeleted = "payout_deleted",
+        /// The transfer's metadata names another payout than the one it paid.
+        MetadataDiffers = "metadata_differs",
+        /// All of the transfer was taken back.
+        ReversedFully = "reversed_fully",
+        /// Some of the transfer was taken back.
+        ReversedPartly = "reversed_partly",
+        /// Completed payouts cover the statement, and it is not marked PAID.
+        StatementNotMarked = "statement_not_marked",
+        /// The transfer names no payout of this database.
+        UnknownTransfer = "unknown_transfer",
+        /// Stripe lists something that cannot be read as a transfer.
+        OddEntry = "odd_entry",
+    }
+}
+text_column!(FindingKind);
+
+impl FindingKind {
+    /// Whether money may have moved twice, wrongly, or without anybody knowing:
+    /// exit code 5 rather than 1.
+    pub fn is_alarm(self) -> bool {
+        matches!(
+            self,
+            Self::TwoTransfers
+                | Self::TwoPayouts
+                | Self::ModeDiffers
+                | Self::CurrencyDiffers
+                | Self::AmountDiffers
+                | Self::DestinationDiffers
+                | Self::Unresolved
+        )
+    }
+
+    /// Whether the rollback guard of `process` may refuse because of it.
+    pub fn keeps_from_sending(self) -> bool {
+        match self {
+            Self::TwoTransfers
+            | Self::ModeDiffers
+            | Self::CurrencyDiffers
+            | Self::AmountDiffers
+            | Self::DestinationDiffers
+            | Self::ForgottenPayout
+            | Self::StatusBehind
+            | Self::PayoutDeleted
+            | Self::OddEntry => true,
+            Self::TwoPayouts
+            | Self::Unresolved
+            | Self::MissingAtStripe
+            | Self::MetadataDiffers
+            | Self::ReversedFully
+            | Self::ReversedPartly
+            | Self::StatementNotMarked
+            | Self::UnknownTransfer => false,
+        }
+    }
+
+    /// Whether `reconcile --fix` knows a repair for it.
+    pub fn has_a_repair(self) -> bool {
+        matches!(
+            self,
+            Self::ForgottenPayout
+                | Self::StatusBehind
+                | Self::ReversedFully
+                | Self::ReversedPartly
+                | Self::StatementNotMarked
+        )
+    }
+
+    /// Whether a person may accept it as it is. What is in doubt is looked up
+    /// instead, and what the table lags behind in is repaired instead.
+    pub fn may_be_accepted(self) -> bool {
+        !matches!(self, Self::Unresolved | Self::StatusBehind)
+    }
+
+    /// What it means, for people.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::TwoTransfers => "Stripe holds more than one transfer for a payout",
+            Self::TwoPayouts => "one transfer is recorded for two payouts",
+            Self::ModeDiffers => "the transfer is of the other mode",
+            Self::CurrencyDiffers => "the transfer is in another currency",
+            Self::AmountDiffers => "the transfer is over another amount",
+            Self::DestinationDiffers => "the transfer went to another account",
+            Self::Unresolved => "nobody knows whether it was paid",
+            Self::ForgottenPayout => "this database paid it, and has forgotten it",
+            Self::StatusBehind => "Stripe paid it, and the table says otherwise",
+            Self::MissingAtStripe => "the table says paid, and Stripe has no such transfer",
+            Self::PayoutDeleted => "it was paid, and its row was deleted",
+            Self::MetadataDiffers => "the transfer's metadata names another payout",
+            Self::ReversedFully => "all of the transfer was taken back",
+            Self::ReversedPartly => "some of the transfer was taken back",
+            Self::StatementNotMarked => "its statement is covered, and not marked PAID",
+            Self::UnknownTransfer => "the transfer pays no payout of this database",
+            Self::OddEntry => "Stripe lists an entry that cannot be read",
+        }
+    }
+
+    /// What a person does about it.
+    pub fn next_step(self) -> &'static str {
+        match self {
+            Self::TwoTransfers => {
+                "compare them in Stripe's dashboard and reverse the one that is too many; then run this again"
+            }
+            Self::TwoPayouts => {
+                "find out which of the two was paid with it; the other one was not paid"
+            }
+            Self::ModeDiffers
+            | Self::CurrencyDiffers
+            | Self::AmountDiffers
+            | Self::DestinationDiffers => {
+                "find out which side is right; correct the row, or reverse the transfer at Stripe, \
+                 or accept it: `payouts reconcile --accept FINDING --reason TEXT`"
+            }
+            Self::Unresolved => {
+                "`payouts process` looks it up again and sends it only under its own key; `payouts show ID` says more"
+            }
+            Self::ForgottenPayout => {
+                "`payouts reconcile --fix` makes the row again from its transfer; what it cannot make again \
+                 is accepted with `--accept FINDING --reason TEXT`"
+            }
+            Self::StatusBehind => "`payouts reconcile --fix` records the transfer",
+            Self::MissingAtStripe => {
+                "look for the transfer in Stripe's dashboard; nothing is sent again by itself"
+            }
+            Self::PayoutDeleted => {
+                "restore the row, or accept it: `payouts reconcile --accept FINDING --reason TEXT`"
+            }
+            Self::MetadataDiffers => {
+                "correct the metadata in Stripe's dashboard, or accept it: \
+                 `payouts reconcile --accept FINDING --reason TEXT`"
+            }
+            Self::ReversedFully | Self::ReversedPartly => {
+                "`payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again"
+            }
+            Self::StatementNotMarked => "`payouts reconcile --fix` marks it",
+            Self::UnknownTransfer => {
+                "if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`"
+            }
+            Self::OddEntry => "look at it in Stripe's dashboard; report it if it is a transfer",
+        }
+    }
+}
+
+text_enum! {
+    /// Where a finding stands.
+    #[derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub enum FindingState {
+        /// Somebody should look.
+        Open = "open",
+        /// Repaired, or gone by itself.
+        Fixed = "fixed",
+        /// A person said why it stays as it is.
+        Accepted = "accepted",
+    }
+}
+text_column!(FindingState);
+
+/// One discrepancy, as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Discrepancy {
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// The payout it is about, as far as one is known.
+    pub payout_id: Option<PayoutId>,
+    /// Its attempt, where one is meant.
+    pub attempt: Option<i32>,
+    /// `tr_…`, where there is one.
+    pub transfer_id: Option<String>,
+    /// What the table says.
+    pub expected: Option<String>,
+    /// What Stripe says.
+    pub found: String,
+}
+
+/// Hexadecimal digits of a finding's id behind the `f`.
+const ID_DIGITS: usize = 16;
+
+impl Discrepancy {
+    /// The same for the same kind about the same payout, attempt and transfer,
+    /// in whichever run it is seen.
+    pub fn id(&self) -> String {
+        let attempt = self.attempt.map(|n| n.to_string());
+        let mut hasher = Sha256::new();
+        for field in [
+            Some(self.kind.as_str()),
+            self.payout_id.as_ref().map(PayoutId::as_str),
+            attempt.as_deref(),
+            self.transfer_id.as_deref(),
+        ] {
+            let field = field.unwrap_or_default();
+            hasher.update((field.len() as u64).to_be_bytes());
+            hasher.update(field.as_bytes());
+        }
+        let digits = hex(&hasher.finalize());
+        format!("f{}", digits.get(..ID_DIGITS).unwrap_or_default())
+    }
+}
+
+/// A row of `payout_findings`.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
+#[diesel(table_name = payout_findings, treat_none_as_default_value = false)]
+pub struct Finding {
+    /// See [`Discrepancy::id`].
+    pub id: String,
+    /// What is wrong.
+    pub kind: FindingKind,
+    /// The payout it is about.
+    pub payout_id: Option<PayoutId>,
+    /// Its attempt.
+    pub attempt: Option<i32>,
+    /// `tr_…`.
+    pub transfer_id: Option<String>,
+    /// What the table says.
+    pub expected: Option<String>,
+    /// What Stripe says.
+    pub found: String,
+    /// Where it stands.
+    pub state: FindingState,
+    /// When it was first seen.
+    pub first_seen_at: Time,
+    /// When it was last seen.
+    pub seen_at: Time,
+    /// The last run that saw it.
+    pub run_id: RunId,
+    /// When it was repaired, went away, or was accepted.
+    pub settled_at: Option<Time>,
+    /// Who did that.
+    pub actor: Option<String>,
+    /// Why it stays as it is, or what was done.
+    pub reason: Option<String>,
+}
+
+impl Finding {
+    /// What was seen, without what became of it.
+    pub fn discrepancy(&self) -> Discrepancy {
+        Discrepancy {
+            kind: self.kind,
+            payout_id: self.payout_id.clone(),
+            attempt: self.attempt,
+            transfer_id: self.transfer_id.clone(),
+            expected: self.expected.clone(),
+            found: self.found.clone(),
+        }
+    }
+}
+
+/// A row of `payout_reconciliations`: what one comparison came to.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
+#[diesel(table_name = payout_reconciliations, treat_none_as_default_value = false)]
+pub struct Reconciliation {
+    /// The run that compared.
+    pub run_id: RunId,
+    /// The first moment of the period.
+    pub period_from: Option<Time>,
+    /// The first moment after it.
+    pub period_until: Option<Time>,
+    /// Transfers that Stripe lists in the period.
+    pub transfer_count: i64,
+    /// Their sum in minor units of the database's currency; those in others are left out.
+    pub transfer_cents: i64,
+    /// Of them, those that the table holds.
+    pub matched_count: i64,
+    /// Of the sum, what was taken back.
+    pub reversed_cents: i64,
+    /// Payouts recorded as paid in the period.
+    pub payout_count: i64,
+    /// Their sum in minor units.
+    pub payout_cents: i64,
+    /// Findings that somebody should look at.
+    pub open_count: i64,
+    /// Findings that this run repaired.
+    pub fixed_count: i64,
+    /// Findings seen that a person has accepted.
+    pub accepted_count: i64,
+    /// Nothing is open.
+    pub clean: bool,
+    /// When it was done.
+    pub finished_at: Time,
+}
+
+impl Reconciliation {
+    /// A comparison of this period that has seen nothing yet.
+    pub fn begun(run_id: RunId, period: Span, now: Time) -> Self {
+        Self {
+            run_id,
+            period_from: period.from,
+            period_until: period.until,
+            transfer_count: 0,
+            transfer_cents: 0,
+            matched_count: 0,
+            reversed_cents: 0,
+            payout_count: 0,
+            payout_cents: 0,
+            open_count: 0,
+            fixed_count: 0,
+            accepted_count: 0,
+            clean: false,
+            finished_at: now,
+        }
+    }
+
+    /// What Stripe sent in the period beyond what the table says was paid, minor
+    /// units. A summary only: two errors may cancel out in it.
+    pub fn difference_cents(&self) -> i64 {
+        self.transfer_cents.saturating_sub(self.payout_cents)
+    }
+}
+
+/// A row of `payout_reversals`: what was taken back of a transfer.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
+#[diesel(table_name = payout_reversals, treat_none_as_default_value = false)]
+pub struct Reversal {
+    /// `tr_…`.
+    pub transfer_id: String,
+    /// The payout it paid.
+    pub payout_id: PayoutId,
+    /// Minor units, positive; it only grows.
+    pub amount_reversed_cents: i64,
+    /// When that was seen.
+    pub seen_at: Time,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(kind: FindingKind, transfer: &str, found: &str) -> Discrepancy {
+        Discrepancy {
+            kind,
+            payout_id: Some(PayoutId::new("p1")),
+            attempt: None,
+            transfer_id: Some(transfer.to_owned()),
+            expected: None,
+            found: found.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_finding_is_known_again_by_what_it_is_about() {
+        let first = seen(FindingKind::AmountDiffers, "tr_1", "5.00 USD");
+        assert_eq!(first.id().len(), 17);
+        assert_eq!(
+            first.id(),
+            seen(FindingKind::AmountDiffers, "tr_1", "6.00 USD").id()
+        );
+        assert_ne!(
+            first.id(),
+            seen(FindingKind::AmountDiffers, "tr_2", "5.00 USD").id()
+        );
+        assert_ne!(
+            first.id(),
+            seen(FindingKind::StatusBehind, "tr_1", "5.00 USD").id()
+        );
+    }
+
+    #[test]
+    fn what_may_still_be_sent_is_never_accepted() {
+        let never: Vec<FindingKind> = FindingKind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| !kind.may_be_accepted())
+            .collect();
+        assert_eq!(never, [FindingKind::Unresolved, FindingKind::StatusBehind]);
+    }
+}

@@ -1,0 +1,753 @@
+//! Comparing the table with Stripe, transfer by transfer, both ways.
+//!
+//! 1. Payouts that may have been paid although they bear no transfer's id: each
+//!    is looked up by its group, whenever it was created.
+//! 2. Every transfer of the period, page by page, against the ledger.
+//! 3. Every transfer that the table holds for the period and that Stripe did not
+//!    list in it: each is fetched, so that a period that cuts the two sides
+//!    differently finds nothing that is not there.
+//! 4. Statements that are covered and not marked.
+//!
+//! What a comparison is of one transfer or one payout is decided in [`judge`];
+//! this module only reads, keeps and, with `fix`, repairs. A repair is decided
+//! again on what Stripe says at that moment. Stripe is only ever asked with GET,
+//! and nothing here sends, retries or gives up a payout. Memory holds one page
+//! of transfers, and of those of the period their ids.
+
+pub mod judge;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::attempt::Attempt;
+use crate::model::ids::{PayoutId, StatementId};
+use crate::model::money::Currency;
+use crate::model::reconciliation::{
+    Discrepancy, Finding, FindingKind, FindingState, Reconciliation,
+};
+use crate::model::time::{Clock, Span, Time};
+use crate::ops::adopt::{adopt_for_attempt, adopt_for_row};
+use crate::ops::event::Event;
+use crate::ops::process::lookup::OVERLAP;
+use crate::ops::process::pace::Pace;
+use crate::ops::process::{ProcessError, account_of_this_database};
+use crate::ops::transfers::TransferReader;
+use crate::store::attempts::Recorded;
+use crate::store::reconcile::{LedgerEntry, StatementsToMark, TransferKey};
+use crate::store::thread::StoreThread;
+use crate::store::{RunStamp, Store, StoreError};
+use crate::stripe::api::TransferQuery;
+use crate::stripe::object::{OddEntry, TransferPage};
+use crate::stripe::{Stripe, Transfer};
+use judge::{Judged, Terms, judge, judge_without_transfer, lost_payout, missing, open_attempt};
+
+/// Days back from now that are compared when nothing else is said.
+pub const DAYS: u64 = 35;
+
+/// Pages of 100 that one group may have.
+const GROUP_PAGES_MAX: usize = 10;
+/// Findings worked on at once.
+const FINDINGS_PAGE: i64 = 200;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Which transfers, by the moment they were made.
+    pub period: Span,
+    /// Apply the repairs that are provably safe.
+    pub fix: bool,
+    /// The database's one currency.
+    pub currency: Currency,
+    /// See `PAYOUTS_LEASE`.
+    pub lease: Duration,
+    /// Reads per second; none is unlimited.
+    pub rate: Option<u32>,
+}
+
+/// How many findings there are of one kind and state.
+pub type Counted = Vec<(FindingKind, FindingState, i64)>;
+
+/// What a comparison came to. The findings are kept, under the run's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Compared {
+    /// As it is kept.
+    pub reconciliation: Reconciliation,
+    /// What was seen, by kind and state.
+    pub counted: Counted,
+}
+
+impl Compared {
+    /// The kinds of which something is open, gravest first.
+    pub fn open_kinds(&self) -> impl Iterator<Item = FindingKind> {
+        self.counted
+            .iter()
+            .filter(|(_, state, _)| *state == FindingState::Open)
+            .map(|(kind, ..)| *kind)
+    }
+}
+
+/// The period when none is named: the last [`DAYS`] days, and always all that
+/// the rollback guard of `process` looks at, so that what it refuses is repaired.
+///
+/// # Errors
+/// What the store reports.
+pub fn default_period(store: &mut Store, now: Time) -> Result<Span, StoreError> {
+    let back = now.minus(Duration::from_secs(DAYS * 86_400));
+    let guarded = store.watermark()?.minus(OVERLAP);
+    Ok(Span {
+        from: Some(back.min(guarded)),
+        until: None,
+    })
+}
+
+/// Compares, keeps what was found and, when asked to, repairs.
+///
+/// # Errors
+/// The database, a read at Stripe, or a key of another account or mode. What was
+/// found until then is kept.
+pub async fn reconcile(
+    db: StoreThread,
+    stripe: Arc<Stripe>,
+    clock: &Clock,
+    request: Request,
+    stamp: &RunStamp,
+    events: &mut dyn FnMut(Event),
+) -> Result<Compared, ProcessError> {
+    let pace = Arc::new(Pace::new(request.rate));
+    let livemode = stripe.livemode();
+    let reader = TransferReader::new(stripe, pace);
+    account_of_this_database(&db, &reader, livemode).await?;
+    let (database_id, _) = db.call(Store::database_id).await?;
+    let now = clock.now();
+    let mut comparison = Comparison {
+        db,
+        reader,
+        terms: Terms {
+            currency: request.currency,
+            livemode,
+            database_id,
+        },
+        tally: Reconciliation::begun(stamp.run_id.clone(), request.period, now),
+        request,
+        stamp: stamp.clone(),
+        listed: HashSet::new(),
+        newest: None,
+        found: 0,
+        events,
+    };
+    comparison.payouts_in_doubt().await?;
+    comparison.transfers().await?;
+    comparison.transfers_held().await?;
+    comparison.look_closer().await?;
+    comparison.repair(&REPAIRED_FIRST).await?;
+    comparison.statements().await?;
+    comparison
+        .repair(&[FindingKind::StatementNotMarked])
+        .await?;
+    comparison.finish(clock, now).await
+}
+
+/// In this order: a row that is made again may then be behind or reversed.
+const REPAIRED_FIRST: [FindingKind; 4] = [
+    FindingKind::ForgottenPayout,
+    FindingKind::StatusBehind,
+    FindingKind::ReversedFully,
+    FindingKind::ReversedPartly,
+];
+
+/// A comparison under way.
+struct Comparison<'a> {
+    db: StoreThread,
+    reader: TransferReader,
+    terms: Terms,
+    request: Request,
+    stamp: RunStamp,
+    tally: Reconciliation,
+    /// Transfers that Stripe listed in the period.
+    listed: HashSet<String>,
+    /// The newest of them.
+    newest: Option<Time>,
+    /// Discrepancies so far, for the narration.
+    found: u64,
+    events: &'a mut dyn FnMut(Event),
+}
+
+impl Comparison<'_> {
+    // --- what is compared ---------------------------------------------------------------------
+
+    /// Rows without a transfer's id come first: they are the ones in doubt.
+    async fn payouts_in_doubt(&mut self) -> Result<(), ProcessError> {
+        type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
+        let lists: [NextPage; 2] = [
+            |store, after| store.payouts_unresolved(after),
+            |store, after| store.payouts_without_transfer(after),
+        ];
+        for next_page in lists {
+            let mut after: Option<PayoutId> = None;
+            loop {
+                let behind = after.clone();
+                let ids = self
+                    .db
+                    .call(move |store| next_page(store, behind.as_ref()))
+                    .await?;
+                let Some(last) = ids.last().cloned() else {
+                    break;
+                };
+                let lease = self.request.lease;
+                let entries = self
+                    .db
+                    .call(move |store| store.ledger_entries(&ids, lease))
+                    .await?;
+                for entry in entries.values().filter(|entry| !entry.busy) {
+                    self.payout_in_doubt(entry).await?;
+                }
+                after = Some(last);
+            }
+        }
+        Ok(())
+    }
+
+    async fn payout_in_doubt(&mut self, entry: &LedgerEntry) -> Result<(), ProcessError> {
+        let group = self.group_of(&entry.id).await?;
+        if group.is_empty() {
+            let found = judge_without_transfer(entry);
+            return self.keep(Vec::new(), found.into_iter().collect()).await;
+        }
+        self.compare(&group).await.map(drop)
+    }
+
+    /// Every transfer of the period.
+    async fn transfers(&mut self) -> Result<(), ProcessError> {
+        let query = TransferQuery {
+            created_from: self.request.period.from,
+            created_before: self.request.period.until,
+            ..TransferQuery::default()
+        };
+        let reader = self.reader.clone();
+        reader
+            .pages(&query, usize::MAX, async |page: TransferPage| {
+                self.listed_page(page).await
+            })
+            .await
+            .map(drop)
+    }
+
+    async fn listed_page(&mut self, page: TransferPage) -> Result<(), ProcessError> {
+        // Entries that move between two pages come twice.
+        let fresh: Vec<Transfer> = page
+            .transfers
+            .into_iter()
+            .filter(|transfer| self.listed.insert(transfer.id.clone()))
+            .collect();
+        let judged = self.compare(&fresh).await?;
+        let tally = &mut self.tally;
+        for (transfer, judged) in fresh.iter().zip(&judged) {
+            tally.transfer_count += 1;
+            tally.matched_count += i64::from(judged.matched);
+            if transfer.currency == self.terms.currency.as_str() {
+                tally.transfer_cents = tally.transfer_cents.saturating_add(transfer.amount);
+                tally.reversed_cents = tally
+                    .reversed_cents
+                    .saturating_add(transfer.amount_reversed);
+            }
+            self.newest = self.newest.max(Some(transfer.created));
+        }
+        if !page.odd.is_empty() {
+            let found = page.odd.into_iter().map(odd_entry).collect();
+            self.keep(Vec::new(), found).await?;
+        }
+        (self.events)(Event::Compared {
+            transfers: u64::try_from(self.tally.transfer_count).unwrap_or(0),
+            findings: self.found,
+        });
+        Ok(())
+    }
+
+    /// Every transfer that the table holds for the period and Stripe did not list in it.
+    async fn transfers_held(&mut self) -> Result<(), ProcessError> {
+        let period = self.request.period;
+        let mut after: Option<PayoutId> = None;
+        loop {
+            let behind = after.clone();
+            let held = self
+                .db
+                .call(move |store| store.transfers_held(period, behind.as_ref()))
+                .await?;
+            let Some((last, _)) = held.last().cloned() else {
+                break;
+            };
+            for (payout, transfer) in held {
+                self.transfer_held(&payout, None, &transfer).await?;
+            }
+            after = Some(last);
+        }
+        let mut after: Option<(PayoutId, i32)> = None;
+        loop {
+            let behind = after.clone();
+            let held = self
+                .db
+                .call(move |store| store.transfers_of_attempts(period, behind.as_ref()))
+                .await?;
+            let Some((last, attempt, _)) = held.last().cloned() else {
+                return Ok(());
+            };
+            for (payout, attempt, transfer) in held {
+                self.transfer_held(&payout, Some(attempt), &transfer)
+                    .await?;
+            }
+            after = Some((last, attempt));
+        }
+    }
+
+    async fn transfer_held(
+        &mut self,
+        payout: &PayoutId,
+        attempt: Option<i32>,
+        id: &str,
+    ) -> Result<(), ProcessError> {
+        // Its row and its attempt both hold it.
+        if !self.listed.insert(id.to_owned()) {
+            return Ok(());
+        }
+        match self.reader.transfer(id).await? {
+            Some(transfer) => self.compare(&[transfer]).await.map(drop),
+            None => {
+                self.keep(vec![id.to_owned()], vec![missing(payout, attempt, id)])
+                    .await
+            }
+        }
+    }
+
+    /// Judges transfers against the ledger, and keeps what was found.
+    async fn compare(&mut self, transfers: &[Transfer]) -> Result<Vec<Judged>, ProcessError> {
+        let judged = self.judged(transfers).await?;
+        let found: Vec<Discrepancy> = judged.iter().flat_map(|j| j.found.clone()).collect();
+        let ids = transfers.iter().map(|t| t.id.clone()).collect();
+        self.keep(ids, found).await?;
+        Ok(judged)
+    }
+
+    async fn judged(&self, transfers: &[Transfer]) -> Result<Vec<Judged>, ProcessError> {
+        let keys: Vec<TransferKey> = transfers
+            .iter()
+            .map(|transfer| TransferKey {
+                id: transfer.id.clone(),
+                named: transfer.payout_named().map(PayoutId::new),
+            })
+            .collect();
+        let lease = self.request.lease;
+        let ledger = self
+            .db
+            .call(move |store| store.ledger_of(&keys, lease))
+            .await?;
+        Ok(transfers
+            .iter()
+            .zip(&ledger)
+            .map(|(transfer, ledger)| judge(transfer, ledger, &self.terms))
+            .collect())
+    }
+
+    async fn keep(
+        &mut self,
+        transfers: Vec<String>,
+        found: Vec<Discrepancy>,
+    ) -> Result<(), ProcessError> {
+        self.found += found.len() as u64;
+        let stamp = self.stamp.clone();
+        Ok(self
+            .db
+            .call(move |store| store.findings_see(&stamp, &transfers, &found))
+            .await?)
+    }
+
+    /// Every transfer in a payout's group.
+    async fn group_of(&self, payout: &PayoutId) -> Result<Vec<Transfer>, ProcessError> {
+        let query = TransferQuery {
+            group: Some(payout.as_str().to_owned()),
+            ..TransferQuery::default()
+        };
+        let mut group = Vec::new();
+        self.reader
+            .pages(&query, GROUP_PAGES_MAX, async |page: TransferPage| {
+                group.extend(page.transfers);
+                Ok::<(), ProcessError>(())
+            })
+            .await?;
+        Ok(group)
+    }
+
+    /// Covered statements that are not marked.
+    async fn statements(&mut self) -> Result<(), ProcessError> {
+        let mut after: Option<StatementId> = None;
+        loop {
+            let behind = after.clone();
+            let StatementsToMark { unmarked, last } = self
+                .db
+                .call(move |store| store.statements_to_mark(behind.as_ref()))
+                .await?;
+            let found = unmarked
+                .into_iter()
+                .map(|(account, payout)| Discrepancy {
+                    kind: FindingKind::StatementNotMarked,
+                    payout_id: Some(payout.id),
+                    attempt: None,
+                    transfer_id: None,
+                    expected: Some("PAID".to_owned()),
+                    found: format!(
+                        "statement {} is {}",
+                        account.statement.id, account.statement.status
+                    ),
+                })
+                .collect();
+            self.keep(Vec::new(), found).await?;
+            let Some(last) = last else { return Ok(()) };
+            after = Some(last);
+        }
+    }
+
+    // --- what is found out about it -----------------------------------------------------------
+
+    /// A payout that Stripe paid without the table knowing may have been paid
+    /// twice: its whole group is read, and what else names it is counted.
+    async fn look_closer(&mut self) -> Result<(), ProcessError> {
+        for kind in [FindingKind::ForgottenPayout, FindingKind::StatusBehind] {
+            self.each_open(kind, async |this: &mut Self, finding: Finding| {
+                let (Some(payout), Some(transfer)) =
+                    (finding.payout_id.clone(), finding.transfer_id.clone())
+                else {
+                    return Ok(());
+                };
+                let others = this.others_beside(&payout, &transfer).await?;
+                if others.is_empty() {
+                    return Ok(());
+                }
+                let two = Discrepancy {
+                    kind: FindingKind::TwoTransfers,
+                    expected: Some("one transfer".to_owned()),
+                    found: format!("{transfer} and {}", others.join(", ")),
+                    ..finding.discrepancy()
+                };
+                this.replace(&finding.id, vec![two]).await
+            })
+            .await?;
+        }
+        // What was in doubt for lack of a group, and then was found by metadata.
+        for kind in [FindingKind::Unresolved, FindingKind::MissingAtStripe] {
+            self.each_open(kind, async |this: &mut Self, finding: Finding| {
+                let (Some(payout), None) = (finding.payout_id.clone(), &finding.transfer_id) else {
+                    return Ok(());
+                };
+                let found = this
+                    .db
+                    .call(move |store| store.unrecorded_beside(&payout, ""))
+                    .await?;
+                if found.is_empty() {
+                    return Ok(());
+                }
+                this.replace(&finding.id, Vec::new()).await
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn others_beside(
+        &self,
+        payout: &PayoutId,
+        transfer: &str,
+    ) -> Result<Vec<String>, ProcessError> {
+        let (id, this) = (payout.clone(), transfer.to_owned());
+        let mut others = self
+            .db
+            .call(move |store| store.unrecorded_beside(&id, &this))
+            .await?;
+        let group = self.group_of(payout).await?;
+        others.extend(group.into_iter().map(|t| t.id));
+        others.retain(|other| other != transfer);
+        others.sort();
+        others.dedup();
+        Ok(others)
+    }
+
+    async fn replace(&mut self, id: &str, new: Vec<Discrepancy>) -> Result<(), ProcessError> {
+        let (stamp, id) = (self.stamp.clone(), id.to_owned());
+        Ok(self
+            .db
+            .call(move |store| store.finding_replace(&stamp, &id, &new))
+            .await?)
+    }
+
+    /// Hands on the open findings of one kind that this run saw, a page at a time.
+    async fn each_open(
+        &mut self,
+        kind: FindingKind,
+        mut work: impl AsyncFnMut(&mut Self, Finding) -> Result<(), ProcessError>,
+    ) -> Result<(), ProcessError> {
+        let mut after: Option<String> = None;
+        loop {
+            let (run, behind) = (self.stamp.run_id.clone(), after.clone());
+            let page = self
+                .db
+                .call(move |store| {
+                    let open = Some(FindingState::Open);
+                    store.findings_of_run(&run, kind, open, behind.as_deref(), FINDINGS_PAGE)
+                })
+                .await?;
+            let Some(last) = page.last().map(|finding| finding.id.clone()) else {
+                return Ok(());
+            };
+            for finding in page {
+                work(self, finding).await?;
+            }
+            after = Some(last);
+        }
+    }
+
+    // --- what is repaired ---------------------------------------------------------------------
+
+    async fn repair(&mut self, kinds: &[FindingKind]) -> Result<(), ProcessError> {
+        if !self.request.fix {
+            return Ok(());
+        }
+        for kind in kinds {
+            self.each_open(*kind, async |this: &mut Self, finding: Finding| {
+                match this.repair_one(&finding).await {
+                    Ok(Ok(how)) => {
+                        let (stamp, id) = (this.stamp.clone(), finding.id);
+                        Ok(this
+                            .db
+                            .call(move |store| store.finding_fixed(&stamp, &id, &how))
+                            .await?)
+                    }
+                    Ok(Err(why_not)) => {
+                        this.not_repaired(&finding, &why_not);
+                        Ok(())
+                    }
+                    // One that cannot be written holds up nobody else.
+                    Err(ProcessError::Store(error)) if !error.is_transient() => {
+                        this.not_repaired(&finding, &error.with_cause());
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                }
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    fn not_repaired(&mut self, finding: &Finding, why: &str) {
+        let about = finding
+            .payout_id
+            .as_ref()
+            .map(|payout| format!(" of payout {payout}"))
+            .unwrap_or_default();
+        (self.events)(Event::Warning(format!(
+            "{} {}{about} is not repaired: {why}",
+            finding.kind, finding.id
+        )));
+    }
+
+    /// Repairs one finding: what was done, or why nothing was.
+    async fn repair_one(
+        &mut self,
+        finding: &Finding,
+    ) -> Result<Result<String, String>, ProcessError> {
+        if finding.kind == FindingKind::StatementNotMarked {
+            return self.mark_statement(finding).await;
+        }
+        let Some(id) = &finding.transfer_id else {
+            return Ok(Err("it names no transfer".to_owned()));
+        };
+        // Decided on what Stripe says now, not on what a page said a while ago.
+        let Some(transfer) = self.reader.transfer(id).await? else {
+            return Ok(Err(format!("{id} is not at Stripe any more")));
+        };
+        let Some(judged) = self.judged(std::slice::from_ref(&transfer)).await?.pop() else {
+            return Ok(Err("it could not be judged again".to_owned()));
+        };
+        if !judged.has(finding.kind) {
+            return Ok(Ok("not there any more".to_owned()));
+        }
+        match finding.kind {
+            FindingKind::ForgottenPayout => self.restore(&transfer).await,
+            FindingKind::StatusBehind if judged.may_be_adopted() => {
+                self.adopt(finding, &transfer).await
+            }
+            FindingKind::ReversedFully | FindingKind::ReversedPartly => {
+                self.keep_reversal(finding, &transfer).await
+            }
+            _ => Ok(Err("something else about it does not fit".to_owned())),
+        }
+    }
+
+    async fn restore(&self, transfer: &Transfer) -> Result<Result<String, String>, ProcessError> {
+        let lost = match lost_payout(transfer, &self.terms) {
+            Ok(lost) => lost,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        let stamp = self.stamp.clone();
+        let restored = self
+            .db
+            .call(move |store| match store.payout_restore(&stamp, &lost) {
+                Err(StoreError::Conflict(reason)) => Ok(Err(reason)),
+                other => other.map(Ok),
+            })
+            .await?;
+        Ok(restored.map(|()| "made again from its transfer".to_owned()))
+    }
+
+    async fn adopt(
+        &mut self,
+        finding: &Finding,
+        transfer: &Transfer,
+    ) -> Result<Result<String, String>, ProcessError> {
+        let Some(payout) = finding.payout_id.clone() else {
+            return Ok(Err("it names no payout".to_owned()));
+        };
+        let (ids, lease) = (vec![payout.clone()], self.request.lease);
+        let entry = self
+            .db
+            .call(move |store| store.ledger_entries(&ids, lease))
+            .await?
+            .remove(&payout);
+        let Some(entry) = entry else {
+            return Ok(Err("its payout is gone".to_owned()));
+        };
+        let stamp = self.stamp.clone();
+        let recorded = match (attempt_to_blame(&entry, transfer), &entry.payout) {
+            (Some(attempt), _) => adopt_for_attempt(&self.db, stamp, attempt, transfer).await?,
+            (None, Some(row)) => adopt_for_row(&self.db, stamp, row.clone(), transfer).await?,
+            (None, None) => return Ok(Err("its row is gone".to_owned())),
+        };
+        Ok(match recorded {
+            Recorded::Done | Recorded::Already => {
+                (self.events)(Event::Note(format!(
+                    "payout {payout} was paid by {}: recorded",
+                    transfer.id
+                )));
+                Ok("recorded".to_owned())
+            }
+            Recorded::Finding(beside) => {
+                (self.events)(Event::Note(beside));
+                Ok("recorded".to_owned())
+            }
+            Recorded::NotOurs => Err("another run is at work on it".to_owned()),
+            Recorded::Alarm(reason) => Err(reason),
+        })
+    }
+
+    async fn keep_reversal(
+        &self,
+        finding: &Finding,
+        transfer: &Transfer,
+    ) -> Result<Result<String, String>, ProcessError> {
+        let Some(payout) = finding.payout_id.clone() else {
+            return Ok(Err("it names no payout".to_owned()));
+        };
+        let (stamp, currency) = (self.stamp.clone(), self.terms.currency);
+        let (id, cents) = (transfer.id.clone(), transfer.amount_reversed);
+        self.db
+            .call(move |store| store.reversal_keep(&stamp, &payout, &id, cents, currency))
+            .await?;
+        Ok(Ok("the amount is kept".to_owned()))
+    }
+
+    async fn mark_statement(
+        &self,
+        finding: &Finding,
+    ) -> Result<Result<String, String>, ProcessError> {
+        let Some(payout) = finding.payout_id.clone() else {
+            return Ok(Err("it names no payout".to_owned()));
+        };
+        let marked = self
+            .db
+            .call(move |store| store.statement_mark(&payout))
+            .await?;
+        Ok(if marked {
+            Ok("marked PAID".to_owned())
+        } else {
+            Err("its payout bears no transfer".to_owned())
+        })
+    }
+
+    // --- the end ------------------------------------------------------------------------------
+
+    async fn finish(mut self, clock: &Clock, begun: Time) -> Result<Compared, ProcessError> {
+        let (stamp, period) = (self.stamp.clone(), self.request.period);
+        let (counted, paid) = self
+            .db
+            .call(move |store| {
+                store.findings_gone(&stamp)?;
+                let counted = store.findings_counted(&stamp.run_id)?;
+                Ok((counted, store.payouts_paid_in(period)?))
+            })
+            .await?;
+        self.advance_watermark(begun).await?;
+        let of = |wanted: FindingState| {
+            counted
+                .iter()
+                .filter(|(_, state, _)| *state == wanted)
+                .map(|(.., count)| count)
+                .sum::<i64>()
+        };
+        let tally = &mut self.tally;
+        (tally.payout_count, tally.payout_cents) = paid;
+        tally.open_count = of(FindingState::Open);
+        tally.fixed_count = of(FindingState::Fixed);
+        tally.accepted_count = of(FindingState::Accepted);
+        tally.clean = tally.open_count == 0;
+        tally.finished_at = clock.now();
+        let reconciliation = self.tally.clone();
+        self.db
+            .call(move |store| store.reconciliation_keep(&self.tally))
+            .await?;
+        Ok(Compared {
+            reconciliation,
+            counted,
+        })
+    }
+
+    /// Where all that the rollback guard looks at was compared and nothing of it
+    /// is forgotten, the next guard need not read it again.
+    async fn advance_watermark(&self, begun: Time) -> Result<(), ProcessError> {
+        let Some(newest) = self.newest.filter(|_| self.request.fix) else {
+            return Ok(());
+        };
+        let period = self.request.period;
+        let to = newest.min(begun);
+        Ok(self
+            .db
+            .call(move |store| {
+                let guarded = store.watermark()?.minus(OVERLAP);
+                let covered = period.contains(guarded) && period.contains(begun);
+                if covered && store.guard_is_clear()? {
+                    store.watermark_advance(to)?;
+                }
+                Ok(())
+            })
+            .await?)
+    }
+}
+
+/// The attempt on which a transfer is recorded: the open one, else the one whose
+/// number it bears. None when this database has lost that attempt, or never had one.
+fn attempt_to_blame<'a>(entry: &'a LedgerEntry, transfer: &Transfer) -> Option<&'a Attempt> {
+    let said: Option<i32> = transfer
+        .metadata
+        .get("attempt")
+        .and_then(|n| n.parse().ok());
+    open_attempt(entry).or_else(|| entry.attempts.iter().find(|a| Some(a.attempt) == said))
+}
+
+fn odd_entry(odd: OddEntry) -> Discrepancy {
+    Discrepancy {
+        kind: FindingKind::OddEntry,
+        payout_id: None,
+        attempt: None,
+        transfer_id: odd.id,
+        expected: Some("a transfer".to_owned()),
+        found: odd.error.to_string(),
+    }
+}

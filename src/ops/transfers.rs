@@ -1,0 +1,102 @@
+//! Reading transfers at Stripe: paced, and again when a read fails for a
+//! passing reason. Only ever asks with GET.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::time::Time;
+use crate::ops::process::pace::Pace;
+use crate::stripe::api::{ReadError, TransferQuery};
+use crate::stripe::object::TransferPage;
+use crate::stripe::{Stripe, Transfer};
+
+/// A read that fails for a passing reason is tried this often.
+const TRIES: u32 = 4;
+/// Before the second try; doubled before each further one.
+const WAIT: Duration = Duration::from_millis(500);
+const NOT_FOUND: u16 = 404;
+
+/// A read that gave nothing, however often it was tried.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to {doing}")]
+pub struct ReadFailed {
+    /// What was being done.
+    pub doing: &'static str,
+    /// What came back the last time.
+    #[source]
+    pub source: ReadError,
+}
+
+/// Reads for one run.
+#[derive(Debug, Clone)]
+pub(super) struct TransferReader {
+    stripe: Arc<Stripe>,
+    pace: Arc<Pace>,
+}
+
+impl TransferReader {
+    pub(super) fn new(stripe: Arc<Stripe>, pace: Arc<Pace>) -> Self {
+        Self { stripe, pace }
+    }
+
+    /// The account the key belongs to, and Stripe's clock.
+    pub(super) async fn account(&self) -> Result<(String, Option<Time>), ReadFailed> {
+        let ask = async || self.stripe.account().await;
+        self.patiently("ask Stripe whose key this is", ask).await
+    }
+
+    /// Hands on a list page by page, at most so many. False when it is longer.
+    pub(super) async fn pages<E: From<ReadFailed>>(
+        &self,
+        query: &TransferQuery,
+        pages_max: usize,
+        mut each: impl AsyncFnMut(TransferPage) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let mut after: Option<String> = None;
+        for _ in 0..pages_max {
+            let ask = async || self.stripe.transfer_page(query, after.as_deref()).await;
+            let page = self.patiently("list transfers", ask).await?;
+            let (more, last) = (page.has_more, page.last_id.clone());
+            each(page).await?;
+            if !more {
+                return Ok(true);
+            }
+            after = last;
+        }
+        Ok(false)
+    }
+
+    /// One transfer; none when Stripe says that there is no such one.
+    pub(super) async fn transfer(&self, id: &str) -> Result<Option<Transfer>, ReadFailed> {
+        let ask = async || self.stripe.transfer(id).await;
+        match self.patiently("read a transfer", ask).await {
+            Ok(transfer) => Ok(Some(transfer)),
+            Err(ReadFailed {
+                source: ReadError::Refused { status, .. },
+                ..
+            }) if status == NOT_FOUND => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn patiently<T>(
+        &self,
+        doing: &'static str,
+        ask: impl AsyncFn() -> Result<T, ReadError>,
+    ) -> Result<T, ReadFailed> {
+        let mut wait = WAIT;
+        let mut tries_left = TRIES;
+        loop {
+            self.pace.slot().await;
+            tries_left -= 1;
+            match ask().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if error.is_transient() && tries_left > 0 => {
+                    tokio::time::sleep(wait).await;
+                    wait *= 2;
+                }
+                Err(source) => return Err(ReadFailed { doing, source }),
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What a comparison with Stripe found, for people and for scripts.
+//!
+//! The JSON is a contract as in [`json`](crate::output::json): a field is
+//! always there, amounts are minor units, times RFC 3339 in UTC.
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::model::ids::PayoutId;
+use crate::model::money::{Currency, with_currency};
+use crate::model::reconciliation::{Finding, FindingKind, Reconciliation};
+use crate::model::time::Time;
+use crate::output::record;
+use crate::output::rows::csv_fields;
+use crate::output::table::{self, left};
+use crate::output::text::{brief, count, grouped, minute, wrapped};
+use crate::output::ui::Ui;
+
+/// Findings of one kind that a person is shown; the rest is counted.
+pub const SHOWN: usize = 20;
+
+/// Characters of a text in a table.
+const TEXT_MAX: usize = 60;
+
+/// A finding. Also a line of CSV.
+#[derive(Debug, Serialize)]
+pub struct FindingView<'a> {
+    /// The same in every run that sees it; what `--accept` takes.
+    pub id: &'a str,
+    /// What is wrong, in a word: `two_transfers`, `status_behind`, …
+    pub kind: &'static str,
+    /// `open`, `fixed` or `accepted`.
+    pub state: &'static str,
+    /// The payout it is about.
+    pub payout_id: Option<&'a str>,
+    /// Its attempt.
+    pub attempt: Option<i32>,
+    /// `tr_…`.
+    pub transfer_id: Option<&'a str>,
+    /// What the table says, in words.
+    pub expected: Option<&'a str>,
+    /// What Stripe says, in words.
+    pub found: &'a str,
+    /// When it was first seen.
+    pub first_seen_at: String,
+    /// When it was last seen.
+    pub seen_at: String,
+    /// When it was repaired or accepted.
+    pub settled_at: Option<String>,
+    /// Who did that.
+    pub actor: Option<&'a str>,
+    /// What was done, or why it stays as it is.
+    pub reason: Option<&'a str>,
+    /// What a person does about it, in words.
+    pub next_step: &'static str,
+}
+
+csv_fields!(FindingView<'a>: id, kind, state, payout_id, attempt, transfer_id, expected, found, first_seen_at, seen_at, settled_at, actor, reason, next_step);
+
+impl<'a> From<&'a Finding> for FindingView<'a> {
+    fn from(finding: &'a Finding) -> Self {
+        Self {
+            id: &finding.id,
+            kind: finding.kind.as_str(),
+            state: finding.state.as_str(),
+            payout_id: finding.payout_id.as_ref().map(PayoutId::as_str),
+            attempt: finding.attempt,
+            transfer_id: finding.transfer_id.as_deref(),
+            expected: finding.expected.as_deref(),
+            found: &finding.found,
+            first_seen_at: finding.first_seen_at.to_string(),
+            seen_at: finding.seen_at.to_string(),
+            settled_at: finding.settled_at.map(|time| time.to_string()),
+            actor: finding.actor.as_deref(),
+            reason: finding.reason.as_deref(),
+            next_step: finding.kind.next_step(),
+        }
+    }
+}
+
+/// What JSON says besides the findings.
+pub fn members(of: &Reconciliation, currency: Currency, exit_code: u8) -> Map<String, Value> {
+    let moment = |time: Option<Time>| time.map(|time| time.to_string());
+    let members = [
+        ("run_id", json!(of.run_id.as_str())),
+        (
+            "period",
+            json!({"from": moment(of.period_from), "until": moment(of.period_until)}),
+        ),
+        ("currency", json!(currency.as_str())),
+        (
+            "stripe",
+            json!({
+                "transfers": of.transfer_count,
+                "amount_cents": of.transfer_cents,
+                "reversed_cents": of.reversed_cents,
+            }),
+        ),
+        (
+            "table",
+            json!({"payouts": of.payout_count, "amount_cents": of.payout_cents}),
+        ),
+        ("difference_cents", json!(of.difference_cents())),
+        ("matched", json!(of.matched_count)),
+        ("open", json!(of.open_count)),
+        ("fixed", json!(of.fixed_count)),
+        ("accepted", json!(of.accepted_count)),
+        ("clean", json!(of.clean)),
+        ("exit_code", json!(exit_code)),
+    ];
+    members
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The open findings of one kind, and what to do about them. `all` is how many
+/// there are.
+pub fn open_group(ui: &Ui, kind: FindingKind, findings: &[Finding], all: u64) -> String {
+    let heading = format!("{kind}: {}", kind.meaning());
+    let mut text = format!("{heading}\n{}", findings_table(ui, findings));
+    text.push_str(&more(findings, all));
+    let advice = format!("Next: {}", kind.next_step());
+    let lines = match ui.width {
+        Some(width) => wrapped(&advice, width.into()),
+        None => vec![advice],
+    };
+    for line in lines {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    text.push('\n');
+    text
+}
+
+/// The findings of one kind that this run repaired.
+pub fn fixed_group(ui: &Ui, kind: FindingKind, findings: &[Finding], all: u64) -> String {
+    format!(
+        "{kind}, repaired:\n{}{}\n",
+        findings_table(ui, findings),
+        more(findings, all)
+    )
+}
+
+/// The findings that a person has just accepted.
+pub fn accepted(ui: &Ui, findings: &[Finding]) -> String {
+    format!("accepted:\n{}", findings_table(ui, findings))
+}
+
+fn more(findings: &[Finding], all: u64) -> String {
+    let shown = findings.len() as u64;
+    if all <= shown {
+        return String::new();
+    }
+    format!(
+        "… and {} more: `payouts reconcile -o csv` lists all\n",
+        grouped(all - shown)
+    )
+}
+
+fn findings_table(ui: &Ui, findings: &[Finding]) -> String {
+    let columns = [
+        left("Finding"),
+        left("Payout"),
+        left("Transfer").sacrificed(1),
+        left("In the table").shrinks_to(10),
+        left("At Stripe").shrinks_to(10),
+    ];
+    let rows = findings.iter().map(|finding| {
+        vec![
+            finding.id.as_str().into(),
+            finding
+                .payout_id
+                .as_ref()
+                .map_or("", PayoutId::as_str)
+                .into(),
+            finding.transfer_id.as_deref().unwrap_or_default().into(),
+            brief(finding.expected.as_deref().unwrap_or("nothing"), TEXT_MAX).into(),
+            brief(&finding.found, TEXT_MAX).into(),
+        ]
+    });
+    table::render(ui, &columns, rows.collect())
+}
+
+/// What the comparison came to.
+pub fn summary(of: &Reconciliation, currency: Currency) -> String {
+    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    let money = |cents: i64| with_currency(cents, currency);
+    let until = of.period_until.map_or_else(|| "now".to_owned(), minute);
+    let from = of
+        .period_from
+        .map_or_else(|| "the beginning".to_owned(), minute);
+    let mut lines = vec![
+        ("Period", format!("{from} to {until}, UTC")),
+        (
+            "Stripe lists",
+            format!(
+                "{}, {}",
+                count(number(of.transfer_count), "transfer"),
+                money(of.transfer_cents)
+            ),
+        ),
+        (
+            "We recorded",
+            format!(
+                "{} as paid, {}",
+                count(number(of.payout_count), "payout"),
+                money(of.payout_cents)
+            ),
+        ),
+        ("Difference", money(of.difference_cents())),
+        (
+            "Matched",
+            format!(
+                "{} of {}",
+                grouped(number(of.matched_count)),
+                count(number(of.transfer_count), "transfer")
+            ),
+        ),
+    ];
+    if of.reversed_cents > 0 {
+        lines.push(("Taken back", money(of.reversed_cents)));
+    }
+    let counted = format!(
+        "{} open, {} repaired, {} accepted",
+        grouped(number(of.open_count)),
+        grouped(number(of.fixed_count)),
+        grouped(number(of.accepted_count))
+    );
+    lines.push((
+        "Findings",
+        if of.clean && of.fixed_count == 0 && of.accepted_count == 0 {
+            "none: Stripe and the table agree, transfer by transfer".to_owned()
+        } else {
+            counted
+        },
+    ));
+    record::render(&lines)
+}

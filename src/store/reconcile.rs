@@ -1,0 +1,884 @@
+//! What comparing with Stripe reads of the ledger, and what it keeps.
+//!
+//! Reads come in pages, so that a comparison needs the memory of one page. What
+//! is repaired goes through the same functions as in `process`; the only row
+//! made here is one that a restored backup has lost, from what its transfer proves.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use diesel::prelude::*;
+
+use crate::model::attempt::Attempt;
+use crate::model::batch::BatchItem;
+use crate::model::history::{Change, HistoryEvent};
+use crate::model::ids::{CreatorId, PayoutId, RunId, StatementId};
+use crate::model::payout::{Payout, PayoutStatus};
+use crate::model::reconciliation::{
+    Discrepancy, Finding, FindingKind, FindingState, Reconciliation,
+};
+use crate::model::schema::{
+    creators, payout_attempts, payout_batch_items, payout_findings as findings,
+    payout_reconciliations, payouts, royalty_statements,
+};
+use crate::model::statement::StatementAccount;
+use crate::model::time::{Span, Time};
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::{self, IDS_MAX, on_each};
+use crate::store::payout_create::Locks;
+use crate::store::runs::{RunStamp, has_ended};
+use crate::store::statements::{accounts_in_tx, mark_covered_in_tx};
+use crate::store::{Store, StoreError, history, reversals};
+
+/// A transfer, by what leads from it to a payout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransferKey {
+    /// `tr_…`.
+    pub id: String,
+    /// The payout it names, by metadata or group.
+    pub named: Option<PayoutId>,
+}
+
+/// What this database holds of one payout.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerEntry {
+    /// Which.
+    pub id: PayoutId,
+    /// Its row; none when it is gone.
+    pub payout: Option<Payout>,
+    /// The Stripe account its creator has now.
+    pub destination: Option<String>,
+    /// Its attempts, in order.
+    pub attempts: Vec<Attempt>,
+    /// A run that lives is working on it at this moment.
+    pub busy: bool,
+}
+
+/// What this database holds of one transfer.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TransferLedger {
+    /// The payouts that hold it as theirs: one, if all is well.
+    pub holders: Vec<LedgerEntry>,
+    /// The payout it names, when that is none of the holders.
+    pub named: Option<LedgerEntry>,
+    /// What is kept as taken back of it, minor units.
+    pub reversed_cents: i64,
+}
+
+/// What a transfer proves of a payout whose row is lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostPayout {
+    /// `metadata[payout_id]`.
+    pub id: PayoutId,
+    /// `metadata[creator_id]`.
+    pub creator_id: CreatorId,
+    /// `metadata[royalty_statement_id]`.
+    pub statement_id: Option<StatementId>,
+    /// `metadata[reference]`.
+    pub reference: Option<String>,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// `tr_…`.
+    pub transfer_id: String,
+    /// Of the amount, what was taken back.
+    pub reversed_cents: i64,
+    /// When the transfer was made.
+    pub at: Time,
+}
+
+/// A page of statements that are covered and not marked.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StatementsToMark {
+    /// Each with the last payout that paid it, in the order of their ids.
+    pub unmarked: Vec<(StatementAccount, Payout)>,
+    /// The last statement that was looked at; none when there is nothing behind.
+    pub last: Option<StatementId>,
+}
+
+/// Rows read at once.
+const PAGE: i64 = 1000;
+
+/// Why a finding was settled that nobody repaired.
+const GONE: &str = "not there any more";
+
+impl Store {
+    /// What this database holds of each transfer, in their order.
+    pub fn ledger_of(
+        &mut self,
+        keys: &[TransferKey],
+        lease: Duration,
+    ) -> Result<Vec<TransferLedger>, StoreError> {
+        let now = self.clock.now();
+        let pooled = self.pooled();
+        self.read(|conn| {
+            let ids: Vec<&str> = keys.iter().map(|key| key.id.as_str()).collect();
+            let holders = holders_of(conn, &ids)?;
+            let mut wanted: Vec<&PayoutId> = holders.values().flatten().collect();
+            wanted.extend(keys.iter().filter_map(|key| key.named.as_ref()));
+            let entries = entries_in_tx(conn, pooled, &wanted, lease, now)?;
+            let kept = reversals::of_transfers_in_tx(conn, &ids)?;
+            Ok(keys
+                .iter()
+                .map(|key| {
+                    let held_by = holders.get(&key.id).map_or(&[][..], Vec::as_slice);
+                    TransferLedger {
+                        holders: held_by
+                            .iter()
+                            .filter_map(|id| entries.get(id).cloned())
+                            .collect(),
+                        named: key
+                            .named
+                            .as_ref()
+                            .filter(|named| !held_by.contains(named))
+                            .and_then(|named| entries.get(named).cloned()),
+                        reversed_cents: kept.get(&key.id).copied().unwrap_or(0),
+                    }
+                })
+                .collect())
+        })
+    }
+
+    /// What this database holds of these payouts; those it has never heard of are missing.
+    pub fn ledger_entries(
+        &mut self,
+        ids: &[PayoutId],
+        lease: Duration,
+    ) -> Result<HashMap<PayoutId, LedgerEntry>, StoreError> {
+        let now = self.clock.now();
+        let pooled = self.pooled();
+        let ids: Vec<&PayoutId> = ids.iter().collect();
+        self.read(|conn| entries_in_tx(conn, pooled, &ids, lease, now))
+    }
+
+    /// A page of the payouts that bear no transfer's id although they may have
+    /// one, whenever they were created: being processed, or marked as paid
+    /// without saying by what. In the order of their ids, behind `after`.
+    pub fn payouts_without_transfer(
+        &mut self,
+        after: Option<&PayoutId>,
+    ) -> Result<Vec<PayoutId>, StoreError> {
+        let paid_by_nothing = payouts::status
+            .eq(PayoutStatus::Completed)
+            .and(payouts::stripe_transfer_id.is_null());
+        let mut query = payouts::table
+            .filter(
+                payouts::status
+                    .eq(PayoutStatus::Processing)
+                    .or(paid_by_nothing),
+            )
+            .select(payouts::id)
+            .order(payouts::id)
+            .limit(PAGE)
+            .into_boxed();
+        if let Some(after) = after {
+            query = query.filter(payouts::id.gt(after));
+        }
+        self.read(|conn| Ok(query.load(conn)?))
+    }
+
+    /// A page of the payouts with an attempt nobody knows the outcome of,
+    /// whether or not their rows are still there, behind `after`.
+    pub fn payouts_unresolved(
+        &mut self,
+        after: Option<&PayoutId>,
+    ) -> Result<Vec<PayoutId>, StoreError> {
+        let mut query = payout_attempts::table
+            .filter(dialect::unresolved())
+            .select(payout_attempts::payout_id)
+            .order(payout_attempts::payout_id)
+            .limit(PAGE)
+            .into_boxed();
+        if let Some(after) = after {
+            query = query.filter(payout_attempts::payout_id.gt(after));
+        }
+        self.read(|conn| Ok(query.load(conn)?))
+    }
+
+    /// A page of the transfers that payouts of the period hold, by the payout's
+    /// id behind `after`: recorded on the row, or on an attempt.
+    pub fn transfers_held(
+        &mut self,
+        period: Span,
+        after: Option<&PayoutId>,
+    ) -> Result<Vec<(PayoutId, String)>, StoreError> {
+        let mut query = payouts::table
+            .filter(payouts::stripe_transfer_id.is_not_null())
+            .select((payouts::id, payouts::stripe_transfer_id.assume_not_null()))
+            .order(payouts::id)
+            .limit(PAGE)
+            .into_boxed();
+        if let Some(after) = after {
+            query = query.filter(payouts::id.gt(after));
+        }
+        // A row that other software marked may lack the moment; then its creation counts.
+        if let Some(from) = period.from {
+            query = query.filter(
+                payouts::processed_at
+                    .assume_not_null()
+                    .ge(from)
+                    .or(payouts::processed_at
+                        .is_null()
+                        .and(payouts::created_at.ge(from))),
+            );
+        }
+        if let Some(until) = period.until {
+            query = query.filter(
+                payouts::processed_at
+                    .assume_not_null()
+                    .lt(until)
+                    .or(payouts::processed_at
+                        .is_null()
+                        .and(payouts::created_at.lt(until))),
+            );
+        }
+        self.read(|conn| Ok(query.load(conn)?))
+    }
+
+    /// A page of the transfers that attempts of the period hold, as
+    /// [`transfers_held`](Self::transfers_held), behind a payout and an attempt.
+    pub fn transfers_of_attempts(
+        &mut self,
+        period: Span,
+        after: Option<&(PayoutId, i32)>,
+    ) -> Result<Vec<(PayoutId, i32, String)>, StoreError> {
+        use payout_attempts as a;
+        let mut query = a::table
+            .filter(a::transfer_id.is_not_null())
+            .select((a::payout_id, a::attempt, a::transfer_id.assume_not_null()))
+            .order((a::payout_id, a::attempt))
+            .limit(PAGE)
+            .into_boxed();
+        if let Some((payout, attempt)) = after {
+            query = query.filter(
+                a::payout_id
+                    .gt(payout)
+                    .or(a::payout_id.eq(payout).and(a::attempt.gt(attempt))),
+            );
+        }
+        if let Some(from) = period.from {
+            query = query.filter(a::first_sent_at.ge(from));
+        }
+        if let Some(until) = period.until {
+            query = query.filter(a::first_sent_at.lt(until));
+        }
+        self.read(|conn| Ok(query.load(conn)?))
+    }
+
+    /// A page of the statements that completed payouts cover and that are not
+    /// marked PAID, behind `after`.
+    pub fn statements_to_mark(
+        &mut self,
+        after: Option<&StatementId>,
+    ) -> Result<StatementsToMark, StoreError> {
+        self.read(|conn| {
+            let mut query = payouts::table
+                .inner_join(royalty_statements::table)
+                .filter(payouts::status.eq(PayoutStatus::Completed))
+                .filter(royalty_statements::paid_at.is_null())
+                .select(Payout::as_select())
+                .order((
+                    royalty_statements::id,
+                    payouts::processed_at.desc(),
+                    payouts::id,
+                ))
+                .limit(PAGE)
+                .into_boxed();
+            if let Some(after) = after {
+                query = query.filter(royalty_statements::id.gt(after));
+            }
+            let rows: Vec<Payout> = query.load(conn)?;
+            let mut last_payouts: HashMap<StatementId, Payout> = HashMap::new();
+            let mut last = None;
+            for payout in rows {
+                let Some(statement) = payout.royalty_statement_id.clone() else {
+                    continue;
+                };
+                last = Some(statement.clone());
+                last_payouts.entry(statement).or_insert(payout);
+            }
+            let ids: Vec<StatementId> = last_payouts.keys().cloned().collect();
+            let mut unmarked: Vec<(StatementAccount, Payout)> =
+                accounts_in_tx(conn, &ids, Locks::None)?
+                    .into_iter()
+                    .filter(|(_, account)| account.is_to_be_marked())
+                    .filter_map(|(id, account)| Some((account, last_payouts.remove(&id)?)))
+                    .collect();
+            unmarked.sort_by(|(a, _), (b, _)| a.statement.id.cmp(&b.statement.id));
+            Ok(StatementsToMark { unmarked, last })
+        })
+    }
+
+    /// How many payouts were recorded as paid in the period, and their sum, minor units.
+    pub fn payouts_paid_in(&mut self, period: Span) -> Result<(i64, i64), StoreError> {
+        let mut query = payouts::table
+            .filter(payouts::status.eq(PayoutStatus::Completed))
+            .select((diesel::dsl::count_star(), dialect::sum_amount_cents()))
+            .into_boxed();
+        if let Some(from) = period.from {
+            query = query.filter(payouts::processed_at.assume_not_null().ge(from));
+        }
+        if let Some(until) = period.until {
+            query = query.filter(payouts::processed_at.assume_not_null().lt(until));
+        }
+        self.read(|conn| Ok(query.first(conn)?))
+    }
+
+    // --- what was found -----------------------------------------------------------------------
+
+    /// Keeps what was seen of some transfers: new findings, and those known
+    /// already seen again. An accepted one stays accepted as long as it says the
+    /// same. Open findings about the same transfers which were not seen this time
+    /// are gone: they become fixed.
+    pub fn findings_see(
+        &mut self,
+        stamp: &RunStamp,
+        transfers: &[String],
+        seen: &[Discrepancy],
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.write(|conn| {
+            let ids: Vec<String> = seen.iter().map(Discrepancy::id).collect();
+            for chunk in transfers.chunks(IDS_MAX) {
+                let open: Vec<String> = findings::table
+                    .filter(findings::state.eq(FindingState::Open))
+                    .filter(findings::transfer_id.assume_not_null().eq_any(chunk))
+                    .select(findings::id)
+                    .load(conn)?;
+                for id in open.iter().filter(|id| !ids.contains(id)) {
+                    settle_in_tx(conn, stamp, now, id, FindingState::Fixed, GONE)?;
+                }
+            }
+            for (discrepancy, id) in seen.iter().zip(&ids) {
+                see_in_tx(conn, stamp, now, discrepancy, id)?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Settles the open findings that name no transfer and that this run, which
+    /// looked for all of them, did not see again.
+    pub fn findings_gone(&mut self, stamp: &RunStamp) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.write(|conn| {
+            diesel::update(
+                findings::table
+                    .filter(findings::state.eq(FindingState::Open))
+                    .filter(findings::transfer_id.is_null())
+                    .filter(findings::run_id.ne(&stamp.run_id)),
+            )
+            .set((
+                findings::state.eq(FindingState::Fixed),
+                findings::settled_at.eq(now),
+                findings::actor.eq(&stamp.actor),
+                findings::reason.eq(GONE),
+            ))
+            .execute(conn)?;
+            Ok(())
+        })
+    }
+
+    /// Replaces a finding of this run by what else was found out about it: it is
+    /// the same discrepancy, understood better.
+    pub fn finding_replace(
+        &mut self,
+        stamp: &RunStamp,
+        old: &str,
+        new: &[Discrepancy],
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.write(|conn| {
+            diesel::delete(findings::table.filter(findings::id.eq(old))).execute(conn)?;
+            for discrepancy in new {
+                see_in_tx(conn, stamp, now, discrepancy, &discrepancy.id())?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Records that a finding was repaired.
+    pub fn finding_fixed(
+        &mut self,
+        stamp: &RunStamp,
+        id: &str,
+        how: &str,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.write(|conn| settle_in_tx(conn, stamp, now, id, FindingState::Fixed, how))
+    }
+
+    /// Records why findings stay as they are: all of them or none. From then on
+    /// they are no reason to refuse to send, nor to be reported, as long as they
+    /// say the same.
+    ///
+    /// # Errors
+    /// The finding that stands against it, with [`StoreError::NotFound`] when
+    /// there is none of this id, or a conflict when it may not be accepted, because
+    /// its payout could still be sent.
+    pub fn findings_accept(
+        &mut self,
+        stamp: &RunStamp,
+        ids: &[String],
+        reason: &str,
+    ) -> Result<Vec<Finding>, (String, StoreError)> {
+        let now = self.clock.now();
+        let mut at = String::new();
+        let accepted = self.write(|conn| {
+            let mut accepted = Vec::with_capacity(ids.len());
+            for id in ids {
+                at.clone_from(id);
+                accepted.push(accept_in_tx(conn, stamp, now, id, reason)?);
+            }
+            Ok(accepted)
+        });
+        accepted.map_err(|error| (at, error))
+    }
+
+    /// A page of what a run saw, the gravest kinds first, behind a kind and an id.
+    /// `kinds` are looked at in their order.
+    pub fn findings_of_run(
+        &mut self,
+        run: &RunId,
+        kind: FindingKind,
+        state: Option<FindingState>,
+        after: Option<&str>,
+        rows_max: i64,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let mut query = findings::table
+            .filter(findings::run_id.eq(run))
+            .filter(findings::kind.eq(kind))
+            .order(findings::id)
+            .limit(rows_max)
+            .into_boxed();
+        if let Some(state) = state {
+            query = query.filter(findings::state.eq(state));
+        }
+        if let Some(after) = after {
+            query = query.filter(findings::id.gt(after));
+        }
+        self.read(|conn| Ok(query.load(conn)?))
+    }
+
+    /// How many findings of each kind and state a run saw.
+    pub fn findings_counted(
+        &mut self,
+        run: &RunId,
+    ) -> Result<Vec<(FindingKind, FindingState, i64)>, StoreError> {
+        let mut counted: Vec<(FindingKind, FindingState, i64)> = self.read(|conn| {
+            Ok(findings::table
+                .group_by((findings::kind, findings::state))
+                .filter(findings::run_id.eq(run))
+                .select((findings::kind, findings::state, diesel::dsl::count_star()))
+                .load(conn)?)
+        })?;
+        counted.sort();
+        Ok(counted)
+    }
+
+    /// Transfers of the given payout that open findings call unrecorded, other than this one.
+    pub fn unrecorded_beside(
+        &mut self,
+        payout: &PayoutId,
+        transfer: &str,
+    ) -> Result<Vec<String>, StoreError> {
+        self.read(|conn| {
+            Ok(findings::table
+                .filter(findings::payout_id.assume_not_null().eq(payout))
+                .filter(findings::state.eq(FindingState::Open))
+                .filter(
+                    findings::kind
+                        .eq_any([FindingKind::StatusBehind, FindingKind::ForgottenPayout]),
+                )
+                .filter(findings::transfer_id.assume_not_null().ne(transfer))
+                .select(findings::transfer_id.assume_not_null())
+                .order(findings::transfer_id)
+                .load(conn)?)
+        })
+    }
+
+    /// Whether no open finding of any run keeps the rollback guard from passing.
+    pub fn guard_is_clear(&mut self) -> Result<bool, StoreError> {
+        let blocking: Vec<FindingKind> = FindingKind::ALL
+            .iter()
+            .copied()
+            .filter(|kind| kind.keeps_from_sending())
+            .collect();
+        let open = findings::table
+            .filter(findings::state.eq(FindingState::Open))
+            .filter(findings::kind.eq_any(blocking));
+        let any: bool =
+            self.read(|conn| Ok(diesel::select(diesel::dsl::exists(open)).get_result(conn)?))?;
+        Ok(!any)
+    }
+
+    /// Keeps what a comparison came to.
+    pub fn reconciliation_keep(
+        &mut self,
+        reconciliation: &Reconciliation,
+    ) -> Result<(), StoreError> {
+        self.write(|conn| {
+            diesel::insert_into(payout_reconciliations::table)
+                .values(reconciliation)
+                .execute(conn)?;
+            Ok(())
+        })
+    }
+
+    // --- what is repaired ---------------------------------------------------------------------
+
+    /// Marks a covered statement PAID, on behalf of the payout that covered it.
+    /// Returns whether it is marked now.
+    pub fn statement_mark(&mut self, payout: &PayoutId) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        self.write(|conn| {
+            let row: Payout = payouts::table.filter(payouts::id.eq(payout)).first(conn)?;
+            let (Some(statement), Some(transfer)) =
+                (&row.royalty_statement_id, &row.stripe_transfer_id)
+            else {
+                return Ok(false);
+            };
+            let at = row.processed_at.unwrap_or(now);
+            mark_covered_in_tx(conn, now, statement, transfer, at)?;
+            let paid_at: Option<Time> = royalty_statements::table
+                .filter(royalty_statements::id.eq(statement))
+                .select(royalty_statements::paid_at)
+                .first(conn)?;
+            Ok(paid_at.is_some())
+        })
+    }
+
+    /// Makes a payout's row again that this database has lost, COMPLETED, with
+    /// its origin and its history.
+    ///
+    /// # Errors
+    /// A conflict that says what stands against it: nothing was written then.
+    pub fn payout_restore(
+        &mut self,
+        stamp: &RunStamp,
+        lost: &LostPayout,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let heads = self.write(|conn| {
+            if let Some(obstacle) = obstacle_in_tx(conn, lost)? {
+                return Err(StoreError::Conflict(obstacle));
+            }
+            let row = (
+                (
+                    payouts::id.eq(&lost.id),
+                    payouts::creator_id.eq(&lost.creator_id),
+                    payouts::royalty_statement_id.eq(&lost.statement_id),
+                    payouts::amount_cents.eq(lost.amount_cents),
+                    payouts::stripe_transfer_id.eq(&lost.transfer_id),
+                    payouts::status.eq(PayoutStatus::Completed),
+                ),
+                (
+                    payouts::processed_at.eq(lost.at),
+                    payouts::retry_count.eq(0),
+                    payouts::created_at.eq(lost.at),
+                    payouts::updated_at.eq(now),
+                ),
+            );
+            diesel::insert_into(payouts::table)
+                .values(row)
+                .execute(conn)?;
+            let item = BatchItem {
+                payout_id: lost.id.clone(),
+                batch_id: None,
+                line: None,
+                reference: lost.reference.clone(),
+            };
+            on_each!(conn, c => diesel::insert_into(payout_batch_items::table)
+                .values(&item)
+                .on_conflict_do_nothing()
+                .execute(c))?;
+            if lost.reversed_cents > 0 {
+                let reversal =
+                    reversals::seen(&lost.id, &lost.transfer_id, lost.reversed_cents, now);
+                reversals::keep_in_tx(conn, &reversal)?;
+            }
+            let change = Change {
+                payout_id: lost.id.clone(),
+                event: HistoryEvent::Restored,
+                from: None,
+                to: PayoutStatus::Completed,
+                reason: Some(format!("its row was lost; {} proves it", lost.transfer_id)),
+            };
+            let heads = history::append_in_tx(conn, stamp, now, vec![change])?;
+            if let Some(statement) = &lost.statement_id {
+                // The platform's table may refuse; a later run marks it then.
+                match mark_covered_in_tx(conn, now, statement, &lost.transfer_id, lost.at) {
+                    Err(error) if error.is_transient() => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(heads)
+        })?;
+        self.heads.merge(heads);
+        Ok(())
+    }
+}
+
+fn accept_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    id: &str,
+    reason: &str,
+) -> Result<Finding, StoreError> {
+    let finding: Finding = findings::table.filter(findings::id.eq(id)).first(conn)?;
+    if !finding.kind.may_be_accepted() {
+        return Err(StoreError::Conflict(format!(
+            "{} is not for accepting: {}",
+            finding.kind,
+            finding.kind.next_step()
+        )));
+    }
+    if let Some(payout) = &finding.payout_id {
+        let row: Option<Payout> = payouts::table
+            .filter(payouts::id.eq(payout))
+            .first(conn)
+            .optional()?;
+        if let Some(row) = row.filter(|row| !row.is_settled_for_good()) {
+            return Err(StoreError::Conflict(format!(
+                "payout {payout} is {} and could be sent again; cancel it first, or correct its row",
+                row.status
+            )));
+        }
+    }
+    settle_in_tx(conn, stamp, now, id, FindingState::Accepted, reason)?;
+    Ok(findings::table.filter(findings::id.eq(id)).first(conn)?)
+}
+
+/// What keeps a lost payout from being made again.
+fn obstacle_in_tx(
+    conn: &mut AnyConnection,
+    lost: &LostPayout,
+) -> Result<Option<String>, StoreError> {
+    let creator: Option<CreatorId> = creators::table
+        .filter(creators::id.eq(&lost.creator_id))
+        .select(creators::id)
+        .first(conn)
+        .optional()?;
+    if creator.is_none() {
+        return Ok(Some(format!(
+            "its creator {} is not in this database",
+            lost.creator_id
+        )));
+    }
+    if let Some(id) = &lost.statement_id {
+        let statement: Option<StatementId> = royalty_statements::table
+            .filter(royalty_statements::id.eq(id))
+            .select(royalty_statements::id)
+            .first(conn)
+            .optional()?;
+        if statement.is_none() {
+            return Ok(Some(format!("its statement {id} is not in this database")));
+        }
+    }
+    let Some(reference) = &lost.reference else {
+        return Ok(None);
+    };
+    // The same payment was loaded again under a new id: paying that one too would be twice.
+    let holder: Option<PayoutId> = payout_batch_items::table
+        .filter(payout_batch_items::reference.eq(reference))
+        .filter(payout_batch_items::payout_id.ne(&lost.id))
+        .select(payout_batch_items::payout_id)
+        .first(conn)
+        .optional()?;
+    Ok(holder.map(|holder| {
+        format!("its reference {reference} is held by payout {holder}, which was made again since: cancel that one first")
+    }))
+}
+
+/// Those of some transfers that a person accepted although no payout holds them.
+pub(super) fn accepted_of(
+    conn: &mut AnyConnection,
+    transfers: &[&str],
+) -> Result<HashSet<String>, StoreError> {
+    let mut accepted = HashSet::new();
+    for chunk in transfers.chunks(IDS_MAX) {
+        let found: Vec<String> = findings::table
+            .filter(findings::state.eq(FindingState::Accepted))
+            .filter(
+                findings::transfer_id
+                    .assume_not_null()
+                    .eq_any(chunk.iter().copied()),
+            )
+            .select(findings::transfer_id.assume_not_null())
+            .load(conn)?;
+        accepted.extend(found);
+    }
+    Ok(accepted)
+}
+
+/// The payouts that hold each of these transfers, by an attempt or by their row.
+pub(super) fn holders_of(
+    conn: &mut AnyConnection,
+    transfers: &[&str],
+) -> Result<HashMap<String, Vec<PayoutId>>, StoreError> {
+    let mut holders: HashMap<String, Vec<PayoutId>> = HashMap::new();
+    for chunk in transfers.chunks(IDS_MAX) {
+        let mut found: Vec<(String, PayoutId)> = payout_attempts::table
+            .filter(
+                payout_attempts::transfer_id
+                    .assume_not_null()
+                    .eq_any(chunk.iter().copied()),
+            )
+            .select((
+                payout_attempts::transfer_id.assume_not_null(),
+                payout_attempts::payout_id,
+            ))
+            .load(conn)?;
+        found.extend(
+            payouts::table
+                .filter(
+                    payouts::stripe_transfer_id
+                        .assume_not_null()
+                        .eq_any(chunk.iter().copied()),
+                )
+                .select((payouts::stripe_transfer_id.assume_not_null(), payouts::id))
+                .load::<(String, PayoutId)>(conn)?,
+        );
+        for (transfer, payout) in found {
+            let held_by = holders.entry(transfer).or_default();
+            if !held_by.contains(&payout) {
+                held_by.push(payout);
+            }
+        }
+    }
+    Ok(holders)
+}
+
+/// What is known of some payouts. Those without a row and without an attempt are missing.
+fn entries_in_tx(
+    conn: &mut AnyConnection,
+    pooled: bool,
+    ids: &[&PayoutId],
+    lease: Duration,
+    now: Time,
+) -> Result<HashMap<PayoutId, LedgerEntry>, StoreError> {
+    let mut entries: HashMap<PayoutId, LedgerEntry> = HashMap::new();
+    let empty = |id: &PayoutId| LedgerEntry {
+        id: id.clone(),
+        payout: None,
+        destination: None,
+        attempts: Vec::new(),
+        busy: false,
+    };
+    for chunk in ids.chunks(IDS_MAX) {
+        let rows: Vec<(Payout, Option<String>)> = payouts::table
+            .left_join(creators::table)
+            .filter(payouts::id.eq_any(chunk.iter().copied()))
+            .select((Payout::as_select(), creators::stripe_account_id.nullable()))
+            .load(conn)?;
+        for (payout, destination) in rows {
+            let entry = entries
+                .entry(payout.id.clone())
+                .or_insert_with(|| empty(&payout.id));
+            entry.payout = Some(payout);
+            entry.destination = destination;
+        }
+        let attempts: Vec<Attempt> = payout_attempts::table
+            .filter(payout_attempts::payout_id.eq_any(chunk.iter().copied()))
+            .order((payout_attempts::payout_id, payout_attempts::attempt))
+            .load(conn)?;
+        for attempt in attempts {
+            entries
+                .entry(attempt.payout_id.clone())
+                .or_insert_with(|| empty(&attempt.payout_id))
+                .attempts
+                .push(attempt);
+        }
+    }
+    let mut ended: HashMap<RunId, bool> = HashMap::new();
+    for entry in entries.values_mut() {
+        let open = entry.attempts.iter().find(|a| a.outcome.is_unresolved());
+        if let Some(open) = open {
+            let over = match ended.get(&open.run_id) {
+                Some(over) => *over,
+                None => has_ended(conn, pooled, &open.run_id, lease, now)?,
+            };
+            ended.insert(open.run_id.clone(), over);
+            entry.busy = !over;
+        }
+    }
+    Ok(entries)
+}
+
+fn settle_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    id: &str,
+    state: FindingState,
+    reason: &str,
+) -> Result<(), StoreError> {
+    diesel::update(findings::table.filter(findings::id.eq(id)))
+        .set((
+            findings::state.eq(state),
+            findings::settled_at.eq(now),
+            findings::actor.eq(&stamp.actor),
+            findings::reason.eq(reason),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn see_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    seen: &Discrepancy,
+    id: &str,
+) -> Result<(), StoreError> {
+    let known: Option<Finding> = findings::table
+        .filter(findings::id.eq(id))
+        .first(conn)
+        .optional()?;
+    let Some(known) = known else {
+        let new = Finding {
+            id: id.to_owned(),
+            kind: seen.kind,
+            payout_id: seen.payout_id.clone(),
+            attempt: seen.attempt,
+            transfer_id: seen.transfer_id.clone(),
+            expected: seen.expected.clone(),
+            found: seen.found.clone(),
+            state: FindingState::Open,
+            first_seen_at: now,
+            seen_at: now,
+            run_id: stamp.run_id.clone(),
+            settled_at: None,
+            actor: None,
+            reason: None,
+        };
+        diesel::insert_into(findings::table)
+            .values(&new)
+            .execute(conn)?;
+        return Ok(());
+    };
+    let of_this_run = diesel::update(findings::table.filter(findings::id.eq(id)));
+    // What was accepted is bound to what it said.
+    let stands = known.state == FindingState::Accepted && known.discrepancy() == *seen;
+    if stands || (known.state == FindingState::Open && known.discrepancy() == *seen) {
+        of_this_run
+            .set((
+                findings::seen_at.eq(now),
+                findings::run_id.eq(&stamp.run_id),
+            ))
+            .execute(conn)?;
+        return Ok(());
+    }
+    of_this_run
+        .set((
+            findings::seen_at.eq(now),
+            findings::run_id.eq(&stamp.run_id),
+            findings::expected.eq(&seen.expected),
+            findings::found.eq(&seen.found),
+            findings::state.eq(FindingState::Open),
+            findings::settled_at.eq(None::<Time>),
+            findings::actor.eq(None::<String>),
+            findings::reason.eq(None::<String>),
+        ))
+        .execute(conn)?;
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! What was taken back of transfers at Stripe: a fact beside the payout's
+//! status. A payout that was paid and reversed was paid; it stays COMPLETED,
+//! and nothing sends it again.
+
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+
+use crate::model::history::{Change, HistoryEvent};
+use crate::model::ids::PayoutId;
+use crate::model::money::{Currency, with_currency};
+use crate::model::reconciliation::Reversal;
+use crate::model::schema::{payout_reversals as reversals, payouts};
+use crate::model::time::Time;
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::{self, IDS_MAX, on_each};
+use crate::store::runs::RunStamp;
+use crate::store::{Store, StoreError, history};
+
+impl Store {
+    /// Those of the given payouts of whose transfer something was taken back,
+    /// and how much, minor units. They are never retryable: sending one again
+    /// would undo a deliberate claw-back.
+    pub fn payouts_reversed(
+        &mut self,
+        ids: &[PayoutId],
+    ) -> Result<HashMap<PayoutId, i64>, StoreError> {
+        let ids: Vec<&PayoutId> = ids.iter().collect();
+        self.read(|conn| of_payouts_in_tx(conn, &ids))
+    }
+
+    /// Keeps what was taken back of a payout's transfer, with a line in its
+    /// history. Returns whether that was news.
+    pub fn reversal_keep(
+        &mut self,
+        stamp: &RunStamp,
+        payout: &PayoutId,
+        transfer_id: &str,
+        cents: i64,
+        currency: Currency,
+    ) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let reversal = seen(payout, transfer_id, cents, now);
+        let (news, heads) = self.write(|conn| {
+            // The history's writers hold the payout's row lock.
+            let status = dialect::lock_status(conn, payout).optional()?;
+            if !keep_in_tx(conn, &reversal)? {
+                return Ok((false, history::HeadsHash::default()));
+            }
+            let Some(status) = status else {
+                return Ok((true, history::HeadsHash::default()));
+            };
+            let change = Change {
+                payout_id: payout.clone(),
+                event: HistoryEvent::Reversed,
+                from: Some(status),
+                to: status,
+                reason: Some(format!(
+                    "{} of {transfer_id} taken back",
+                    with_currency(cents, currency)
+                )),
+            };
+            let heads = history::append_in_tx(conn, stamp, now, vec![change])?;
+            Ok((true, heads))
+        })?;
+        self.heads.merge(heads);
+        Ok(news)
+    }
+}
+
+/// Keeps an amount that was taken back; what is kept only grows. Returns whether it did.
+pub(super) fn keep_in_tx(
+    conn: &mut AnyConnection,
+    reversal: &Reversal,
+) -> Result<bool, StoreError> {
+    let inserted = on_each!(conn, c => diesel::insert_into(reversals::table)
+        .values(reversal)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    if inserted == 1 {
+        return Ok(true);
+    }
+    let grown = diesel::update(
+        reversals::table
+            .filter(reversals::transfer_id.eq(&reversal.transfer_id))
+            .filter(reversals::amount_reversed_cents.lt(reversal.amount_reversed_cents)),
+    )
+    .set((
+        reversals::amount_reversed_cents.eq(reversal.amount_reversed_cents),
+        reversals::seen_at.eq(reversal.seen_at),
+    ))
+    .execute(conn)?;
+    Ok(grown == 1)
+}
+
+/// What was taken back of the transfers that these payouts hold, minor units. A
+/// second transfer that was reversed takes nothing back from its payout.
+pub(super) fn of_payouts_in_tx(
+    conn: &mut AnyConnection,
+    ids: &[&PayoutId],
+) -> Result<HashMap<PayoutId, i64>, StoreError> {
+    let mut found = HashMap::new();
+    for chunk in ids.chunks(IDS_MAX) {
+        let rows: Vec<(PayoutId, i64)> = reversals::table
+            .inner_join(payouts::table.on(payouts::id.eq(reversals::payout_id)))
+            .filter(reversals::payout_id.eq_any(chunk.iter().copied()))
+            .filter(
+                payouts::stripe_transfer_id
+                    .assume_not_null()
+                    .eq(reversals::transfer_id),
+            )
+            .select((reversals::payout_id, reversals::amount_reversed_cents))
+            .load(conn)?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+/// What is kept for these transfers, minor units.
+pub(super) fn of_transfers_in_tx(
+    conn: &mut AnyConnection,
+    transfers: &[&str],
+) -> Result<HashMap<String, i64>, StoreError> {
+    let mut found = HashMap::new();
+    for chunk in transfers.chunks(IDS_MAX) {
+        let rows: Vec<(String, i64)> = reversals::table
+            .filter(reversals::transfer_id.eq_any(chunk.iter().copied()))
+            .select((reversals::transfer_id, reversals::amount_reversed_cents))
+            .load(conn)?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+/// A reversal of a payout's transfer, seen now.
+pub(super) fn seen(payout: &PayoutId, transfer_id: &str, cents: i64, now: Time) -> Reversal {
+    Reversal {
+        transfer_id: transfer_id.to_owned(),
+        payout_id: payout.clone(),
+        amount_reversed_cents: cents,
+        seen_at: now,
+    }
+}

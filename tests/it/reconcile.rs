@@ -1,0 +1,568 @@
+//! `payouts reconcile`: every transfer against every payout, both ways, and the repairs that are
+//! provably safe.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use payouts::sandbox::Fault;
+use serde_json::Value;
+
+use crate::common::db::{Backend, on_both};
+use crate::common::env::Run;
+use crate::common::shop::Shop;
+use crate::sandbox_client;
+
+impl Shop {
+    /// `payouts reconcile` and more.
+    fn reconcile(&self, more: &[&str]) -> Run {
+        let mut args = vec!["reconcile"];
+        args.extend(more);
+        self.env.run(&args)
+    }
+
+    /// The kinds of what `reconcile` and more finds, as `kind payout`, sorted, and its exit code.
+    fn found(&self, more: &[&str]) -> (Vec<String>, i32) {
+        let mut args = vec!["-o", "json"];
+        args.extend(more);
+        let run = self.reconcile(&args);
+        let answer: Value = serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run}"));
+        let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+        let mut found: Vec<String> = answer["findings"]
+            .as_array()
+            .expect("findings")
+            .iter()
+            .filter(|finding| finding["state"] == "open")
+            .map(|finding| format!("{} {}", text(&finding["kind"]), text(&finding["payout_id"])))
+            .collect();
+        found.sort();
+        assert_eq!(answer["exit_code"], run.code);
+        (found, run.code)
+    }
+
+    /// A transfer that somebody else makes, with `more` form fields.
+    fn transfer(&self, creator: &str, cents: i64, more: &str) -> String {
+        let form = format!("amount={cents}&currency=usd&destination=acct_{creator}{more}");
+        let made = sandbox_client::post(&self.stripe, "/v1/transfers", &form)
+            .api_key("sk_test_shop")
+            .ok();
+        made["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Takes money back, as a person does in the dashboard.
+    fn reverse(&self, transfer: &str, cents: i64) {
+        let path = format!("/v1/transfers/{transfer}/reversals");
+        sandbox_client::post(&self.stripe, &path, &format!("amount={cents}"))
+            .api_key("sk_test_shop")
+            .ok();
+    }
+
+    fn transfer_of(&self, payout: &str) -> String {
+        self.one(&format!(
+            "SELECT stripe_transfer_id FROM payouts WHERE id = '{payout}'"
+        ))
+    }
+
+    /// The database as it was before anything was paid, as a backup of that moment restores it.
+    fn restore_backup(&self) {
+        for sql in [
+            "DELETE FROM payout_answers",
+            "DELETE FROM payout_attempts",
+            "UPDATE payouts SET status = 'PENDING', stripe_transfer_id = NULL, processed_at = NULL",
+            "DELETE FROM payout_settings WHERE key = 'watermark'",
+        ] {
+            self.db.execute(sql);
+        }
+    }
+
+    fn posts(&self) -> u64 {
+        let requests = self.stripe.ledger().requests;
+        requests
+            .iter()
+            .filter(|(endpoint, _)| endpoint.contains("create") || endpoint.contains("update"))
+            .flat_map(|(_, answers)| answers.values())
+            .sum()
+    }
+}
+
+on_both! {
+    fn what_agrees_is_clean_and_kept(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.process(&[]).expect_code(0);
+        let posts = shop.posts();
+        let run = shop.reconcile(&[]).expect_code(0);
+        assert!(run.stdout.contains("none: Stripe and the table agree"), "{}", run.stdout);
+        assert_eq!(
+            shop.db.query_strings(
+                "SELECT CAST(transfer_count AS TEXT), CAST(transfer_cents AS TEXT), CAST(matched_count AS TEXT),
+                    CAST(payout_cents AS TEXT), clean FROM payout_reconciliations"
+            ),
+            [["3", "3000", "3", "3000", "1"].map(|text| Some(text.to_owned()))]
+        );
+        assert_eq!(shop.one("SELECT exit_code FROM payout_runs WHERE command = 'reconcile'"), "0");
+        // It only ever asks.
+        assert_eq!(shop.posts(), posts);
+    }
+
+    fn an_empty_database_and_an_empty_account_agree(db: TestDb) {
+        let shop = Shop::open(db);
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+    }
+
+    // Scenario 4: the transfer was made, and the answer never reached the table.
+    fn a_transfer_that_was_never_recorded_is_found_and_adopted(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.fault("c1", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        assert_eq!(shop.found(&[]), (vec!["status_behind cp1".into()], 1));
+        // Looking changes nothing.
+        assert_eq!((shop.status("cp1"), shop.outcomes("cp1")), ("PROCESSING".into(), vec!["unknown".into()]));
+        let run = shop.reconcile(&["--fix"]).expect_code(0);
+        assert!(run.stdout.contains("status_behind, repaired:"), "{}", run.stdout);
+        assert_eq!((shop.status("cp1"), shop.outcomes("cp1")), ("COMPLETED".into(), vec!["paid".into()]));
+        shop.assert_paid_exactly_once();
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 3);
+    }
+
+    // Scenario 5: whatever its age, it is looked up and never given a new key.
+    fn what_hangs_for_days_is_looked_up_and_never_sent(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.fault("c0", Fault::HangBefore, 1);
+        shop.fault("c1", Fault::HangAfter, 1);
+        let mut child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(2, Duration::from_secs(30)));
+        child.kill().expect("it is killed");
+        child.wait().expect("it is gone");
+        while shop.stripe.hanging() > 0 { std::thread::yield_now(); }
+        shop.pass(Duration::from_secs(3 * 86_400));
+        let unresolved = "unresolved cp0".to_owned();
+        assert_eq!(shop.found(&[]), (vec!["status_behind cp1".into(), unresolved.clone()], 5));
+        let run = shop.reconcile(&["--fix"]).expect_code(5);
+        assert!(run.stderr.contains("cp1 was paid by tr_"), "{}", run.stderr);
+        assert_eq!((shop.status("cp0"), shop.status("cp1")), ("PROCESSING".into(), "COMPLETED".into()));
+        assert_eq!(shop.found(&[]), (vec![unresolved], 5));
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
+    // A run that lives records its own transfers; they are no findings.
+    fn what_a_live_run_is_at_work_on_is_left_to_it(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.fault("c0", Fault::HangAfter, 1);
+        let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        while shop.status("cp1") != "COMPLETED" { std::thread::yield_now(); }
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(shop.status("cp0"), "PROCESSING");
+        shop.stripe.release();
+        assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(0));
+        assert_eq!(shop.found(&[]), (vec![], 0));
+    }
+
+    // Scenario 9: a reversal is no failure, and what was taken back is not paid again.
+    fn what_was_taken_back_whole_stays_completed(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        shop.reverse(&shop.transfer_of("cp0"), 1000);
+        assert_eq!(shop.found(&[]), (vec!["reversed_fully cp0".into()], 1));
+        shop.reconcile(&["--fix"]).expect_code(0);
+        assert_eq!(shop.status("cp0"), "COMPLETED");
+        assert_eq!(shop.one("SELECT amount_reversed_cents FROM payout_reversals"), "1000");
+        assert_eq!(shop.one("SELECT event FROM payout_history WHERE payout_id = 'cp0' ORDER BY seq DESC LIMIT 1"), "reversed");
+        // Known now, and no reason to look again.
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        // Other software takes the reversal for a failure.
+        shop.db.execute("UPDATE payouts SET status = 'FAILED', failed_reason = 'reversed' WHERE id = 'cp0'");
+        assert_eq!(shop.found(&[]), (vec!["status_behind cp0".into()], 1));
+        shop.reconcile(&["--fix"]).expect_code(0);
+        assert_eq!(shop.status("cp0"), "COMPLETED");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 2);
+    }
+
+    // Scenario 10: part of it taken back is an amount beside the status, not the payout opened again.
+    fn what_was_taken_back_in_part_is_an_amount_beside_the_status(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.payout("cp0", "ann", 1000);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1'");
+        shop.process(&[]).expect_code(0);
+        shop.reverse(&shop.transfer_of("cp0"), 300);
+        assert_eq!(shop.found(&[]), (vec!["reversed_partly cp0".into()], 1));
+        shop.reconcile(&["--fix"]).expect_code(0);
+        let left = |shop: &Shop| {
+            let shown = shop.env.run(&["statements", "show", "st1", "-o", "json"]).expect_code(0);
+            let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+            let cents = |field: &str| shown["statement"][field].as_i64().expect(field);
+            (cents("completed_cents"), cents("reversed_cents"), cents("left_cents"))
+        };
+        assert_eq!(left(&shop), (1000, 300, 300));
+        // It grows.
+        shop.reverse(&shop.transfer_of("cp0"), 200);
+        assert_eq!(shop.found(&[]), (vec!["reversed_partly cp0".into()], 1));
+        shop.reconcile(&["--fix"]).expect_code(0);
+        assert_eq!(left(&shop), (1000, 500, 500));
+        for (args, field) in [(["list", "-o", "json"], "payouts"), (["show", "cp0", "-o=json"], "payouts")] {
+            let shown = shop.env.run(&args).expect_code(0);
+            let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+            assert_eq!(shown[field][0]["reversed_cents"], 500, "{shown}");
+            assert_eq!(shown[field][0]["status"], "COMPLETED");
+        }
+        assert_eq!(shop.found(&[]), (vec![], 0));
+    }
+
+    // Scenario 15d: a database restored from before a payment is repaired, and then pays what is unpaid.
+    fn a_restored_backup_is_repaired_and_pays_only_what_is_unpaid(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 700);
+        shop.payout("cp_lost", "ann", 700);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1' WHERE id = 'cp_lost'");
+        shop.db.execute("UPDATE payout_batch_items SET reference = 'OCT-1' WHERE payout_id = 'cp_lost'");
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        // This one was created after the backup.
+        shop.db.execute("DELETE FROM payouts WHERE id = 'cp_lost'");
+        shop.db.execute("DELETE FROM payout_batch_items WHERE payout_id = 'cp_lost'");
+        shop.db.execute("UPDATE royalty_statements SET status = 'REVIEWED', paid_at = NULL, payment_reference = NULL");
+        shop.creator("new");
+        shop.payout("cp_new", "new", 900);
+
+        let refused = shop.process(&[]).expect_code(4);
+        assert!(refused.stderr.contains("4 transfers that this database made"), "{}", refused.stderr);
+        assert!(refused.stderr.contains("`payouts reconcile --fix`"), "{}", refused.stderr);
+        let forgotten = ["forgotten_payout cp_lost", "status_behind cp0", "status_behind cp1", "status_behind cp2"];
+        assert_eq!(shop.found(&[]), (forgotten.map(str::to_owned).to_vec(), 1));
+        shop.process(&[]).expect_code(4);
+
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(
+            shop.db.query_strings(
+                "SELECT creator_id, royalty_statement_id, CAST(amount_cents AS TEXT), status, reference
+                 FROM payouts JOIN payout_batch_items ON payout_id = id WHERE id = 'cp_lost'"
+            ),
+            [["cr_ann", "st1", "700", "COMPLETED", "OCT-1"].map(|text| Some(text.to_owned()))]
+        );
+        assert_eq!(shop.one("SELECT status FROM royalty_statements"), "PAID");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 5);
+        assert_eq!(shop.status("cp_new"), "COMPLETED");
+        shop.assert_paid_exactly_once();
+        assert_eq!(shop.found(&[]), (vec![], 0));
+    }
+
+    // The attempt of the backup was refused; the one that paid came after it.
+    fn a_backup_that_knows_only_the_refusal_before_is_repaired(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("DELETE FROM payout_answers");
+        shop.db.execute("UPDATE payout_attempts SET outcome = 'declined', transfer_id = NULL, attempt = 7");
+        shop.db.execute("UPDATE payouts SET status = 'FAILED', stripe_transfer_id = NULL, processed_at = NULL, failed_reason = 'no'");
+        shop.db.execute("DELETE FROM payout_settings WHERE key = 'watermark'");
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(shop.status("cp0"), "COMPLETED");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
+    // What cannot be made again is a person's decision; then the guard passes.
+    fn what_cannot_be_made_again_is_accepted_with_a_reason(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        shop.db.execute("UPDATE payouts SET status = 'FAILED', failed_reason = 'cancelled: test' WHERE id = 'cp1'");
+        for sql in [
+            "DELETE FROM payouts WHERE id = 'cp0'",
+            "DELETE FROM payout_batch_items WHERE payout_id = 'cp0'",
+            "DELETE FROM creators WHERE id = 'cr_c0'",
+        ] {
+            shop.db.execute(sql);
+        }
+        let run = shop.reconcile(&["--fix"]).expect_code(1);
+        assert!(run.stderr.contains("its creator cr_c0 is not in this database"), "{}", run.stderr);
+        shop.process(&[]).expect_code(4);
+        let finding = shop.one("SELECT id FROM payout_findings WHERE state = 'open'");
+        shop.reconcile(&["--accept", &finding]).expect_code(2);
+        shop.reconcile(&["--accept", &finding, "--reason", " "]).expect_code(2);
+        shop.reconcile(&["--accept", "f0", "--reason", "creator left"]).expect_code(1);
+        let accepted = shop.reconcile(&["--accept", &finding, "--reason", "creator left"]).expect_code(0);
+        assert!(accepted.stdout.contains(&finding), "{}", accepted.stdout);
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.one("SELECT reason FROM payout_findings WHERE state = 'accepted'"), "creator left");
+    }
+
+    // Accepting must not open a way to pay twice.
+    fn what_could_still_be_sent_is_not_accepted(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        // The amount was changed too, so that it cannot be adopted.
+        shop.db.execute("UPDATE payouts SET amount_cents = 999");
+        assert_eq!(shop.found(&["--fix"]), (vec!["amount_differs cp0".into()], 5));
+        let finding = shop.one("SELECT id FROM payout_findings WHERE state = 'open'");
+        let refused = shop.reconcile(&["--accept", &finding, "--reason", "fine"]).expect_code(4);
+        assert!(refused.stderr.contains("payout cp0 is PENDING and could be sent again"), "{}", refused.stderr);
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.transfers().len(), 1);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1000");
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
+    // The same file was loaded again into the restored database, under new ids.
+    fn a_lost_payout_is_not_made_again_beside_its_own_double(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.db.execute("UPDATE payout_batch_items SET reference = 'OCT-1'");
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        shop.db.execute("DELETE FROM payouts");
+        shop.db.execute("DELETE FROM payout_batch_items");
+        shop.payout("cp_again", "c0", 1000);
+        shop.db.execute("UPDATE payout_batch_items SET reference = 'OCT-1'");
+        let run = shop.reconcile(&["--fix"]).expect_code(1);
+        assert!(run.stderr.contains("its reference OCT-1 is held by payout cp_again"), "{}", run.stderr);
+        shop.process(&[]).expect_code(4);
+        assert_eq!((shop.status("cp_again"), shop.transfers().len()), ("PENDING".into(), 1));
+    }
+
+    // Scenario 26: rows without a transfer id are the ones in doubt, whenever they were created.
+    fn rows_without_a_transfer_come_first_and_whatever_the_period(db: TestDb) {
+        let shop = Shop::open(db);
+        for name in ["working", "marked", "known"] {
+            shop.creator(name);
+            shop.foreign_payout(&format!("cf_{name}"), name, 700);
+        }
+        shop.db.execute("UPDATE payouts SET status = 'PROCESSING' WHERE id = 'cf_working'");
+        shop.db.execute("UPDATE payouts SET status = 'COMPLETED' WHERE id = 'cf_marked'");
+        shop.db.execute("UPDATE payouts SET status = 'PROCESSING' WHERE id = 'cf_known'");
+        shop.transfer("known", 700, "&metadata[payoutId]=cf_known");
+        let doubt = ["missing_at_stripe cf_marked".to_owned(), "unresolved cf_working".to_owned()];
+        let all = [doubt[0].clone(), "status_behind cf_known".into(), doubt[1].clone()];
+        assert_eq!(shop.found(&[]), (all.to_vec(), 5));
+        // A period that none of them lies in.
+        let (found, code) = shop.found(&["--period", "2020-01"]);
+        assert_eq!((found.contains(&doubt[0]), found.contains(&doubt[1]), code), (true, true, 5));
+        assert_eq!(shop.found(&["--fix"]), (doubt.to_vec(), 5));
+        assert_eq!(shop.status("cf_known"), "COMPLETED");
+    }
+
+    // Scenario 27: a period that cuts both sides differently finds nothing that is not there.
+    fn the_edges_of_a_period_make_no_orphans(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        // Other software wrote its own clock's time: on the other side of either edge.
+        shop.db.execute("UPDATE payouts SET processed_at = '2026-10-31 23:59:59.000' WHERE id = 'cp0'");
+        shop.db.execute("DELETE FROM payout_answers");
+        shop.db.execute("DELETE FROM payout_attempts");
+        for period in ["2026-10", "2026-11", "2026-11-02T09:30:00Z..2026-11-02T09:30:01Z"] {
+            assert_eq!(shop.found(&["--period", period]), (vec![], 0), "{period}");
+        }
+        assert_eq!(shop.found(&["--from", "2026-11-03"]), (vec![], 0));
+        assert_eq!(shop.found(&["--to", "2026-10-31"]), (vec![], 0));
+        shop.reconcile(&["--period", "2026-13"]).expect_code(2);
+        shop.reconcile(&["--period", "2026-10", "--from", "2026-10-01"]).expect_code(2);
+    }
+
+    // Scenario 28: equal amounts on the same day pair nobody.
+    fn an_equal_amount_is_never_a_match(db: TestDb) {
+        let shop = Shop::open(db);
+        for name in ["ann", "ben"] {
+            shop.creator(name);
+            shop.foreign_payout(&format!("cf_{name}"), name, 700);
+            shop.db.execute(&format!("UPDATE payouts SET status = 'PROCESSING' WHERE id = 'cf_{name}'"));
+        }
+        // To the right account, over the right amount, for something else.
+        shop.transfer("ann", 700, "");
+        shop.transfer("ben", 700, "&transfer_group=BONUS-7");
+        let doubt = ["unknown_transfer -", "unknown_transfer -", "unresolved cf_ann", "unresolved cf_ben"];
+        assert_eq!(shop.found(&["--fix"]), (doubt.map(str::to_owned).to_vec(), 5));
+        assert_eq!((shop.status("cf_ann"), shop.status("cf_ben")), ("PROCESSING".into(), "PROCESSING".into()));
+    }
+
+    // Scenario 29: two errors that cancel out in the sum are two findings.
+    fn errors_that_cancel_out_are_found_each(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1100 WHERE id = 'cp0'");
+        shop.db.execute("UPDATE payouts SET amount_cents = 900 WHERE id = 'cp1'");
+        let run = shop.reconcile(&[]).expect_code(5);
+        assert!(run.stdout.contains("Difference    0.00 USD"), "{}", run.stdout);
+        assert_eq!(shop.found(&["--fix"]), (vec!["amount_differs cp0".into(), "amount_differs cp1".into()], 5));
+        assert_eq!(shop.one("SELECT amount_cents FROM payouts WHERE id = 'cp0'"), "1100");
+    }
+
+    // Scenario 30: what is COMPLETED is never moved back, nor given another transfer.
+    fn nothing_moves_a_completed_payout_back(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        let first = shop.transfer_of("cp0");
+        shop.transfer("c0", 1000, "&transfer_group=cp0&metadata[payout_id]=cp0");
+        assert_eq!(shop.found(&["--fix"]), (vec!["two_transfers cp0".into()], 5));
+        assert_eq!((shop.status("cp0"), shop.transfer_of("cp0")), ("COMPLETED".into(), first));
+        // A person reverses the one that is too many, and says so.
+        let second = shop.one("SELECT transfer_id FROM payout_findings");
+        shop.reverse(&second, 1000);
+        assert_eq!(shop.found(&[]), (vec!["two_transfers cp0".into()], 5));
+        let finding = shop.one("SELECT id FROM payout_findings");
+        shop.reconcile(&["--accept", &finding, "--reason", "reversed by ann"]).expect_code(0);
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reversals"), "0");
+    }
+
+    // Neither of the two is recorded: none is adopted.
+    fn of_two_unrecorded_transfers_none_is_adopted(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        shop.transfer("c0", 1000, "&transfer_group=cp0&metadata[payout_id]=cp0");
+        let two = vec!["two_transfers cp0".to_owned(); 2];
+        assert_eq!(shop.found(&[]), (two.clone(), 5));
+        assert_eq!(shop.found(&["--fix"]), (two, 5));
+        assert_eq!(shop.status("cp0"), "PENDING");
+        shop.process(&[]).expect_code(4);
+    }
+
+    fn what_differs_is_named_and_never_adopted(db: TestDb) {
+        let shop = Shop::open(db);
+        for name in ["amount", "account", "other"] {
+            shop.creator(name);
+            shop.foreign_payout(&format!("cf_{name}"), name, 700);
+        }
+        shop.transfer("amount", 650, "&metadata[payoutId]=cf_amount");
+        shop.transfer("other", 700, "&metadata[payoutId]=cf_account");
+        let euros = "amount=700&currency=eur&destination=acct_other&metadata[payoutId]=cf_other";
+        shop.stripe.top_up("eur", 10_000).expect("money comes in");
+        sandbox_client::post(&shop.stripe, "/v1/transfers", euros).api_key("sk_test_shop").ok();
+        let differs = ["amount_differs cf_amount", "currency_differs cf_other", "destination_differs cf_account"];
+        assert_eq!(shop.found(&["--fix"]), (differs.map(str::to_owned).to_vec(), 5));
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payouts WHERE status = 'PENDING'"), "3");
+    }
+
+    fn a_transfer_that_stripe_does_not_know_is_missing(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET stripe_transfer_id = 'tr_made_up' WHERE id = 'cp0'");
+        // The attempt still holds the one that paid it.
+        assert_eq!(shop.found(&["--fix"]), (vec!["missing_at_stripe cp0".into(), "two_transfers cp0".into()], 5));
+        shop.db.execute("DELETE FROM payout_answers WHERE payout_id = 'cp1'");
+        shop.db.execute("DELETE FROM payout_attempts WHERE payout_id = 'cp1'");
+        shop.db.execute("UPDATE payouts SET stripe_transfer_id = 'tr_gone' WHERE id = 'cp1'");
+        let (found, _) = shop.found(&[]);
+        assert!(found.contains(&"missing_at_stripe cp1".to_owned()), "{found:?}");
+    }
+
+    fn a_deleted_row_and_edited_metadata_are_told_and_stop_nobody(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        let edited = shop.transfer_of("cp1");
+        shop.db.execute("DELETE FROM payouts WHERE id = 'cp0'");
+        sandbox_client::post(&shop.stripe, &format!("/v1/transfers/{edited}"), "metadata[payout_id]=cp0")
+            .api_key("sk_test_shop")
+            .ok();
+        assert_eq!(shop.found(&["--fix"]), (vec!["metadata_differs cp1".into(), "payout_deleted cp0".into()], 1));
+        shop.creator("more");
+        shop.payout("cp_more", "more", 100);
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.status("cp_more"), "COMPLETED");
+    }
+
+    // The platform's table refused the mark; the payment is recorded, and the mark follows.
+    fn a_statement_that_could_not_be_marked_is_marked_later(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.payout("cp0", "ann", 1000);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1'");
+        shop.db.execute(match shop.db.backend() {
+            Backend::Sqlite =>
+                "CREATE TRIGGER refuse BEFORE UPDATE ON royalty_statements
+                 BEGIN SELECT RAISE(ABORT, 'closed for the month'); END",
+            Backend::Postgres =>
+                "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                     RAISE EXCEPTION 'closed for the month'; END $$;
+                 CREATE TRIGGER refuse BEFORE UPDATE ON royalty_statements FOR EACH ROW EXECUTE FUNCTION refuse()",
+        });
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stderr.contains("closed for the month"), "{}", run.stderr);
+        assert_eq!(shop.status("cp0"), "COMPLETED");
+        assert_eq!(shop.found(&[]), (vec!["statement_not_marked cp0".into()], 1));
+        let run = shop.reconcile(&["--fix"]).expect_code(1);
+        assert!(run.stderr.contains("closed for the month"), "{}", run.stderr);
+        shop.db.execute(match shop.db.backend() {
+            Backend::Sqlite => "DROP TRIGGER refuse",
+            Backend::Postgres => "DROP TRIGGER refuse ON royalty_statements",
+        });
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(shop.one("SELECT status FROM royalty_statements"), "PAID");
+        assert_eq!(shop.one("SELECT payment_reference FROM royalty_statements"), shop.transfer_of("cp0"));
+        assert_eq!(shop.found(&[]), (vec![], 0));
+    }
+
+    fn a_finding_is_known_again_and_gone_when_it_is_gone(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1100");
+        shop.reconcile(&[]).expect_code(5);
+        let first = shop.one("SELECT first_seen_at FROM payout_findings");
+        shop.pass(Duration::from_secs(3600));
+        shop.reconcile(&[]).expect_code(5);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_findings"), "1");
+        assert_eq!(shop.one("SELECT first_seen_at FROM payout_findings"), first);
+        assert_ne!(shop.one("SELECT seen_at FROM payout_findings"), first);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1000");
+        shop.reconcile(&[]).expect_code(0);
+        assert_eq!(shop.one("SELECT state FROM payout_findings"), "fixed");
+    }
+
+    // What was accepted is bound to what it said.
+    fn an_accepted_finding_that_changes_is_open_again(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1100");
+        shop.reconcile(&[]).expect_code(5);
+        let finding = shop.one("SELECT id FROM payout_findings");
+        shop.reconcile(&["--accept", &finding, "--reason", "a typing error"]).expect_code(0);
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        shop.db.execute("UPDATE payouts SET amount_cents = 1200");
+        assert_eq!(shop.found(&[]), (vec!["amount_differs cp0".into()], 5));
+    }
+
+    fn a_key_of_another_account_and_a_stripe_that_is_away_are_refused(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.env.set("STRIPE_SECRET_KEY", "sk_test_other_shop");
+        let run = shop.reconcile(&[]).expect_code(4);
+        assert!(run.stderr.contains("this database pays from Stripe account"), "{}", run.stderr);
+        shop.env.set("STRIPE_SECRET_KEY", "sk_test_expired");
+        shop.reconcile(&[]).expect_code(3);
+        shop.env.set("STRIPE_SECRET_KEY", "sk_test_shop");
+        shop.env.set("STRIPE_API_BASE", "http://127.0.0.1:9");
+        let run = shop.reconcile(&[]).expect_code(3);
+        assert!(run.stderr.contains("failed to compare with Stripe"), "{}", run.stderr);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliations"), "0");
+    }
+}
