@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
-use crate::model::reconciliation::{Finding, FindingKind, Reconciliation};
+use crate::model::reconciliation::{Finding, FindingKind, FindingState, Reconciliation};
 use crate::model::time::Time;
 use crate::output::record;
 use crate::output::rows::csv_fields;
@@ -51,8 +51,8 @@ pub struct FindingView<'a> {
     pub actor: Option<&'a str>,
     /// What was done, or why it stays as it is.
     pub reason: Option<&'a str>,
-    /// What a person does about it, in words.
-    pub next_step: &'static str,
+    /// What a person does about it, in words; null once it is settled.
+    pub next_step: Option<&'static str>,
 }
 
 csv_fields!(FindingView<'a>: id, kind, state, payout_id, attempt, transfer_id, expected, found, first_seen_at, seen_at, settled_at, actor, reason, next_step);
@@ -73,7 +73,7 @@ impl<'a> From<&'a Finding> for FindingView<'a> {
             settled_at: finding.settled_at.map(|time| time.to_string()),
             actor: finding.actor.as_deref(),
             reason: finding.reason.as_deref(),
-            next_step: finding.kind.next_step(),
+            next_step: (finding.state == FindingState::Open).then(|| finding.kind.next_step()),
         }
     }
 }

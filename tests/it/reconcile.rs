@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use payouts::sandbox::Fault;
+use payouts::sandbox::{Fault, FaultPlan, FaultRule};
 use serde_json::Value;
 
 use crate::common::db::{Backend, on_both};
@@ -243,7 +243,11 @@ on_both! {
         assert_eq!(shop.found(&[]), (forgotten.map(str::to_owned).to_vec(), 1));
         shop.process(&[]).expect_code(4);
 
+        let watermark = "SELECT value FROM payout_settings WHERE key = 'watermark'";
+        assert_eq!(shop.one(watermark), "");
         assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        // What was compared need not be read by the next guard again.
+        assert_eq!(shop.one(watermark), "2026-11-02T09:30:00.000Z");
         assert_eq!(
             shop.db.query_strings(
                 "SELECT creator_id, royalty_statement_id, CAST(amount_cents AS TEXT), status, reference
@@ -565,4 +569,252 @@ on_both! {
         assert!(run.stderr.contains("failed to compare with Stripe"), "{}", run.stderr);
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliations"), "0");
     }
+
+    fn an_interrupted_comparison_is_said_to_be_one(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        let hang = FaultRule::on("transfers.list", Fault::HangBefore).times(1);
+        shop.stripe.faults_add(FaultPlan::of([hang])).expect("the fault is understood");
+        let child = shop.env.command(&["reconcile", "--fix"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        let kill = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status();
+        assert!(kill.expect("kill runs").success());
+        let output = child.wait_with_output().expect("it ends");
+        assert_eq!(output.status.code(), Some(130), "{}", String::from_utf8_lossy(&output.stderr));
+        shop.stripe.release();
+        assert_eq!(shop.one("SELECT exit_code FROM payout_runs WHERE command = 'reconcile'"), "130");
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliations"), "0");
+        assert_eq!(shop.found(&[]), (vec![], 0));
+    }
+
+    // One entry of a page that cannot be read spoils neither the page nor the comparison.
+    fn an_odd_entry_is_a_finding(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.foreign_payout("cf_ann", "ann", 500);
+        let readable = r#"{"id":"tr_5","object":"transfer","amount":500,"currency":"usd","created":1793611800,
+            "livemode":false,"destination":"acct_ann","metadata":{"payoutId":"cf_ann"}}"#;
+        let odd = r#"{"id":"tr_6","object":"transfer","amount":"five"}"#;
+        shop.env.set("STRIPE_API_BASE", &stripe_that_lists(&[readable, odd]));
+        assert_eq!(shop.found(&[]), (vec!["odd_entry -".into(), "status_behind cf_ann".into()], 1));
+        assert_eq!(shop.one("SELECT transfer_id FROM payout_findings WHERE kind = 'odd_entry'"), "tr_6");
+    }
+
+    // More than a page at Stripe, and more than a page in the table.
+    fn pages_are_walked_to_their_end(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        for number in 0..250 {
+            let id = shop.transfer("c0", 100 + number, "");
+            shop.db.execute(&format!(
+                "INSERT INTO payouts (id, creator_id, amount_cents, status, stripe_transfer_id, processed_at, created_at, updated_at)
+                 VALUES ('cf{number}', 'cr_c0', {}, 'COMPLETED', '{id}', '2026-11-02 09:30:00', '2026-11-01 12:00:00', '2026-11-01 12:00:00')",
+                100 + number
+            ));
+        }
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(shop.one("SELECT matched_count FROM payout_reconciliations"), "250");
+        assert_eq!(shop.stripe.ledger().requests["transfers.list"][&200], 3);
+        // From outside its period, each is looked up by its id.
+        shop.db.execute("UPDATE payouts SET processed_at = '2026-10-01 12:00:00' WHERE status = 'COMPLETED'");
+        assert_eq!(shop.found(&["--period", "2026-10"]), (vec![], 0));
+        assert_eq!(shop.stripe.ledger().requests["transfers.retrieve"][&200], 250);
+    }
+}
+
+/// An address that answers every list of transfers with these entries.
+fn stripe_that_lists(entries: &[&str]) -> String {
+    use std::io::{BufRead, BufReader, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = listener.local_addr().expect("it has an address");
+    let list = format!(
+        r#"{{"object":"list","has_more":false,"data":[{}]}}"#,
+        entries.join(",")
+    );
+    let nothing = r#"{"object":"list","has_more":false,"data":[]}"#;
+    let account = r#"{"id":"acct_1","object":"account"}"#;
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            let Ok(mut connection) = connection else {
+                return;
+            };
+            let mut lines = BufReader::new(&connection).lines();
+            let first = lines.next().and_then(Result::ok).unwrap_or_default();
+            while lines
+                .next()
+                .and_then(Result::ok)
+                .is_some_and(|line| !line.is_empty())
+            {}
+            let body = match first.as_str() {
+                line if line.contains("/v1/account") => account,
+                line if line.contains("transfer_group=") => nothing,
+                _ => list.as_str(),
+            };
+            let length = body.len();
+            let _ = write!(
+                connection,
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+            );
+        }
+    });
+    format!("http://{address}")
+}
+
+#[test]
+fn findings_are_grouped_with_what_to_do_next() {
+    let shop = Shop::open(crate::common::db::TestDb::sqlite());
+    shop.payouts(1);
+    shop.process(&[]).expect_code(0);
+    shop.reverse(&shop.transfer_of("cp0"), 300);
+    shop.transfer("c0", 4200, "&transfer_group=BONUS-7");
+    insta::assert_snapshot!(shop.reconcile(&[]).transcript(), @r"
+    $ payouts reconcile
+    reversed_partly: some of the transfer was taken back
+    Finding            Payout  Transfer                  In the table        At Stripe
+    f74145e14463011aa  cp0     tr_000000000000000000001  nothing taken back  3.00 USD taken back
+    Next: `payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again
+
+    unknown_transfer: the transfer pays no payout of this database
+    Finding            Payout  Transfer                  In the table  At Stripe
+    f4f5bacab684104d4          tr_000000000000000000002  nothing       42.00 USD to acct_c0, for BONUS-7
+    Next: if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`
+
+    Period        2026-09-28 09:30 to now, UTC
+    Stripe lists  2 transfers, 52.00 USD
+    We recorded   1 payout as paid, 10.00 USD
+    Difference    42.00 USD
+    Matched       1 of 2 transfers
+    Taken back    3.00 USD
+    Findings      2 open, 0 repaired, 0 accepted
+    --- stderr
+    --- exit 1
+    ");
+    insta::assert_snapshot!(shop.reconcile(&["--fix", "-o", "json"]).transcript(), @r#"
+    $ payouts reconcile --fix -o json
+    {
+      "schema": 1,
+      "findings": [
+        {
+          "id": "f74145e14463011aa",
+          "kind": "reversed_partly",
+          "state": "fixed",
+          "payout_id": "cp0",
+          "attempt": 1,
+          "transfer_id": "tr_000000000000000000001",
+          "expected": "nothing taken back",
+          "found": "3.00 USD taken back",
+          "first_seen_at": "2026-11-02T09:30:00.000Z",
+          "seen_at": "2026-11-02T09:30:00.000Z",
+          "settled_at": "2026-11-02T09:30:00.000Z",
+          "actor": "tester",
+          "reason": "the amount is kept",
+          "next_step": null
+        },
+        {
+          "id": "f4f5bacab684104d4",
+          "kind": "unknown_transfer",
+          "state": "open",
+          "payout_id": null,
+          "attempt": null,
+          "transfer_id": "tr_000000000000000000002",
+          "expected": null,
+          "found": "42.00 USD to acct_c0, for BONUS-7",
+          "first_seen_at": "2026-11-02T09:30:00.000Z",
+          "seen_at": "2026-11-02T09:30:00.000Z",
+          "settled_at": null,
+          "actor": null,
+          "reason": null,
+          "next_step": "if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`"
+        }
+      ],
+      "run_id": "c000000000000000000000001",
+      "period": {
+        "from": "2026-09-28T09:30:00.000Z",
+        "until": null
+      },
+      "currency": "usd",
+      "stripe": {
+        "transfers": 2,
+        "amount_cents": 5200,
+        "reversed_cents": 300
+      },
+      "table": {
+        "payouts": 1,
+        "amount_cents": 1000
+      },
+      "difference_cents": 4200,
+      "matched": 1,
+      "open": 1,
+      "fixed": 1,
+      "accepted": 0,
+      "clean": false,
+      "exit_code": 1
+    }
+    --- stderr
+    --- exit 1
+    "#);
+    insta::assert_snapshot!(shop.reconcile(&["--period", "2026-11-02", "-o", "csv"]).transcript(), @r#"
+    $ payouts reconcile --period 2026-11-02 -o csv
+    id,kind,state,payout_id,attempt,transfer_id,expected,found,first_seen_at,seen_at,settled_at,actor,reason,next_step
+    f4f5bacab684104d4,unknown_transfer,open,,,tr_000000000000000000002,,"42.00 USD to acct_c0, for BONUS-7",2026-11-02T09:30:00.000Z,2026-11-02T09:30:00.000Z,,,,"if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`"
+    --- stderr
+    --- exit 1
+    "#);
+    let finding = shop.one("SELECT id FROM payout_findings WHERE state = 'open'");
+    insta::assert_snapshot!(shop.reconcile(&["--accept", &finding, "--reason", "a bonus"]).transcript(), @r"
+    $ payouts reconcile --accept f4f5bacab684104d4 --reason 'a bonus'
+    accepted:
+    Finding            Payout  Transfer                  In the table  At Stripe
+    f4f5bacab684104d4          tr_000000000000000000002  nothing       42.00 USD to acct_c0, for BONUS-7
+    --- stderr
+    --- exit 0
+    ");
+    insta::assert_snapshot!(shop.reconcile(&["--from", "2026-11", "--tz", "Europe/Berlin"]).transcript(), @r"
+    $ payouts reconcile --from 2026-11 --tz Europe/Berlin
+    Period        2026-10-31 23:00 to now, UTC
+    Stripe lists  2 transfers, 52.00 USD
+    We recorded   1 payout as paid, 10.00 USD
+    Difference    42.00 USD
+    Matched       1 of 2 transfers
+    Taken back    3.00 USD
+    Findings      0 open, 0 repaired, 1 accepted
+    --- stderr
+    --- exit 0
+    ");
+    insta::assert_snapshot!(shop.env.run(&["list"]).transcript(), @r"
+    $ payouts list
+    Payout  Created           Creator  Amount (USD)  Status                     Transfer / reason         Reference
+    cp0     2026-11-01 12:00  c0              10.00  COMPLETED (part reversed)  tr_000000000000000000001
+    1 payout, 10.00 USD: 1 COMPLETED 10.00
+    --- stderr
+    --- exit 0
+    ");
+}
+
+#[test]
+fn a_person_sees_it_on_a_narrow_screen() {
+    let shop = Shop::open(crate::common::db::TestDb::sqlite());
+    shop.payouts(1);
+    shop.process(&[]).expect_code(0);
+    shop.reverse(&shop.transfer_of("cp0"), 1000);
+    let run = shop.env.run_in_terminal(70, &["reconcile"], &[]);
+    insta::assert_snapshot!(run.expect_code(1).transcript(), @r"
+    $ payouts reconcile
+    reversed_fully: all of the transfer was taken back
+    Finding            Payout  In the table        At Stripe
+    ff38e27c5546f684d  cp0     nothing taken back  10.00 USD taken back
+    Next: `payouts reconcile --fix` keeps the amount; the payout stays
+    COMPLETED and is never sent again
+
+    Period        2026-09-28 09:30 to now, UTC
+    Stripe lists  1 transfer, 10.00 USD
+    We recorded   1 payout as paid, 10.00 USD
+    Difference    0.00 USD
+    Matched       1 of 1 transfer
+    Taken back    10.00 USD
+    Findings      1 open, 0 repaired, 0 accepted
+    --- stderr
+    --- exit 1
+    ");
 }
