@@ -46,6 +46,14 @@
 //! recorded by [`store::Store::attempts_settle`] with conditional updates, many
 //! in one transaction.
 //!
+//! # What people do by hand
+//!
+//! `payouts retry` and `payouts cancel` move payouts by the rules in
+//! [`model::standing`], asked once for what is shown and again under the locks of
+//! the transaction that moves anything ([`store::standing`]). `payouts hold` sets
+//! rows that the claim and every send look at ([`store::Store::holds_set`]).
+//! None of them talks to Stripe: what is sent is sent by `process` alone.
+//!
 //! # Invariants
 //!
 //! - An attempt is on disk before its first byte is on the wire, and a payout

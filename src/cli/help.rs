@@ -17,7 +17,8 @@ use crate::output::{Answer, Format, table};
 
 /// Every command under its heading, in the order they are shown.
 const GROUPS: &[(&str, &[&str])] = &[
-    ("Payouts", &["create", "list", "show", "release", "process"]),
+    ("Payouts", &["create", "list", "show", "process", "retry"]),
+    ("Control", &["hold", "release", "cancel"]),
     ("Records", &["creators", "statements", "batches"]),
     ("Operations", &["migrate", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),

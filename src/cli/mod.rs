@@ -1,6 +1,7 @@
 //! What a person types: the table of contents of the program.
 
 mod batches;
+mod cancel;
 mod completions;
 mod consent;
 mod context;
@@ -10,14 +11,18 @@ mod demo;
 pub mod error;
 pub mod exit;
 mod help;
+mod hold;
 mod input;
 mod list;
 mod migrate;
+mod moved;
 mod page;
 mod process;
 mod recorded;
 mod release;
+mod retry;
 mod sandbox;
+mod selection;
 mod show;
 mod statements;
 
@@ -113,7 +118,10 @@ enum Work {
     #[command(subcommand)]
     Creators(creators::CreatorsCommand),
     Process(process::ProcessArgs),
+    Retry(retry::RetryArgs),
+    Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
+    Cancel(cancel::CancelArgs),
     #[command(subcommand)]
     Batches(batches::BatchesCommand),
     #[command(subcommand)]
@@ -138,7 +146,10 @@ impl Work {
             Self::Create(args) => create::run(cx, &args),
             Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),
+            Self::Retry(args) => retry::run(cx, &args),
+            Self::Hold(args) => hold::run(cx, &args),
             Self::Release(args) => release::run(cx, &args),
+            Self::Cancel(args) => cancel::run(cx, &args),
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),

@@ -11,17 +11,17 @@ use tokio::sync::watch;
 
 use crate::cli::consent::{self, Said};
 use crate::cli::context::Context;
-use crate::cli::creators;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
-use crate::model::ids::{BatchId, PayoutId};
+use crate::cli::selection;
 use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
 use crate::ops::consent::Agreement;
 use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
+use crate::output::json::HoldView;
 use crate::output::progress::Progress;
 use crate::output::table::{self, left, right};
-use crate::output::text::{brief, clean, count, grouped};
+use crate::output::text::{brief, clean, count, grouped, held};
 use crate::output::ui::Ui;
 use crate::output::{Answer, Format};
 use crate::store::queue::QueueFilter;
@@ -164,30 +164,11 @@ fn settings(
         None => i64::MAX,
         Some(text) => parse_total(text, currency)?,
     };
-    let batch = args.batch.as_deref().map(BatchId::new);
-    if let Some(batch) = &batch
-        && !store.batch_exists(batch)?
-    {
-        return Err(
-            CliError::new(Exit::Attention, format!("there is no batch {batch}"))
-                .hint("list them with `payouts batches list`"),
-        );
-    }
-    let creator = match &args.creator {
-        None => None,
-        Some(text) => Some(creators::named(store, text)?.id),
-    };
-    let ids: Vec<PayoutId> = args.ids.iter().map(PayoutId::new).collect();
-    let missing = store.payouts_missing(&ids)?;
-    if let Some(first) = missing.first() {
-        return Err(
-            CliError::new(Exit::Attention, format!("there is no payout {first}"))
-                .hint("find it with `payouts list`"),
-        );
-    }
+    let batch = selection::batch(store, args.batch.as_deref())?;
+    let creator = selection::creator(store, args.creator.as_deref())?;
     Ok(Settings {
         filter: QueueFilter {
-            ids,
+            ids: selection::payouts(store, &args.ids)?,
             batch: batch.clone(),
             creator,
         },
@@ -622,6 +603,7 @@ fn print_plan(cx: &Context, plan: &Plan) -> Result<(), CliError> {
                 "payouts": group.payouts,
                 "amount_cents": group.amount_cents,
                 "example": group.example.as_str(),
+                "hold": group.hold.as_ref().map(HoldView::of),
             })
         })
         .collect();
@@ -735,6 +717,9 @@ fn plan_text_on(ui: &Ui, plan: &Plan) -> String {
                 group.example
             ),
         );
+        if let Some(hold) = &group.hold {
+            fact("", brief(&held(hold), 160));
+        }
     }
     text
 }

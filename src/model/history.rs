@@ -32,10 +32,14 @@ text_enum! {
         Unknown = "unknown",
         /// Stripe holds something that does not fit; a person must look.
         Alarm = "alarm",
-        /// A hold was set or lifted.
+        /// A hold was set on it.
         Held = "held",
-        /// A hold was lifted.
+        /// The hold on it was lifted.
         Released = "released",
+        /// After a definite no it was put back into the queue.
+        Retried = "retried",
+        /// It was ended without having been sent.
+        Cancelled = "cancelled",
     }
 }
 text_column!(HistoryEvent);

@@ -84,6 +84,8 @@ text_enum! {
         CreatorHeld = "creator is held",
         /// Its batch is held, as every new batch is.
         BatchHeld = "batch is held; look it over, then `payouts release BATCH`",
+        /// Somebody cancelled it, and other software set it back.
+        Cancelled = "was cancelled; other software set it back",
         /// The creator row says deleted.
         CreatorDeleted = "creator is deleted",
         /// Nowhere to send it.
@@ -116,6 +118,17 @@ text_enum! {
 }
 
 impl Skip {
+    /// The kind of hold that keeps a payout back, if one does.
+    pub fn hold(self) -> Option<HoldKind> {
+        match self {
+            Self::SwitchOff => Some(HoldKind::All),
+            Self::PayoutHeld => Some(HoldKind::Payout),
+            Self::CreatorHeld => Some(HoldKind::Creator),
+            Self::BatchHeld => Some(HoldKind::Batch),
+            _ => None,
+        }
+    }
+
     /// Whether somebody has to do something, as opposed to a row that waits on
     /// purpose. Decides between exit codes 1 and 0.
     pub fn needs_a_person(self) -> bool {
@@ -128,7 +141,8 @@ impl Skip {
             | Self::StatementTaken
             | Self::AttemptOpen
             | Self::NotLookedUp => false,
-            Self::CreatorDeleted
+            Self::Cancelled
+            | Self::CreatorDeleted
             | Self::NoStripeAccount
             | Self::StatementDisputed
             | Self::StatementNotPayable
@@ -160,6 +174,8 @@ pub struct Candidate {
     pub reference: Option<String>,
     /// This tool created the row.
     pub ours: bool,
+    /// The history says that it was cancelled.
+    pub cancelled: bool,
     /// Holds that apply, the switch among them.
     pub holds: Vec<HoldKind>,
     /// The number and outcome of its last attempt.
@@ -206,6 +222,9 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
                 }
             }
         }
+    }
+    if candidate.cancelled {
+        return Err(Skip::Cancelled);
     }
     if payout.amount_cents <= 0 {
         return Err(Skip::NotPositive);

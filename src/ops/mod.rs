@@ -1,16 +1,19 @@
 //! What the tool does, independent of how it is asked and how it is shown: no
 //! flags, no printing, no SQL, no HTTP.
 
+pub mod cancel;
 pub mod consent;
 pub mod create;
 pub mod creators;
 pub mod event;
 pub mod fault;
+pub mod hold;
 pub mod import;
 pub mod list;
+pub mod moving;
 pub mod next_step;
 pub mod period;
 pub mod process;
-pub mod release;
+pub mod retry;
 pub mod statements;
 pub mod table_file;

@@ -9,11 +9,13 @@ use serde_json::{Map, Value, json};
 
 use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
+use crate::model::hold::Hold;
 use crate::model::ids::{BatchId, StatementId};
 use crate::model::listing::{ListedPayout, Totals};
 use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
 use crate::model::record::{AttemptRecord, PayoutRecord};
+use crate::model::standing::RetryOutlook;
 use crate::model::time::Time;
 
 /// A payout, in lists and wherever else one is shown. Also a line of CSV.
@@ -57,11 +59,15 @@ pub struct PayoutView<'a> {
     pub updated_at: String,
     /// The transfer's own time, once it is paid.
     pub processed_at: Option<String>,
+    /// Of a failed payout: `retry --due` takes it from then on; null when it never does.
+    pub next_retry_at: Option<String>,
+    /// Of a failed payout that `retry --due` never takes: a word for why.
+    pub retry_refusal: Option<&'static str>,
 }
 
 impl<'a> PayoutView<'a> {
     /// The fields, in order: the header of a CSV.
-    pub const FIELDS: [&'static str; 19] = [
+    pub const FIELDS: [&'static str; 21] = [
         "id",
         "status",
         "amount_cents",
@@ -81,6 +87,8 @@ impl<'a> PayoutView<'a> {
         "created_at",
         "updated_at",
         "processed_at",
+        "next_retry_at",
+        "retry_refusal",
     ];
 
     /// Shows a payout whose amount is of this currency.
@@ -109,6 +117,14 @@ impl<'a> PayoutView<'a> {
             created_at: payout.created_at.to_string(),
             updated_at: payout.updated_at.to_string(),
             processed_at: moment(payout.processed_at),
+            next_retry_at: match listed.retry {
+                Some(RetryOutlook::From(at)) => Some(at.to_string()),
+                _ => None,
+            },
+            retry_refusal: match listed.retry {
+                Some(RetryOutlook::Never(refusal)) => Some(refusal.as_str()),
+                _ => None,
+            },
         }
     }
 }
@@ -358,20 +374,23 @@ impl<'a> RecordView<'a> {
                 actor: &batch.actor,
                 created_at: batch.created_at.to_string(),
             }),
-            holds: record
-                .holds
-                .iter()
-                .map(|hold| HoldView {
-                    kind: hold.kind.as_str(),
-                    target: Some(hold.target.as_str()).filter(|target| !target.is_empty()),
-                    reason: &hold.reason,
-                    actor: &hold.actor,
-                    created_at: hold.created_at.to_string(),
-                })
-                .collect(),
+            holds: record.holds.iter().map(HoldView::of).collect(),
             attempts: record.attempts.iter().map(AttemptView::of).collect(),
             history: record.history.iter().map(HistoryView::of).collect(),
             next_step,
+        }
+    }
+}
+
+impl<'a> HoldView<'a> {
+    /// Shows a hold.
+    pub fn of(hold: &'a Hold) -> Self {
+        Self {
+            kind: hold.kind.as_str(),
+            target: Some(hold.target.as_str()).filter(|target| !target.is_empty()),
+            reason: &hold.reason,
+            actor: &hold.actor,
+            created_at: hold.created_at.to_string(),
         }
     }
 }

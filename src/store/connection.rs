@@ -222,12 +222,11 @@ fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnectio
         .ok_or_else(|| unreachable("the path is not UTF-8".to_owned()))?;
     let connected = SqliteConnection::establish(file);
     let mut conn = connected.map_err(|e| unreachable(e.to_string()))?;
-    dialect::sqlite_session(&mut conn)
-        .map_err(|e| match StoreError::from(e) {
-            // Such as a file that is not a database.
-            StoreError::Database { source } => unreachable(source.to_string()),
-            other => other,
-        })?;
+    dialect::sqlite_session(&mut conn).map_err(|e| match StoreError::from(e) {
+        // Such as a file that is not a database.
+        StoreError::Database { source } => unreachable(source.to_string()),
+        other => other,
+    })?;
     Ok(AnyConnection::Sqlite(conn))
 }
 

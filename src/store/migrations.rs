@@ -44,6 +44,7 @@ const POSTGRES: &[SqlMigration] = tree!(
     "005_add_payouts_table",
     "006_add_payout_ledger",
     "007_add_payout_queue_index"(outside_transaction),
+    "009_add_payout_hold_releases",
 );
 
 const SQLITE: &[SqlMigration] = tree!(
@@ -52,6 +53,7 @@ const SQLITE: &[SqlMigration] = tree!(
     "005_add_payouts_table",
     "006_add_payout_ledger",
     "007_add_payout_queue_index",
+    "009_add_payout_hold_releases",
 );
 
 /// This version's migrations for a backend, oldest first.

@@ -27,6 +27,7 @@ pub mod payouts;
 pub mod queue;
 mod runs;
 mod settings;
+pub mod standing;
 pub mod statements;
 pub mod thread;
 

@@ -59,27 +59,29 @@ on_both! {
         let env = machine(&db);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
-                $ payouts migrate
-                Migration                   State
-                001_add_platform_tables     applied
-                005_add_payouts_table       applied
-                006_add_payout_ledger       applied
-                007_add_payout_queue_index  applied
-                --- stderr
-                DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index
-                --- exit 0
-                ");
+            $ payouts migrate
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  applied
+            --- stderr
+            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
+            --- exit 0
+            ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
-                $ payouts migrate
-                Migration                   State
-                001_add_platform_tables     applied
-                005_add_payouts_table       applied
-                006_add_payout_ledger       applied
-                007_add_payout_queue_index  applied
-                --- stderr
-                DATABASE is up to date
-                --- exit 0
-                ");
+            $ payouts migrate
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  applied
+            --- stderr
+            DATABASE is up to date
+            --- exit 0
+            ");
         }
         let made = objects(&db);
         assert!(made.contains(&"payouts".to_owned()) && made.contains(&"payout_queue_idx".to_owned()), "{made:?}");
@@ -89,15 +91,16 @@ on_both! {
         let env = machine(&db);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["init", "--quiet"]), &db), @r"
-                $ payouts init --quiet
-                Migration                   State
-                001_add_platform_tables     applied
-                005_add_payouts_table       applied
-                006_add_payout_ledger       applied
-                007_add_payout_queue_index  applied
-                --- stderr
-                --- exit 0
-                ");
+            $ payouts init --quiet
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  applied
+            --- stderr
+            --- exit 0
+            ");
         }
     }
 
@@ -105,39 +108,42 @@ on_both! {
         let env = machine(&db);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
-                $ payouts migrate --status
-                Migration                   State
-                001_add_platform_tables     pending
-                005_add_payouts_table       pending
-                006_add_payout_ledger       pending
-                007_add_payout_queue_index  pending
-                --- stderr
-                --- exit 1
-                ");
+            $ payouts migrate --status
+            Migration                     State
+            001_add_platform_tables       pending
+            005_add_payouts_table         pending
+            006_add_payout_ledger         pending
+            007_add_payout_queue_index    pending
+            009_add_payout_hold_releases  pending
+            --- stderr
+            --- exit 1
+            ");
             assert_eq!(objects(&db), [""; 0]);
             env.run(&["migrate"]).expect_code(0);
             env.run(&["migrate", "--revert"]).expect_code(0);
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
-                $ payouts migrate --status
-                Migration                   State
-                001_add_platform_tables     applied
-                005_add_payouts_table       applied
-                006_add_payout_ledger       applied
-                007_add_payout_queue_index  pending
-                --- stderr
-                --- exit 1
-                ");
+            $ payouts migrate --status
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  pending
+            --- stderr
+            --- exit 1
+            ");
             env.run(&["migrate"]).expect_code(0);
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
-                $ payouts migrate --status
-                Migration                   State
-                001_add_platform_tables     applied
-                005_add_payouts_table       applied
-                006_add_payout_ledger       applied
-                007_add_payout_queue_index  applied
-                --- stderr
-                --- exit 0
-                ");
+            $ payouts migrate --status
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  applied
+            --- stderr
+            --- exit 0
+            ");
         }
     }
 
@@ -147,51 +153,57 @@ on_both! {
         env.run(&["migrate", "--revert"]).expect_code(0);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status", "-o", "json"]), &db), @r#"
-                $ payouts migrate --status -o json
+            $ payouts migrate --status -o json
+            {
+              "schema": 1,
+              "migrations": [
                 {
-                  "schema": 1,
-                  "migrations": [
-                    {
-                      "name": "001_add_platform_tables",
-                      "applied": true
-                    },
-                    {
-                      "name": "005_add_payouts_table",
-                      "applied": true
-                    },
-                    {
-                      "name": "006_add_payout_ledger",
-                      "applied": true
-                    },
-                    {
-                      "name": "007_add_payout_queue_index",
-                      "applied": false
-                    }
-                  ]
+                  "name": "001_add_platform_tables",
+                  "applied": true
+                },
+                {
+                  "name": "005_add_payouts_table",
+                  "applied": true
+                },
+                {
+                  "name": "006_add_payout_ledger",
+                  "applied": true
+                },
+                {
+                  "name": "007_add_payout_queue_index",
+                  "applied": true
+                },
+                {
+                  "name": "009_add_payout_hold_releases",
+                  "applied": false
                 }
-                --- stderr
-                --- exit 1
-                "#);
+              ]
+            }
+            --- stderr
+            --- exit 1
+            "#);
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status", "-o", "csv"]), &db), @r"
-                $ payouts migrate --status -o csv
-                name,applied
-                001_add_platform_tables,true
-                005_add_payouts_table,true
-                006_add_payout_ledger,true
-                007_add_payout_queue_index,false
-                --- stderr
-                --- exit 1
-                ");
+            $ payouts migrate --status -o csv
+            name,applied
+            001_add_platform_tables,true
+            005_add_payouts_table,true
+            006_add_payout_ledger,true
+            007_add_payout_queue_index,true
+            009_add_payout_hold_releases,false
+            --- stderr
+            --- exit 1
+            ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "-o", "ndjson"]), &db), @r#"
-                $ payouts migrate -o ndjson
-                {"name":"001_add_platform_tables","applied":true}
-                {"name":"005_add_payouts_table","applied":true}
-                {"name":"006_add_payout_ledger","applied":true}
-                {"name":"007_add_payout_queue_index","applied":true}
-                --- stderr
-                DATABASE: ran 007_add_payout_queue_index
-                --- exit 0
-                "#);
+            $ payouts migrate -o ndjson
+            {"name":"001_add_platform_tables","applied":true}
+            {"name":"005_add_payouts_table","applied":true}
+            {"name":"006_add_payout_ledger","applied":true}
+            {"name":"007_add_payout_queue_index","applied":true}
+            {"name":"009_add_payout_hold_releases","applied":true}
+            --- stderr
+            DATABASE: ran 009_add_payout_hold_releases
+            --- exit 0
+            "#);
         }
     }
 
@@ -214,7 +226,7 @@ on_both! {
         env.run(&["migrate", "--revert"]).expect_code(0);
         let before = objects(&db);
         let run = env.run(&["migrate", "--dry-run"]).expect_code(0);
-        assert_eq!(run.stdout, sql(&["007_add_payout_queue_index"]));
+        assert_eq!(run.stdout, sql(&["009_add_payout_hold_releases"]));
         assert_eq!(objects(&db), before);
 
         env.run(&["migrate"]).expect_code(0);
@@ -283,28 +295,30 @@ on_both! {
 fn without_a_url_the_database_is_made_in_the_data_directory() {
     let env = TestEnv::new();
     insta::assert_snapshot!(env.run(&["migrate", "--status"]).transcript(), @r"
-        $ payouts migrate --status
-        Migration                   State
-        001_add_platform_tables     pending
-        005_add_payouts_table       pending
-        006_add_payout_ledger       pending
-        007_add_payout_queue_index  pending
-        --- stderr
-        using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-        --- exit 1
-        ");
+    $ payouts migrate --status
+    Migration                     State
+    001_add_platform_tables       pending
+    005_add_payouts_table         pending
+    006_add_payout_ledger         pending
+    007_add_payout_queue_index    pending
+    009_add_payout_hold_releases  pending
+    --- stderr
+    using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
+    --- exit 1
+    ");
     insta::assert_snapshot!(env.run(&["init"]).transcript(), @r"
-        $ payouts init
-        Migration                   State
-        001_add_platform_tables     applied
-        005_add_payouts_table       applied
-        006_add_payout_ledger       applied
-        007_add_payout_queue_index  applied
-        --- stderr
-        using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-        sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index
-        --- exit 0
-        ");
+    $ payouts init
+    Migration                     State
+    001_add_platform_tables       applied
+    005_add_payouts_table         applied
+    006_add_payout_ledger         applied
+    007_add_payout_queue_index    applied
+    009_add_payout_hold_releases  applied
+    --- stderr
+    using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
+    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
+    --- exit 0
+    ");
     assert!(
         env.home_path(".local/share/payouts/payouts.db").is_file(),
         "{:?}",
@@ -321,18 +335,19 @@ on_both! {
         env.run(&["migrate"]).expect_code(0);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
-                $ payouts migrate --revert
-                Migration                   State
-                001_add_platform_tables     applied
-                005_add_payouts_table       applied
-                006_add_payout_ledger       applied
-                007_add_payout_queue_index  pending
-                --- stderr
-                reverted 007_add_payout_queue_index
-                --- exit 0
-                ");
+            $ payouts migrate --revert
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  pending
+            --- stderr
+            reverted 009_add_payout_hold_releases
+            --- exit 0
+            ");
         }
-        for _ in 0..3 {
+        for _ in 0..4 {
             env.run(&["migrate", "--revert"]).expect_code(0);
         }
         insta::allow_duplicates! {
@@ -349,6 +364,7 @@ on_both! {
     fn tables_with_rows_are_not_reverted(db: TestDb) {
         let env = machine(&db);
         env.run(&["migrate"]).expect_code(0);
+        env.run(&["migrate", "--revert"]).expect_code(0);
         env.run(&["migrate", "--revert"]).expect_code(0);
         db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00')");
         let before = objects(&db);
@@ -409,10 +425,15 @@ fn a_platforms_tables_are_not_reverted() {
     }
     insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
     $ payouts migrate --revert
+    Migration                     State
+    001_add_platform_tables       applied
+    005_add_payouts_table         applied
+    006_add_payout_ledger         pending
+    007_add_payout_queue_index    pending
+    009_add_payout_hold_releases  pending
     --- stderr
-    error: failed to revert the newest migration of DATABASE
-      1: 005_add_payouts_table cannot be reverted: the table payouts was there before payouts
-    --- exit 4
+    reverted 006_add_payout_ledger
+    --- exit 0
     ");
     assert_eq!(
         db.query_strings("SELECT id FROM payouts"),
@@ -438,12 +459,12 @@ on_both! {
         env.run(&["migrate", "--revert"]).expect_code(0);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["process"]), &db), @r"
-                $ payouts process
-                --- stderr
-                error: the database lacks 2 of this version's migrations: 006_add_payout_ledger, 007_add_payout_queue_index
-                hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
-                --- exit 3
-                ");
+            $ payouts process
+            --- stderr
+            error: the database lacks 2 of this version's migrations: 007_add_payout_queue_index, 009_add_payout_hold_releases
+            hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
+            --- exit 3
+            ");
         }
     }
 
@@ -500,12 +521,12 @@ fn a_database_that_is_missing_stops_a_command() {
 fn an_empty_postgresql_database_stops_a_command() {
     let db = TestDb::postgres();
     insta::assert_snapshot!(transcript(&machine_with_key(&db).run(&["process"]), &db), @r"
-        $ payouts process
-        --- stderr
-        error: the database lacks 4 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index
-        hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
-        --- exit 3
-        ");
+    $ payouts process
+    --- stderr
+    error: the database lacks 5 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
+    hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
+    --- exit 3
+    ");
     assert_eq!(objects(&db), [""; 0]);
 }
 

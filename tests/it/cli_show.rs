@@ -170,7 +170,7 @@ on_both! {
                 }
 
             What to do next
-              No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It stays FAILED; nothing sends it again by itself.
+              No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It is due again: `payouts retry --due`, or `payouts retry declined`, puts it back to PENDING, for a new attempt under a new key.
             --- stderr
             --- exit 0
             "#);
@@ -288,6 +288,8 @@ on_both! {
                   "created_at": "2026-10-01T08:00:00.000Z",
                   "updated_at": "2026-10-01T08:00:00.000Z",
                   "processed_at": null,
+                  "next_retry_at": "2026-10-01T08:05:00.000Z",
+                  "retry_refusal": null,
                   "creator": {
                     "id": "ann",
                     "name": "Ann \u001b[2JExample",
@@ -397,7 +399,7 @@ on_both! {
                       "hash": "h3"
                     }
                   ],
-                  "next_step": "No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It stays FAILED; nothing sends it again by itself."
+                  "next_step": "No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It is due again: `payouts retry --due`, or `payouts retry declined`, puts it back to PENDING, for a new attempt under a new key."
                 }
               ]
             }

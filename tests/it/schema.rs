@@ -104,6 +104,7 @@ on_both! {
             ("royalty_statements.status", texts!(RoyaltyStatementStatus)),
             ("payout_attempts.outcome", texts!(AttemptOutcome)),
             ("payout_holds.kind", texts!(HoldKind)),
+            ("payout_hold_releases.kind", texts!(HoldKind)),
         ]
         .map(|(column, texts)| (column.to_owned(), texts))
         .into();
