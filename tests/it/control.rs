@@ -3,6 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::process::Stdio;
+use std::time::Duration;
+
+use payouts::sandbox::Fault;
 use serde_json::Value;
 
 use crate::common::db::{TestDb, on_both};
@@ -398,13 +402,37 @@ on_both! {
         assert_eq!(shop.status(&paid), "COMPLETED");
     }
 
+    fn what_a_run_has_claimed_is_not_cancelled_under_its_hands(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.env.set("PAYOUTS_CONCURRENCY", "1");
+        shop.payouts(10);
+        shop.fault("c3", Fault::HangBefore, 1);
+        let process = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        let ids: Vec<String> = (0..10).map(|number| format!("cp{number}")).collect();
+        let mut args = vec!["cancel", "--reason", "stop", "-o", "json"];
+        args.extend(ids.iter().map(String::as_str));
+        let answer = json(&shop.env.run(&args).expect_code(1));
+        let refused: Vec<&Value> = answer["payouts"].as_array().unwrap().iter()
+            .filter(|row| row["result"] == "refused")
+            .collect();
+        // What is paid or claimed, up to the one that hangs and the few behind it.
+        let reasons: Vec<&str> = refused.iter().map(|row| row["reason"].as_str().unwrap()).collect();
+        assert!(reasons.iter().all(|reason| ["paid", "unresolved"].contains(reason)), "{reasons:?}");
+        assert!((4..10).contains(&reasons.len()), "{reasons:?}");
+        shop.stripe.release();
+        process.wait_with_output().unwrap();
+        assert_eq!(shop.transfers().len(), refused.len());
+        shop.assert_paid_exactly_once();
+    }
+
     fn what_may_have_left_the_machine_is_not_cancelled(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(3);
         shop.creator("other");
         shop.foreign_payout("cf0", "other", 500);
         shop.db.execute("UPDATE payouts SET retry_count = 1 WHERE id = 'cf0'");
-        shop.fault("c0", payouts::sandbox::Fault::Error500After, 1);
+        shop.fault("c0", Fault::Error500After, 1);
         shop.process(&["cp0"]).expect_code(5);
         shop.db.execute("UPDATE payouts SET status = 'FAILED' WHERE id = 'cp1'");
         // What was unknown stays so, also where other software set the row back.

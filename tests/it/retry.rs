@@ -484,7 +484,7 @@ fn a_retry_waits_for_whoever_holds_the_statement() {
     let mut other = shop.db.session();
     other.execute("BEGIN");
     other.execute("SELECT id FROM royalty_statements FOR UPDATE");
-    let child = shop
+    let mut child = shop
         .env
         .command(&["retry", "cp0", "-o", "json"])
         .stdout(Stdio::piped())
@@ -494,7 +494,7 @@ fn a_retry_waits_for_whoever_holds_the_statement() {
     let waiting = "SELECT COUNT(*) FROM pg_locks
         WHERE locktype = 'tuple' AND relation = 'royalty_statements'::regclass";
     while shop.one(waiting) == "0" {
-        std::thread::yield_now();
+        assert!(child.try_wait().unwrap().is_none(), "it did not wait");
     }
     other.execute(
         "INSERT INTO payouts (id, creator_id, royalty_statement_id, amount_cents, updated_at)
