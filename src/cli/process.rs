@@ -14,6 +14,7 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::selection;
+use crate::model::hold::HoldTarget;
 use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
 use crate::ops::consent::Agreement;
@@ -128,6 +129,11 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
     let recorded = store.run_end(&stamp.run_id, i32::from(code), &summary);
     let report = ended?;
     let mut exits = exits;
+    if report.stop == Some(Stop::Switch)
+        && let Ok(Some(hold)) = store.hold_on(&HoldTarget::all())
+    {
+        cx.ui.line(&format!("everything is held {}", held(&hold)));
+    }
     // What the run did outweighs that its end could not be written or told.
     if let Err(error) = recorded {
         CliError::from(error)

@@ -1,6 +1,8 @@
 //! What a person names on the command line, held against what there is: whatever
 //! does not exist ends the command before anything is done.
 
+use std::collections::HashSet;
+
 use crate::cli::batches::no_such_batch;
 use crate::cli::creators;
 use crate::cli::error::CliError;
@@ -13,13 +15,13 @@ const REASON_CHARS_MAX: usize = 500;
 
 /// The payouts with these ids, each once, in their order.
 pub(super) fn payouts(store: &mut Store, ids: &[String]) -> Result<Vec<PayoutId>, CliError> {
-    let mut named: Vec<PayoutId> = Vec::with_capacity(ids.len());
-    for id in ids {
-        let id = PayoutId::new(id.trim());
-        if !named.contains(&id) {
-            named.push(id);
-        }
-    }
+    let mut seen = HashSet::new();
+    let named: Vec<PayoutId> = ids
+        .iter()
+        .map(|id| id.trim())
+        .filter(|id| seen.insert(*id))
+        .map(PayoutId::new)
+        .collect();
     match store.payouts_missing(&named)?.first() {
         None => Ok(named),
         Some(first) => Err(

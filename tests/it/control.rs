@@ -197,7 +197,8 @@ on_both! {
             --- exit 0
             ");
         }
-        run(&["process"]).expect_code(4);
+        let stopped = run(&["process"]).expect_code(4);
+        assert!(stopped.stderr.contains("everything is held by tester since 2026-11-02 09:30 UTC: audit"), "{stopped}");
         assert_eq!(shop.transfers().len(), 0);
         let plan = run(&["process", "--dry-run"]).stdout;
         assert!(plan.contains("by tester since 2026-11-02 09:30 UTC: audit"), "{plan}");
