@@ -270,6 +270,10 @@ pub struct Config {
     pub min_cents: i32,
     /// Largest payout, minor units.
     pub max_cents: i32,
+    /// Failed attempts before a retry takes `--force`.
+    pub retries_max: i32,
+    /// The back-off after the first failure, the second, …; never empty.
+    pub retry_delays: Vec<Duration>,
     /// Transfers in flight at once.
     pub concurrency: usize,
     /// Sends per second, if somebody said it.
@@ -355,6 +359,11 @@ impl Config {
                 .map(|(currency, _)| currency),
             min_cents,
             max_cents,
+            retries_max: env.value(&vars::MAX_RETRIES, 5, |t| whole(t, 0, 1000))?,
+            retry_delays: match env.parsed(&vars::RETRY_DELAYS, durations)? {
+                Some((delays, _)) => delays,
+                None => durations(vars::RETRY_DELAYS.default).unwrap_or_default(),
+            },
             concurrency: env.value(&vars::CONCURRENCY, 32, |t| whole(t, 1, 1000))?,
             rate: env
                 .parsed(&vars::RATE, |t| whole(t, 1, 100_000))?
@@ -486,6 +495,22 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         .filter(|s| *s <= 366 * 86_400)
         .map(Duration::from_secs)
         .ok_or_else(|| "at most a year".to_owned())
+}
+
+/// Delays that are kept; more than anybody waits for.
+const DELAYS_MAX: usize = 100;
+
+/// Reads durations between commas, such as `5m,10m,1h`.
+fn durations(text: &str) -> Result<Vec<Duration>, String> {
+    let delays: Vec<Duration> = text
+        .split(',')
+        .map(|one| duration(one.trim()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| "use durations between commas, such as 5m,10m,1h".to_owned())?;
+    if delays.len() > DELAYS_MAX {
+        return Err(format!("at most {DELAYS_MAX} of them"));
+    }
+    Ok(delays)
 }
 
 fn host() -> String {
@@ -629,7 +654,28 @@ mod tests {
     }
 
     #[test]
-    fn durations() {
+    fn the_back_off_is_read_in_order_and_its_default_is_the_documented_one() {
+        let delays = |pairs: &[(&str, &str)]| {
+            let mut env = env(pairs);
+            env.process.insert("DATABASE_URL".into(), "sqlite:x".into());
+            Config::resolve(&Flags::default(), &env).map(|config| {
+                let seconds: Vec<u64> = config.retry_delays.iter().map(Duration::as_secs).collect();
+                seconds
+            })
+        };
+        assert_eq!(delays(&[]).unwrap(), [300, 600, 1800, 3600, 7200]);
+        let name = "PAYOUTS_RETRY_DELAYS";
+        assert_eq!(delays(&[(name, "90s, 1d,0s")]).unwrap(), [90, 86_400, 0]);
+        for wrong in ["5", "5m,", ",", "5m;10m", "1h,-5m"] {
+            let error = delays(&[(name, wrong)]).unwrap_err().to_string();
+            assert!(error.contains("between commas"), "{wrong}: {error}");
+        }
+        assert!(delays(&[(name, &vec!["1s"; 101].join(","))]).is_err());
+        assert!(delays(&[("PAYOUTS_MAX_RETRIES", "-1")]).is_err());
+    }
+
+    #[test]
+    fn durations_have_one_unit() {
         assert_eq!(duration("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(duration("2h"), Ok(Duration::from_secs(7200)));
         for wrong in ["", "5", "m", "-5m", "1.5h", "5é", "999999999999999999d"] {

@@ -43,6 +43,8 @@ variables! {
     MAX_RUN_TOTAL_CENTS = "PAYOUTS_MAX_RUN_TOTAL_CENTS", "the most one run may pay out, in minor units", "off";
     MAX_DAY_TOTAL_CENTS = "PAYOUTS_MAX_DAY_TOTAL_CENTS", "the most all runs of a day may pay out, in minor units", "off";
     ACTOR_FROM_ROLE = "PAYOUTS_ACTOR_FROM_ROLE", "1 takes the actor from the PostgreSQL role", "off";
+    MAX_RETRIES = "PAYOUTS_MAX_RETRIES", "failed attempts before a retry takes `--force`", "5";
+    RETRY_DELAYS = "PAYOUTS_RETRY_DELAYS", "back-off for `retry --due` after the first failure, the second, …; the last one repeats", "5m,10m,30m,1h,2h";
     CONCURRENCY = "PAYOUTS_CONCURRENCY", "transfers in flight at once, 1 to 1000", "32";
     RATE = "PAYOUTS_RATE", "sends per second", "20 live, 10 test, unlimited on a loopback base";
     LEASE = "PAYOUTS_LEASE", "after this long without a sign of life a run's claims are taken over", "2m";

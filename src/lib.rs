@@ -53,6 +53,13 @@
 //! [`ops::reconcile::judge`] says how the two differ; the findings are kept, and
 //! with `--fix` those that prove themselves are repaired, a transfer by the same
 //! functions with which `process` adopts one.
+//! # What people do by hand
+//!
+//! `payouts retry` and `payouts cancel` move payouts by the rules in
+//! [`model::standing`], asked once for what is shown and again under the locks of
+//! the transaction that moves anything ([`store::standing`]). `payouts hold` sets
+//! rows that the claim and every send look at ([`store::Store::holds_set`]).
+//! None of them talks to Stripe: what is sent is sent by `process` alone.
 //!
 //! # Invariants
 //!

@@ -7,6 +7,7 @@ use crate::cli::creators::total_lines;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::page::PageArgs;
+use crate::model::hold::{HoldKind, HoldTarget};
 use crate::model::ids::BatchId;
 use crate::model::money::{Currency, with_currency};
 use crate::output::json_records::{BatchShowView, BatchView};
@@ -95,31 +96,37 @@ fn show(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> {
     };
     let totals = store.batch_totals(&id)?;
     let batch = &line.batch;
-    let released = match &line.hold {
-        Some(_) => None,
-        // Without a run that released it, it was never held.
-        None => store
-            .batch_release(&id)?
-            .or_else(|| Some((batch.actor.clone(), batch.created_at))),
+    let release = store.hold_last_release(&HoldTarget {
+        kind: HoldKind::Batch,
+        id: id.to_string(),
+    })?;
+    // One that was never held was let go by whoever loaded it.
+    let released = match (&line.hold, &release) {
+        (Some(_), _) => None,
+        (None, Some(release)) => Some((release.released_by.clone(), release.released_at)),
+        (None, None) => Some((batch.actor.clone(), batch.created_at)),
     };
-    let shown = BatchShowView::new(view(&line, currency), released.as_ref(), &totals, currency);
+    let shown = BatchShowView::new(
+        view(&line, currency),
+        line.hold.as_ref(),
+        released.as_ref(),
+        &totals,
+        currency,
+    );
     record::print(
         cx.format,
         &cx.ui,
         &shown,
         std::slice::from_ref(&shown.batch),
         || {
-            let state = match (&line.hold, &released) {
-                (Some(hold), _) => format!(
-                    "held by {} since {} UTC: {}",
-                    hold.actor,
-                    text::minute(hold.created_at),
-                    hold.reason
+            let state = match (&line.hold, &release) {
+                (Some(hold), _) => format!("held {}", text::held(hold)),
+                (None, Some(release)) => format!("released {}", text::released(release)),
+                (None, None) => format!(
+                    "released by {} on {} UTC",
+                    batch.actor,
+                    text::minute(batch.created_at)
                 ),
-                (None, Some((actor, at))) => {
-                    format!("released by {actor} on {} UTC", text::minute(*at))
-                }
-                (None, None) => "released".to_owned(),
             };
             let payouts = text::count(u64::try_from(batch.payout_count).unwrap_or(0), "payout");
             let mut lines = vec![

@@ -51,19 +51,33 @@ pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said) -> Result<Consent,
             return Err(another_total(plan, typed.trim()));
         }
     } else if cx.ui.interactive && !said.yes {
-        let agreed = Confirm::new()
-            .with_prompt(format!(
-                "Pay {}?",
-                money::with_currency(total, plan.currency)
-            ))
-            .default(false)
-            .interact()
-            .map_err(|_| left(cx))?;
-        if !agreed {
+        let question = format!("Pay {}?", money::with_currency(total, plan.currency));
+        if !says_yes(question) {
             return Err(declined());
         }
     }
     Ok(Consent::given_for(plan.agreement()))
+}
+
+/// Asks a person, where there is one to ask, about something that moves no money.
+/// The caller has shown what it is about.
+pub(super) fn confirm(cx: &Context, question: String) -> Result<(), CliError> {
+    if cx.ui.interactive && !cx.yes && !says_yes(question) {
+        return Err(CliError::new(
+            Exit::Refused,
+            "declined; nothing was changed",
+        ));
+    }
+    Ok(())
+}
+
+/// No is the default, and what an interrupted question means.
+fn says_yes(question: String) -> bool {
+    Confirm::new()
+        .with_prompt(question)
+        .default(false)
+        .interact()
+        .unwrap_or(false)
 }
 
 /// Without a terminal nothing is asked: the configuration is the consent.

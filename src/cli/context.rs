@@ -7,8 +7,11 @@ use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Environment, Flags, Origin};
+use crate::model::listing::ListRules;
 use crate::model::money::Currency;
+use crate::model::standing::RetryRules;
 use crate::model::time::Clock;
+use crate::ops::retry;
 use crate::output::Format;
 use crate::output::ui::Ui;
 use crate::store::{DatabaseUrl, Open, RunDescription, Store};
@@ -140,6 +143,19 @@ impl Context {
             arguments: self.arguments.clone(),
             actor: self.config.actor.clone(),
             host: self.config.host.clone(),
+        }
+    }
+
+    /// What the settings say about retries.
+    pub(crate) fn retry_rules(&self) -> RetryRules {
+        retry::rules(self.config.retries_max, self.config.retry_delays.clone())
+    }
+
+    /// What lists judge their lines by.
+    pub(crate) fn list_rules(&self) -> ListRules {
+        ListRules {
+            lease: self.config.lease,
+            retry: self.retry_rules(),
         }
     }
 

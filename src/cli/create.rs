@@ -178,7 +178,7 @@ fn answer(
     created: &Created,
 ) -> Result<(), CliError> {
     if let (None, false, Some(id)) = (&args.batch.file, args.dry_run, created.single()) {
-        let record = store.payout_record(id, cx.config.lease)?;
+        let record = store.payout_record(id, &cx.list_rules())?;
         let view = CreateView::of_created(created, false, Some(&record.listed), false);
         record::print(cx.format, &cx.ui, &view, view.payout.as_slice(), || {
             record::render(&payout_lines(created, &record.listed))

@@ -11,6 +11,7 @@ use crate::cli::input;
 use crate::cli::page::PageArgs;
 use crate::cli::recorded::recorded;
 use crate::model::creator::Creator;
+use crate::model::hold::{HoldKind, HoldTarget};
 use crate::model::ids::CreatorId;
 use crate::model::listing::Totals;
 use crate::model::money::{Currency, with_currency};
@@ -192,7 +193,13 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
     let currency = cx.currency(store)?;
     let totals = store.creator_totals(&creator.id)?;
     let payouts = store.creator_payouts(&creator.id, PAYOUTS_SHOWN)?;
-    let view = CreatorShowView::new(&creator, &totals, &payouts, currency);
+    let target = HoldTarget {
+        kind: HoldKind::Creator,
+        id: creator.id.to_string(),
+    };
+    let hold = store.hold_on(&target)?;
+    let released = store.hold_last_release(&target)?;
+    let view = CreatorShowView::new(&creator, hold.as_ref(), &totals, &payouts, currency);
     record::print(
         cx.format,
         &cx.ui,
@@ -217,6 +224,11 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
             ];
             if let Some(deleted_at) = creator.deleted_at {
                 lines.push(("Deleted", format!("{} UTC", text::minute(deleted_at))));
+            }
+            match (&hold, &released) {
+                (Some(hold), _) => lines.push(("Held", text::held(hold))),
+                (None, Some(released)) => lines.push(("Released", text::released(released))),
+                (None, None) => {}
             }
             lines.extend(total_lines(&totals, currency));
             let mut shown = record::render(&lines);

@@ -20,8 +20,9 @@ use crate::output::{Answer, Format, table};
 const GROUPS: &[(&str, &[&str])] = &[
     (
         "Payouts",
-        &["create", "list", "show", "release", "process", "reconcile"],
+        &["create", "list", "show", "process", "retry", "reconcile"],
     ),
+    ("Control", &["hold", "release", "cancel"]),
     ("Records", &["creators", "statements", "batches"]),
     ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),

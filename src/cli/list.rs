@@ -133,13 +133,14 @@ pub(super) fn run(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> 
             ),
         },
         limit: (!args.all).then_some(args.limit.into()),
-        lease: cx.config.lease,
+        rules: cx.list_rules(),
         totals: has_totals(cx.format),
     };
     let mut out = cx.ui.out();
     let shown = Shown {
         currency,
         zone: args.tz,
+        now: cx.clock.now(),
     };
     let mut writer = ListWriter::begin(&cx.ui, cx.format, shown, &mut out)?;
     let walked = walk(&mut store, &request, |rows| {

@@ -1,6 +1,7 @@
 //! What a person types: the table of contents of the program.
 
 mod batches;
+mod cancel;
 mod completions;
 mod consent;
 mod context;
@@ -11,16 +12,20 @@ mod doctor;
 pub mod error;
 pub mod exit;
 mod help;
+mod hold;
 mod input;
 mod interrupt;
 mod list;
 mod migrate;
+mod moved;
 mod page;
 mod process;
 mod reconcile;
 mod recorded;
 mod release;
+mod retry;
 mod sandbox;
+mod selection;
 mod show;
 mod statements;
 
@@ -117,7 +122,10 @@ enum Work {
     Creators(creators::CreatorsCommand),
     Process(process::ProcessArgs),
     Reconcile(reconcile::ReconcileArgs),
+    Retry(retry::RetryArgs),
+    Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
+    Cancel(cancel::CancelArgs),
     #[command(subcommand)]
     Batches(batches::BatchesCommand),
     #[command(subcommand)]
@@ -144,7 +152,10 @@ impl Work {
             Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),
             Self::Reconcile(args) => reconcile::run(cx, &args),
+            Self::Retry(args) => retry::run(cx, &args),
+            Self::Hold(args) => hold::run(cx, &args),
             Self::Release(args) => release::run(cx, &args),
+            Self::Cancel(args) => cancel::run(cx, &args),
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),

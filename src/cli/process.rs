@@ -8,11 +8,11 @@ use clap::Args;
 
 use crate::cli::consent::{self, Said};
 use crate::cli::context::Context;
-use crate::cli::creators;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::interrupt::{GivesUp, interruptible, signals};
-use crate::model::ids::{BatchId, PayoutId};
+use crate::cli::selection;
+use crate::model::hold::HoldTarget;
 use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
 use crate::ops::consent::Agreement;
@@ -20,7 +20,7 @@ use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, U
 use crate::output::json_process::{PlanView, ResultView, SkippedView, TroubleView};
 use crate::output::progress::Progress;
 use crate::output::table::{self, left, right};
-use crate::output::text::{brief, clean, count, grouped};
+use crate::output::text::{brief, clean, count, grouped, held};
 use crate::output::ui::Ui;
 use crate::output::{Answer, Format};
 use crate::store::queue::QueueFilter;
@@ -122,6 +122,11 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
     let recorded = store.run_end(&stamp.run_id, i32::from(code), &summary);
     let report = ended?;
     let mut exits = exits;
+    if report.stop == Some(Stop::Switch)
+        && let Ok(Some(hold)) = store.hold_on(&HoldTarget::all())
+    {
+        cx.ui.line(&format!("everything is held {}", held(&hold)));
+    }
     // What the run did outweighs that its end could not be written or told.
     if let Err(error) = recorded {
         CliError::from(error)
@@ -147,33 +152,11 @@ fn settings(
 ) -> Result<Settings, CliError> {
     let total_max_cents =
         parse_total("--max-total", args.max_total.as_deref(), currency)?.unwrap_or(i64::MAX);
-    let batch = args.batch.as_deref().map(BatchId::new);
-    if let Some(batch) = &batch
-        && !store.batch_exists(batch)?
-    {
-        return Err(CliError::new(
-            Exit::Attention,
-            format!("there is no batch {batch}; nothing was sent"),
-        )
-        .hint("list them with `payouts batches list`"));
-    }
-    let creator = match &args.creator {
-        None => None,
-        Some(text) => Some(creators::named(store, text)?.id),
-    };
-    let ids: Vec<PayoutId> = args.ids.iter().map(PayoutId::new).collect();
-    let missing = store.payouts_missing(&ids)?;
-    if !missing.is_empty() {
-        let missing: Vec<&str> = missing.iter().map(PayoutId::as_str).collect();
-        let told = format!(
-            "there is no payout {}; nothing was sent",
-            brief(&missing.join(", "), 160)
-        );
-        return Err(CliError::new(Exit::Attention, told).hint("find it with `payouts list`"));
-    }
+    let batch = selection::batch(store, args.batch.as_deref())?;
+    let creator = selection::creator(store, args.creator.as_deref())?;
     Ok(Settings {
         filter: QueueFilter {
-            ids,
+            ids: selection::payouts(store, &args.ids)?,
             batch: batch.clone(),
             creator,
         },
@@ -635,6 +618,9 @@ fn plan_text_on(ui: &Ui, plan: &Plan) -> String {
                 group.example
             ),
         );
+        if let Some(hold) = &group.hold {
+            fact("", brief(&held(hold), 160));
+        }
     }
     text
 }

@@ -14,11 +14,25 @@ pub(super) fn recorded<T>(
     command: &str,
     work: impl FnOnce(&mut Store, &RunStamp) -> Result<(T, String), CliError>,
 ) -> Result<T, CliError> {
+    recorded_with_exit(cx, store, command, |store, run| {
+        let (answer, summary) = work(store, run)?;
+        Ok((answer, Exit::Done, summary))
+    })
+}
+
+/// The same for work that may be done and need a person all the same: `work`
+/// also returns what the command ends with.
+pub(super) fn recorded_with_exit<T>(
+    cx: &Context,
+    store: &mut Store,
+    command: &str,
+    work: impl FnOnce(&mut Store, &RunStamp) -> Result<(T, Exit, String), CliError>,
+) -> Result<T, CliError> {
     let run = store.run_begin(cx.run_description(command))?;
     let code = |exit: Exit| i32::from(exit.code());
     match work(store, &run) {
-        Ok((answer, summary)) => {
-            let ended = store.run_end(&run.run_id, code(Exit::Done), &summary);
+        Ok((answer, exit, summary)) => {
+            let ended = store.run_end(&run.run_id, code(exit), &summary);
             ended.map_err(|error| {
                 CliError::from(error).doing(format!(
                     "{summary}, but the end of run {} is not recorded",

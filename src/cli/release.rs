@@ -2,72 +2,82 @@
 
 use clap::Args;
 
-use crate::cli::batches::no_such_batch;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::cli::hold::{HeldArgs, answer, answer_with, due, names};
 use crate::cli::recorded::recorded;
+use crate::cli::selection;
+use crate::model::hold::HoldKind;
 use crate::model::ids::BatchId;
-use crate::model::money::with_currency;
-use crate::ops::release::{self, Released};
-use crate::output::json_records::{BatchView, ReleaseRow, ReleaseView};
-use crate::output::{SCHEMA, record, text};
+use crate::model::money::Currency;
+use crate::ops::hold::{self, HoldLine};
+use crate::output::record;
+use crate::store::Store;
 
-/// Let a batch go, so that the next `process` may pay it
+/// Let held payouts go, so that the next `process` may pay them
 ///
-/// Every batch starts held, because nobody has looked at it yet. Who let it go,
-/// and when, is recorded. Nothing is sent to Stripe here.
+/// Every batch starts held, because nobody has looked at it yet; anything else is
+/// held by `hold`. A payout goes when nothing holds it any more: not itself, nor
+/// its creator, nor its batch, nor the switch. Who let go, and when, is recorded.
+/// Nothing is sent to Stripe here.
 #[derive(Debug, Args)]
 pub(super) struct ReleaseArgs {
-    /// The batch's id, as `create` and `batches list` print it
-    #[arg(value_name = "BATCH")]
-    batch: String,
+    #[command(flatten)]
+    held: HeldArgs,
+
+    /// Why, for the record
+    #[arg(long, value_name = "TEXT", value_parser = selection::reason)]
+    reason: Option<String>,
 }
 
 pub(super) fn run(cx: &mut Context, args: &ReleaseArgs) -> Result<Exits, CliError> {
     let mut store = cx.store()?;
     let currency = cx.currency(&mut store)?;
-    let id = BatchId::new(args.batch.trim());
-    let Some((looked, held)) = release::look(&mut store, &id)? else {
-        return Err(no_such_batch(&id));
-    };
-    let due = |released: &Released| {
-        let count = text::count(u64::try_from(released.due.count).unwrap_or(0), "payout");
-        format!(
-            "{count}, {}",
-            with_currency(released.due.amount_cents, currency)
-        )
-    };
-    let released = if held {
-        recorded(cx, &mut store, "release", |store, _| {
-            let released = release::release(store, looked)?;
-            let summary = format!("released batch {id}: {} due", due(&released));
-            Ok((released, summary))
+    let targets = args.held.targets(&mut store)?;
+    let looked = hold::look(&mut store, &targets)?;
+    let lines = if looked.iter().any(|line| line.held) {
+        recorded(cx, &mut store, "release", |store, run| {
+            let lines = hold::release(store, run, looked, args.reason.as_deref())?;
+            let summary = match &lines[..] {
+                [line] => format!("released {}: {} due", names(&lines), due(line, currency)),
+                lines => format!("released {}", names(lines)),
+            };
+            Ok((lines, summary))
         })?
     } else {
         looked
     };
-    let view = ReleaseView {
-        schema: SCHEMA,
-        batch: BatchView::new(&released.batch, currency, false),
-        released: released.now,
-        due: released.due.count,
-        due_cents: released.due.amount_cents,
-        currency: currency.as_str(),
-    };
-    record::print(cx.format, &cx.ui, &view, &[ReleaseRow::from(&view)], || {
-        let state = if released.now {
+    match &lines[..] {
+        [line] if line.target.kind == HoldKind::Batch => {
+            answer_batch(cx, &mut store, line, currency)?;
+        }
+        lines => answer(cx, lines, currency)?,
+    }
+    Ok(Exit::Done.into())
+}
+
+/// A single batch, which is the usual case, is shown by its file.
+fn answer_batch(
+    cx: &Context,
+    store: &mut Store,
+    line: &HoldLine,
+    currency: Currency,
+) -> Result<(), CliError> {
+    let batch = store.batch(&BatchId::new(line.target.id.as_str()))?;
+    let source = batch.map_or_else(String::new, |found| found.batch.source);
+    answer_with(cx, std::slice::from_ref(line), currency, |_| {
+        let state = if line.changed {
             "released"
         } else {
             "was released before"
         };
         record::render(&[
-            ("Batch", id.to_string()),
-            ("Source", released.batch.source.clone()),
+            ("Batch", line.target.id.clone()),
+            ("Source", source),
             ("State", state.to_owned()),
-            ("Due", due(&released)),
+            ("Due", due(line, currency)),
             ("Next", "payouts process".to_owned()),
         ])
-    })?;
-    Ok(Exit::Done.into())
+    })
 }

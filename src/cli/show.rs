@@ -61,7 +61,7 @@ pub(super) fn run(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> 
     let mut shown = Vec::with_capacity(ids.len());
     for id in &ids {
         let record = store
-            .payout_record(id, cx.config.lease)
+            .payout_record(id, &cx.list_rules())
             .map_err(|error| CliError::from(error).doing(format!("failed to read payout {id}")))?;
         shown.push(Shown {
             next_step: next_step(&record, &circumstances),

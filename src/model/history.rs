@@ -32,14 +32,18 @@ text_enum! {
         Unknown = "unknown",
         /// Stripe holds something that does not fit; a person must look.
         Alarm = "alarm",
-        /// A hold was set or lifted.
+        /// A hold was set on it.
         Held = "held",
-        /// A hold was lifted.
+        /// The hold on it was lifted.
         Released = "released",
         /// Some of its transfer was taken back at Stripe; the status stays.
         Reversed = "reversed",
         /// A row that this database had lost was made again from its transfer.
         Restored = "restored",
+        /// After a definite no it was put back into the queue.
+        Retried = "retried",
+        /// It was ended without having been sent.
+        Cancelled = "cancelled",
     }
 }
 text_column!(HistoryEvent);

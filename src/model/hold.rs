@@ -1,6 +1,9 @@
 //! What must not be paid for now.
 
-use crate::model::schema::payout_holds;
+use std::fmt;
+
+use crate::model::ids::RunId;
+use crate::model::schema::{payout_hold_releases, payout_holds};
 use crate::model::time::Time;
 use crate::model::{text_column, text_enum};
 
@@ -43,4 +46,64 @@ pub struct Hold {
     pub actor: String,
     /// Since when.
     pub created_at: Time,
+}
+
+/// A hold that was lifted: who had set it, and who let go.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+)]
+#[diesel(table_name = payout_hold_releases, treat_none_as_default_value = false)]
+pub struct HoldRelease {
+    /// What it applied to.
+    pub kind: HoldKind,
+    /// The payout, creator or batch id; empty for the switch.
+    pub target: String,
+    /// Why it was held.
+    pub reason: String,
+    /// Who held it.
+    pub held_by: String,
+    /// Since when.
+    pub held_at: Time,
+    /// The run that lifted it.
+    pub run_id: RunId,
+    /// Who lifted it.
+    pub released_by: String,
+    /// When.
+    pub released_at: Time,
+    /// Why, if somebody said.
+    pub note: Option<String>,
+}
+
+/// What a hold is set on, or lifted from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HoldTarget {
+    /// What it is.
+    pub kind: HoldKind,
+    /// The payout, creator or batch id; empty for the switch.
+    pub id: String,
+}
+
+impl HoldTarget {
+    /// Everything: the kill switch.
+    pub fn all() -> Self {
+        Self {
+            kind: HoldKind::All,
+            id: String::new(),
+        }
+    }
+}
+
+impl fmt::Display for HoldTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            HoldKind::All => f.write_str("everything"),
+            kind => write!(f, "{kind} {}", self.id),
+        }
+    }
 }

@@ -1,8 +1,20 @@
 //! A payout with what a list shows beside it, and the totals under it.
 
+use std::time::Duration;
+
 use crate::model::attempt::AttemptOutcome;
 use crate::model::ids::BatchId;
 use crate::model::payout::{Payout, PayoutStatus};
+use crate::model::standing::{CANCELLED, RetryOutlook, RetryRules};
+
+/// What a list judges its lines by.
+#[derive(Debug, Clone)]
+pub struct ListRules {
+    /// After so long without a sign of life, a run's attempt is nobody's.
+    pub lease: Duration,
+    /// When a failed payout is retried.
+    pub retry: RetryRules,
+}
 
 /// One line of a list of payouts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +33,10 @@ pub struct ListedPayout {
     pub last_attempt: Option<LastAttempt>,
     /// What was taken back of its transfer, minor units.
     pub reversed_cents: i64,
+    /// It was cancelled.
+    pub cancelled: bool,
+    /// What `retry --due` makes of it; none of what has not failed.
+    pub retry: Option<RetryOutlook>,
 }
 
 /// What a list needs to know of the last attempt.
@@ -52,10 +68,13 @@ impl ListedPayout {
             })
     }
 
-    /// Stripe's code in the last answer; none once it is paid.
+    /// Stripe's code in the last answer, or that it was cancelled; none once it is paid.
     pub fn failed_code(&self) -> Option<&str> {
         if self.payout.status == PayoutStatus::Completed {
             return None;
+        }
+        if self.cancelled {
+            return Some(CANCELLED);
         }
         self.last_attempt.as_ref()?.error_code.as_deref()
     }
@@ -149,6 +168,8 @@ mod tests {
             on_hold: true,
             last_attempt: None,
             reversed_cents: 0,
+            cancelled: false,
+            retry: None,
         }
     }
 

@@ -99,6 +99,8 @@ text_enum! {
         CreatorHeld = "creator is held",
         /// Its batch is held, as every new batch is.
         BatchHeld = "batch is held; look it over, then `payouts release BATCH`",
+        /// Somebody cancelled it, and other software set it back.
+        Cancelled = "was cancelled; other software set it back",
         /// The creator row says deleted.
         CreatorDeleted = "creator is deleted",
         /// Nowhere to send it.
@@ -153,6 +155,18 @@ impl Skip {
             Self::NotAgreed => "not_agreed",
             Self::MaybeSentElsewhere => "maybe_sent_elsewhere",
             Self::NotLookedUp => "not_looked_up",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The kind of hold that keeps a payout back, if one does.
+    pub fn hold(self) -> Option<HoldKind> {
+        match self {
+            Self::SwitchOff => Some(HoldKind::All),
+            Self::PayoutHeld => Some(HoldKind::Payout),
+            Self::CreatorHeld => Some(HoldKind::Creator),
+            Self::BatchHeld => Some(HoldKind::Batch),
+            _ => None,
         }
     }
 
@@ -168,7 +182,8 @@ impl Skip {
             | Self::StatementTaken
             | Self::AttemptOpen
             | Self::NotLookedUp => false,
-            Self::CreatorDeleted
+            Self::Cancelled
+            | Self::CreatorDeleted
             | Self::NoStripeAccount
             | Self::StatementDisputed
             | Self::StatementNotPayable
@@ -200,6 +215,8 @@ pub struct Candidate {
     pub reference: Option<String>,
     /// This tool created the row.
     pub ours: bool,
+    /// The history says that it was cancelled.
+    pub cancelled: bool,
     /// Holds that apply, the switch among them.
     pub holds: Vec<HoldKind>,
     /// The number and outcome of its last attempt.
@@ -246,6 +263,9 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
                 }
             }
         }
+    }
+    if candidate.cancelled {
+        return Err(Skip::Cancelled);
     }
     if payout.amount_cents <= 0 {
         return Err(Skip::NotPositive);

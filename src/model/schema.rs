@@ -160,6 +160,23 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_hold_releases (kind, target, run_id) {
+        kind -> Text,
+        target -> Text,
+        reason -> Text,
+        held_by -> Text,
+        held_at -> Timestamp,
+        run_id -> Text,
+        released_by -> Text,
+        released_at -> Timestamp,
+        note -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_holds (kind, target) {
         kind -> Text,
         target -> Text,
@@ -328,6 +345,7 @@ diesel::joinable!(payout_batch_items -> payout_batches (batch_id));
 diesel::joinable!(payout_batches -> payout_runs (run_id));
 diesel::joinable!(payout_findings -> payout_runs (run_id));
 diesel::joinable!(payout_reconciliations -> payout_runs (run_id));
+diesel::joinable!(payout_hold_releases -> payout_runs (run_id));
 diesel::joinable!(payouts -> creators (creator_id));
 diesel::joinable!(payouts -> royalty_statements (royalty_statement_id));
 diesel::joinable!(royalty_statements -> creators (creator_id));
@@ -342,6 +360,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     payout_findings,
     payout_history,
     payout_history_heads,
+    payout_hold_releases,
     payout_holds,
     payout_own_tables,
     payout_reconciliations,

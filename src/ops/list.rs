@@ -1,9 +1,7 @@
 //! Walking a list of payouts, a part at a time.
 
-use std::time::Duration;
-
 use crate::model::ids::PayoutId;
-use crate::model::listing::{ListedPayout, Totals};
+use crate::model::listing::{ListRules, ListedPayout, Totals};
 use crate::model::payout::Payout;
 use crate::store::payouts::{PageOf, PayoutFilter, PayoutOrder};
 use crate::store::{Store, StoreError};
@@ -22,8 +20,8 @@ pub struct ListRequest {
     pub after: Option<Payout>,
     /// At most so many; none for all.
     pub limit: Option<usize>,
-    /// After so long without a sign of life, a run's attempt is nobody's.
-    pub lease: Duration,
+    /// What the lines are judged by.
+    pub rules: ListRules,
     /// Whether anybody wants the totals, which cost a look at every payout that matches.
     pub totals: bool,
 }
@@ -64,11 +62,11 @@ pub fn walk<E: From<StoreError>>(
         };
         let mut rows = if request.totals && walked.totals.is_none() {
             let (rows, totals) =
-                store.payout_list_with_totals(&request.filter, page, request.lease)?;
+                store.payout_list_with_totals(&request.filter, page, &request.rules)?;
             walked.totals = Some(totals);
             rows
         } else {
-            store.payout_list(&request.filter, page, request.lease)?
+            store.payout_list(&request.filter, page, &request.rules)?
         };
         let more = rows.len() > wanted;
         rows.truncate(wanted);

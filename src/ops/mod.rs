@@ -2,20 +2,22 @@
 //! flags, no printing, no SQL, no HTTP.
 
 mod adopt;
+pub mod cancel;
 pub mod consent;
 pub mod create;
 pub mod creators;
 pub mod doctor;
 pub mod event;
 pub mod fault;
+pub mod hold;
 pub mod import;
 pub mod list;
+pub mod moving;
 pub mod next_step;
 pub mod period;
 pub mod process;
-
 pub mod reconcile;
-pub mod release;
+pub mod retry;
 pub mod statements;
 pub mod table_file;
 pub mod transfers;

@@ -6,10 +6,11 @@
 
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::history::HistoryEvent;
-use crate::model::hold::HoldKind;
+use crate::model::hold::{Hold, HoldKind};
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::{Candidate, PayoutStatus, SendRules, Skip, may_send};
 use crate::model::record::PayoutRecord;
+use crate::model::standing::{Refusal, RetryOutlook};
 use crate::model::time::Time;
 use crate::ops::process::verdict::key_is_young;
 use crate::stripe::classify::advice;
@@ -65,7 +66,7 @@ pub fn next_step(record: &PayoutRecord, at: &Circumstances) -> String {
     match payout.status {
         PayoutStatus::Completed => completed(record, at.currency),
         PayoutStatus::Pending => pending(record, at),
-        PayoutStatus::Failed => failed(record),
+        PayoutStatus::Failed => failed(record, at),
         PayoutStatus::Processing => {
             "Other software took it for sending, under a key that is not known here. The next `payouts process` \
              looks for its transfer at Stripe and adopts it; this tool does not send it by itself."
@@ -127,11 +128,17 @@ fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> Stri
     }
 }
 
-fn failed(record: &PayoutRecord) -> String {
+fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
+    if record.listed.cancelled {
+        return "Nothing: it was cancelled without having been sent, and that is final. What is still owed needs a \
+                new payout; its reference and its statement are free."
+            .to_owned();
+    }
     match record.last_attempt() {
         Some(last) if last.outcome == AttemptOutcome::Declined => format!(
-            "No money moved: Stripe refused it for good. {} It stays FAILED; nothing sends it again by itself.",
-            advice(last.error_code.as_deref(), last.http_status)
+            "No money moved: Stripe refused it for good. {} {}",
+            advice(last.error_code.as_deref(), last.http_status),
+            retried(record, at)
         ),
         Some(last) => format!(
             "Its last attempt is recorded as {}, but the row says FAILED: other software changed it. Nothing sends \
@@ -141,6 +148,33 @@ fn failed(record: &PayoutRecord) -> String {
         None => "Other software marked it as failed, and may have sent it under a key that is not known here. The \
                  next `payouts process` looks for its transfer at Stripe; this tool never sends it by itself."
             .to_owned(),
+    }
+}
+
+/// What a person can do to have a refused payout sent again.
+fn retried(record: &PayoutRecord, at: &Circumstances) -> String {
+    let payout = &record.listed.payout;
+    let command = format!("`payouts retry {}`", payout.id);
+    match record.listed.retry {
+        None => format!("{command} puts it back to PENDING, for a new attempt under a new key."),
+        Some(RetryOutlook::From(due)) if due <= at.now => format!(
+            "It is due again: `payouts retry --due`, or {command}, puts it back to PENDING, for a new attempt under \
+             a new key."
+        ),
+        Some(RetryOutlook::From(due)) => format!(
+            "`payouts retry --due` puts it back to PENDING from {due} on, {command} at once, for a new attempt under \
+             a new key."
+        ),
+        Some(RetryOutlook::Never(Refusal::NotAutomatic)) => {
+            format!("Then {command} puts it back to PENDING, for a new attempt under a new key.")
+        }
+        Some(RetryOutlook::Never(Refusal::AttemptsUsedUp)) => format!(
+            "It failed {} times, so that only `payouts retry {} --force` puts it back to PENDING.",
+            payout.retry_count, payout.id
+        ),
+        Some(RetryOutlook::Never(refusal)) => {
+            format!("It is not retried: {}.", refusal.in_words())
+        }
     }
 }
 
@@ -177,8 +211,11 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
         let hold = record.holds.iter().find(|hold| hold.kind == kind);
         match hold {
             Some(hold) => format!(
-                "{what} since {}, by {}: {}. It is not sent until the hold is lifted.",
-                hold.created_at, hold.actor, hold.reason
+                "{what} since {}, by {}: {}. It is not sent until the hold is lifted, with `{}`.",
+                hold.created_at,
+                hold.actor,
+                hold.reason,
+                release(hold)
             ),
             None => format!("{what}. It is not sent until the hold is lifted."),
         }
@@ -194,6 +231,11 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
             ),
             None => held("Its batch is held", HoldKind::Batch),
         },
+        Skip::Cancelled => {
+            "It was cancelled, and other software set it back to PENDING. It is never sent; what is still owed needs \
+             a new payout."
+                .to_owned()
+        }
         Skip::CreatorDeleted => {
             "The platform deleted its creator, so it is not sent; a person decides.".to_owned()
         }
@@ -245,6 +287,15 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
     }
 }
 
+/// The command that lifts a hold.
+fn release(hold: &Hold) -> String {
+    match hold.kind {
+        HoldKind::Payout | HoldKind::Batch => format!("payouts release {}", hold.target),
+        HoldKind::Creator => format!("payouts release --creator {}", hold.target),
+        HoldKind::All => "payouts release --all".to_owned(),
+    }
+}
+
 /// The transfer of an attempt that has one.
 fn transfer_of(attempt: &Attempt) -> &str {
     attempt.transfer_id.as_deref().unwrap_or("of an unknown id")
@@ -256,7 +307,6 @@ mod tests {
     use crate::model::attempt::{Attempt, AttemptOutcome};
     use crate::model::batch::BatchItem;
     use crate::model::history::HistoryRow;
-    use crate::model::hold::Hold;
     use crate::model::ids::{BatchId, CreatorId, PayoutId, RunId, StatementId};
     use crate::model::listing::{LastAttempt, ListedPayout};
     use crate::model::native_enum::RoyaltyStatementStatus;
@@ -296,6 +346,7 @@ mod tests {
             batch_id: None,
             reference: None,
             ours: true,
+            cancelled: false,
             holds: Vec::new(),
             last_attempt: None,
         };
@@ -308,6 +359,8 @@ mod tests {
                 on_hold: false,
                 last_attempt: None,
                 reversed_cents: 0,
+                cancelled: false,
+                retry: None,
             },
             candidate: Some(candidate),
             creator: None,
@@ -451,10 +504,7 @@ mod tests {
             for words in words {
                 assert!(said.contains(words), "{words:?} is missing in: {said}");
             }
-            assert!(
-                !said.contains("payouts retry") && !said.contains("payouts resolve"),
-                "{said}"
-            );
+            assert!(!said.contains("payouts resolve"), "{said}");
             assert!(
                 said.ends_with('.') && !said.contains("..") && !said.contains("  "),
                 "{said}"
@@ -578,8 +628,48 @@ mod tests {
             .says(&[
                 "No money moved",
                 advice(Some("balance_insufficient"), Some(400)),
-                "stays FAILED",
+                "`payouts retry p1` puts it back to PENDING",
             ]);
+    }
+
+    #[test]
+    fn a_refused_payout_says_how_it_is_sent_again() {
+        let with = |retry: RetryOutlook| {
+            let mut case = case(Failed)
+                .attempt(O::Declined, |attempt| {
+                    attempt.http_status = Some(400);
+                    attempt.error_code = Some("resource_missing".to_owned());
+                })
+                .payout(|payout| payout.retry_count = 5);
+            case.record.listed.retry = Some(retry);
+            case
+        };
+        // Cases are looked at an hour after their attempts.
+        with(RetryOutlook::From(at("2026-10-05T09:00:00Z"))).says(&[
+            "due again",
+            "`payouts retry --due`",
+            "`payouts retry p1`",
+        ]);
+        with(RetryOutlook::From(at("2026-10-05T09:00:01Z"))).says(&[
+            "`payouts retry --due` puts it back to PENDING from 2026-10-05T09:00:01.000Z on",
+            "`payouts retry p1` at once",
+        ]);
+        with(RetryOutlook::Never(Refusal::NotAutomatic))
+            .says(&["Correct the creator's account", "Then `payouts retry p1`"]);
+        with(RetryOutlook::Never(Refusal::AttemptsUsedUp))
+            .says(&["It failed 5 times", "only `payouts retry p1 --force`"]);
+        with(RetryOutlook::Never(Refusal::StatementTaken))
+            .says(&["It is not retried: another payout of its statement"]);
+    }
+
+    #[test]
+    fn what_was_cancelled_is_over() {
+        let mut cancelled = case(Failed).attempt(O::Declined, |_| ());
+        cancelled.record.listed.cancelled = true;
+        cancelled.says(&["Nothing: it was cancelled", "new payout"]);
+        case(Pending)
+            .candidate(|candidate| candidate.cancelled = true)
+            .says(&["other software set it back", "never sent"]);
     }
 
     #[test]
@@ -639,14 +729,25 @@ mod tests {
 
     #[test]
     fn every_other_hold_says_who_and_why() {
-        for (kind, what) in [
-            (HoldKind::Payout, "It is held since"),
-            (HoldKind::Creator, "Its creator is held since"),
-            (HoldKind::All, "All sending is stopped since"),
+        for (kind, what, release) in [
+            (HoldKind::Payout, "It is held since", "`payouts release x`"),
+            (
+                HoldKind::Creator,
+                "Its creator is held since",
+                "`payouts release --creator x`",
+            ),
+            (
+                HoldKind::All,
+                "All sending is stopped since",
+                "`payouts release --all`",
+            ),
         ] {
-            case(Pending)
-                .held(kind)
-                .says(&[what, "2026-10-02T08:00:00.000Z", "by ann: looks odd"]);
+            case(Pending).held(kind).says(&[
+                what,
+                "2026-10-02T08:00:00.000Z",
+                "by ann: looks odd",
+                release,
+            ]);
         }
     }
 

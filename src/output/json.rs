@@ -9,11 +9,13 @@ use serde_json::{Map, Value, json};
 
 use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
+use crate::model::hold::Hold;
 use crate::model::ids::{BatchId, StatementId};
 use crate::model::listing::{ListedPayout, Totals};
 use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
 use crate::model::record::{AttemptRecord, PayoutRecord};
+use crate::model::standing::RetryOutlook;
 use crate::model::time::Time;
 use crate::ops::doctor::Check;
 use crate::output::rows::{Row, csv_fields};
@@ -62,9 +64,13 @@ pub struct PayoutView<'a> {
     /// What was taken back of its transfer at Stripe, minor units, as far as
     /// `reconcile --fix` or a run has seen it. The payout stays COMPLETED.
     pub reversed_cents: i64,
+    /// Of a failed payout: `retry --due` takes it from then on; null when it never does.
+    pub next_retry_at: Option<String>,
+    /// Of a failed payout that `retry --due` never takes: a word for why.
+    pub retry_refusal: Option<&'static str>,
 }
 
-csv_fields!(PayoutView<'a>: id, status, amount_cents, currency, creator_id, creator_name, royalty_statement_id, stripe_transfer_id, failed_code, failed_reason, retry_count, last_retry_at, held, unresolved, batch_id, reference, created_at, updated_at, processed_at, reversed_cents);
+csv_fields!(PayoutView<'a>: id, status, amount_cents, currency, creator_id, creator_name, royalty_statement_id, stripe_transfer_id, failed_code, failed_reason, retry_count, last_retry_at, held, unresolved, batch_id, reference, created_at, updated_at, processed_at, reversed_cents, next_retry_at, retry_refusal);
 
 impl<'a> PayoutView<'a> {
     /// Shows a payout whose amount is of this currency.
@@ -94,6 +100,14 @@ impl<'a> PayoutView<'a> {
             updated_at: payout.updated_at.to_string(),
             processed_at: moment(payout.processed_at),
             reversed_cents: listed.reversed_cents,
+            next_retry_at: match listed.retry {
+                Some(RetryOutlook::From(at)) => Some(at.to_string()),
+                _ => None,
+            },
+            retry_refusal: match listed.retry {
+                Some(RetryOutlook::Never(refusal)) => Some(refusal.as_str()),
+                _ => None,
+            },
         }
     }
 }
@@ -353,20 +367,23 @@ impl<'a> RecordView<'a> {
                 actor: &batch.actor,
                 created_at: batch.created_at.to_string(),
             }),
-            holds: record
-                .holds
-                .iter()
-                .map(|hold| HoldView {
-                    kind: hold.kind.as_str(),
-                    target: Some(hold.target.as_str()).filter(|target| !target.is_empty()),
-                    reason: &hold.reason,
-                    actor: &hold.actor,
-                    created_at: hold.created_at.to_string(),
-                })
-                .collect(),
+            holds: record.holds.iter().map(HoldView::of).collect(),
             attempts: record.attempts.iter().map(AttemptView::of).collect(),
             history: record.history.iter().map(HistoryView::of).collect(),
             next_step,
+        }
+    }
+}
+
+impl<'a> HoldView<'a> {
+    /// Shows a hold.
+    pub fn of(hold: &'a Hold) -> Self {
+        Self {
+            kind: hold.kind.as_str(),
+            target: Some(hold.target.as_str()).filter(|target| !target.is_empty()),
+            reason: &hold.reason,
+            actor: &hold.actor,
+            created_at: hold.created_at.to_string(),
         }
     }
 }

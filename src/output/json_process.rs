@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::model::money::Currency;
 use crate::model::payout::Skip;
 use crate::ops::process::{Failure, Plan, PlanRow, Report, SkippedGroup, Unresolved};
+use crate::output::json::HoldView;
 use crate::output::rows::csv_fields;
 
 /// What became of some payouts.
@@ -171,6 +172,8 @@ pub struct SkippedView<'a> {
     pub currency: &'static str,
     /// One of them.
     pub example: &'a str,
+    /// Of one that is held, the hold: who, when and why.
+    pub hold: Option<HoldView<'a>>,
 }
 
 impl<'a> SkippedView<'a> {
@@ -185,6 +188,7 @@ impl<'a> SkippedView<'a> {
                 amount_cents: group.amount_cents,
                 currency: plan.currency.as_str(),
                 example: group.example.as_str(),
+                hold: group.hold.as_ref().map(HoldView::of),
             }
         };
         plan.skipped.iter().map(view).collect()

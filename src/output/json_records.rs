@@ -1,5 +1,5 @@
 //! The JSON of what is brought in and what it stands on: creators, statements,
-//! batches, and the answers of `create`, `import` and `release`.
+//! batches, and the answers of `create` and `import`.
 //!
 //! A contract: a field keeps its name and meaning. Amounts are integers in minor
 //! units, times RFC 3339 in UTC; what is unknown is null and never missing.
@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::model::batch::Batch;
 use crate::model::creator::Creator;
+use crate::model::hold::Hold;
 use crate::model::listing::{ListedPayout, Totals};
 use crate::model::money::Currency;
 use crate::model::payout::Payout;
@@ -16,7 +17,7 @@ use crate::model::time::Time;
 use crate::ops::create::Created;
 use crate::ops::fault::RowFault;
 use crate::ops::import::Imported;
-use crate::output::json::PayoutView;
+use crate::output::json::{HoldView, PayoutView};
 use crate::output::rows::csv_fields;
 use crate::output::{SCHEMA, json};
 
@@ -58,12 +59,14 @@ impl From<&Creator> for CreatorView {
 }
 
 /// The answer of `creators show`.
-#[derive(Debug, Clone, Serialize)]
-pub struct CreatorShowView {
+#[derive(Debug, Serialize)]
+pub struct CreatorShowView<'a> {
     /// The version of this contract.
     pub schema: u32,
     /// Who.
     pub creator: CreatorView,
+    /// Why nothing is paid to them; null when nothing holds them.
+    pub hold: Option<HoldView<'a>>,
     /// What the payouts come to, by status, as in `list`.
     pub totals: serde_json::Value,
     /// The newest ten.
@@ -72,12 +75,19 @@ pub struct CreatorShowView {
     pub currency: &'static str,
 }
 
-impl CreatorShowView {
-    /// Of a creator and the newest payouts.
-    pub fn new(creator: &Creator, totals: &Totals, payouts: &[Payout], currency: Currency) -> Self {
+impl<'a> CreatorShowView<'a> {
+    /// Of a creator, the hold on them, and the newest payouts.
+    pub fn new(
+        creator: &Creator,
+        hold: Option<&'a Hold>,
+        totals: &Totals,
+        payouts: &[Payout],
+        currency: Currency,
+    ) -> Self {
         Self {
             schema: SCHEMA,
             creator: CreatorView::from(creator),
+            hold: hold.map(HoldView::of),
             totals: json::totals(totals, currency),
             payouts: payouts
                 .iter()
@@ -173,12 +183,14 @@ impl BatchView {
 }
 
 /// The answer of `batches show`.
-#[derive(Debug, Clone, Serialize)]
-pub struct BatchShowView {
+#[derive(Debug, Serialize)]
+pub struct BatchShowView<'a> {
     /// The version of this contract.
     pub schema: u32,
     /// The batch.
     pub batch: BatchView,
+    /// Why nothing of it is paid; null when it is not held.
+    pub hold: Option<HoldView<'a>>,
     /// Who let it go; null while it is held.
     pub released_by: Option<String>,
     /// When it was let go; null while it is held.
@@ -187,10 +199,11 @@ pub struct BatchShowView {
     pub totals: serde_json::Value,
 }
 
-impl BatchShowView {
+impl<'a> BatchShowView<'a> {
     /// Of a batch. `released` is who let it go, and when.
     pub fn new(
         batch: BatchView,
+        hold: Option<&'a Hold>,
         released: Option<&(String, Time)>,
         totals: &Totals,
         currency: Currency,
@@ -198,54 +211,10 @@ impl BatchShowView {
         Self {
             schema: SCHEMA,
             batch,
+            hold: hold.map(HoldView::of),
             released_by: released.map(|(actor, _)| actor.clone()),
             released_at: released.map(|(_, at)| at.to_string()),
             totals: json::totals(totals, currency),
-        }
-    }
-}
-
-/// The answer of `release`.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReleaseView {
-    /// The version of this contract.
-    pub schema: u32,
-    /// The batch, not held any more.
-    pub batch: BatchView,
-    /// It was held until now.
-    pub released: bool,
-    /// Payouts of it that are due.
-    pub due: i64,
-    /// Their sum.
-    pub due_cents: i64,
-    /// Lowercase code.
-    pub currency: &'static str,
-}
-
-/// One line of `release` as ndjson and CSV show it.
-#[derive(Debug, Clone, Serialize)]
-pub struct ReleaseRow {
-    /// As in [`ReleaseView`].
-    pub batch_id: String,
-    /// As in [`ReleaseView`].
-    pub released: bool,
-    /// As in [`ReleaseView`].
-    pub due: i64,
-    /// As in [`ReleaseView`].
-    pub due_cents: i64,
-    /// Lowercase code.
-    pub currency: &'static str,
-}
-csv_fields!(ReleaseRow: batch_id, released, due, due_cents, currency);
-
-impl From<&ReleaseView> for ReleaseRow {
-    fn from(view: &ReleaseView) -> Self {
-        Self {
-            batch_id: view.batch.id.clone(),
-            released: view.released,
-            due: view.due,
-            due_cents: view.due_cents,
-            currency: view.currency,
         }
     }
 }

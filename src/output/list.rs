@@ -9,6 +9,8 @@ use serde_json::{Map, Value as Json};
 use crate::model::listing::{ListedPayout, Totals};
 use crate::model::money::{self, Currency};
 use crate::model::payout::PayoutStatus;
+use crate::model::standing::RetryOutlook;
+use crate::model::time::Time;
 use crate::ops::list::Walked;
 use crate::output::Format;
 use crate::output::json::{self, PayoutView};
@@ -30,6 +32,8 @@ pub struct Shown {
     pub currency: Currency,
     /// Of the times in a table; everything else is UTC.
     pub zone: Tz,
+    /// What is due is due by now.
+    pub now: Time,
 }
 
 /// Whether the totals are part of a format.
@@ -127,7 +131,7 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
         .iter()
         .any(|row| row.payout.stripe_transfer_id.is_none() && reason(row).is_some());
     let (created, reason_rank) = if failures { (2, 1) } else { (1, 2) };
-    let columns = [
+    let mut columns = vec![
         table::left("Payout"),
         table::left("Created").sacrificed(created),
         table::left("Creator").shrinks_to(8),
@@ -138,6 +142,10 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
             .sacrificed(reason_rank),
         table::left("Reference").shrinks_to(9).sacrificed(3),
     ];
+    let retries = rows.iter().any(|row| row.retry.is_some());
+    if retries {
+        columns.push(table::left("Next retry").shrinks_to(10).sacrificed(4));
+    }
     let lines = rows.iter().map(|row| {
         let payout = &row.payout;
         let (status, tone) = status(row);
@@ -146,12 +154,13 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
         } else {
             "%Y-%m-%d %H:%M"
         };
-        let created = shown
-            .zone
-            .from_utc_datetime(&payout.created_at.utc().naive_utc());
-        vec![
+        let moment = |time: Time| {
+            let local = shown.zone.from_utc_datetime(&time.utc().naive_utc());
+            local.format(format).to_string()
+        };
+        let mut cells = vec![
             payout.id.as_str().into(),
-            created.format(format).to_string().into(),
+            moment(payout.created_at).into(),
             brief(
                 row.creator_name
                     .as_deref()
@@ -163,7 +172,11 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
             Value::toned(status, tone),
             brief(reason(row).unwrap_or_default(), TEXT_MAX).into(),
             brief(row.reference.as_deref().unwrap_or_default(), TEXT_MAX).into(),
-        ]
+        ];
+        if retries {
+            cells.push(next_retry(row, shown.now, moment).into());
+        }
+        cells
     });
     table::render(ui, &columns, lines.collect())
 }
@@ -171,11 +184,25 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
 /// The transfer, or what stands against one.
 fn reason(row: &ListedPayout) -> Option<&str> {
     let payout = &row.payout;
+    let words = payout.failed_reason.as_deref();
+    if row.cancelled && words.is_some() {
+        return words;
+    }
     payout
         .stripe_transfer_id
         .as_deref()
         .or_else(|| row.failed_code())
-        .or(payout.failed_reason.as_deref())
+        .or(words)
+}
+
+/// When `retry --due` takes a payout, or why it never does.
+fn next_retry(row: &ListedPayout, now: Time, moment: impl Fn(Time) -> String) -> String {
+    match row.retry {
+        None => String::new(),
+        Some(RetryOutlook::From(at)) if at <= now => "due".to_owned(),
+        Some(RetryOutlook::From(at)) => moment(at),
+        Some(RetryOutlook::Never(refusal)) => refusal.briefly(),
+    }
 }
 
 /// The status, with the one word that changes what it means, and its colour.

@@ -4,6 +4,7 @@
 //! and bars go to stderr.
 
 pub mod json;
+pub mod json_control;
 pub mod json_process;
 pub mod json_records;
 pub mod list;

@@ -83,6 +83,29 @@ pub fn minute(time: crate::model::time::Time) -> String {
     time.utc().format("%Y-%m-%d %H:%M").to_string()
 }
 
+/// Who holds something, since when and why: `by ann since 2026-10-01 14:03 UTC: looks odd`.
+pub fn held(hold: &crate::model::hold::Hold) -> String {
+    let since = minute(hold.created_at);
+    format!("by {} since {since} UTC: {}", hold.actor, hold.reason)
+}
+
+/// Who let go of something, when, and what of: `by ben on 2026-10-02 09:00 UTC: checked
+/// (held by ann since 2026-10-01 14:03 UTC: looks odd)`.
+pub fn released(release: &crate::model::hold::HoldRelease) -> String {
+    let on = minute(release.released_at);
+    let note = release
+        .note
+        .as_deref()
+        .map_or_else(String::new, |note| format!(": {note}"));
+    format!(
+        "by {} on {on} UTC{note} (held by {} since {} UTC: {})",
+        release.released_by,
+        release.held_by,
+        minute(release.held_at),
+        release.reason
+    )
+}
+
 /// A cell that a spreadsheet would run as a formula gets a quote in front.
 ///
 /// Source: OWASP, "CSV Injection".

@@ -1,5 +1,4 @@
-//! Batches: the files that were loaded, whether they are held, and who let
-//! them go.
+//! Batches: the files that were loaded, and whether they are held.
 
 use diesel::prelude::*;
 
@@ -9,10 +8,8 @@ use crate::model::ids::BatchId;
 use crate::model::listing::Totals;
 use crate::model::payout::PayoutStatus;
 use crate::model::schema::{
-    payout_batch_items as items, payout_batches as batches, payout_holds as holds,
-    payout_runs as runs, payouts,
+    payout_batch_items as items, payout_batches as batches, payout_holds as holds, payouts,
 };
-use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::sum_amount_cents;
 use crate::store::{Store, StoreError};
@@ -74,20 +71,6 @@ impl Store {
                 .load(conn)?)
         })?;
         Ok(rows.into_iter().collect())
-    }
-
-    /// Who last lifted the hold of a batch, and when: the record of that run.
-    pub fn batch_release(&mut self, id: &BatchId) -> Result<Option<(String, Time)>, StoreError> {
-        self.read(|conn| {
-            Ok(runs::table
-                .filter(runs::command.eq("release"))
-                .filter(runs::exit_code.eq(0))
-                .filter(runs::arguments.like(format!("%{id}%")))
-                .order(runs::started_at.desc())
-                .select((runs::actor, runs::started_at))
-                .first(conn)
-                .optional()?)
-        })
     }
 }
 

@@ -492,21 +492,22 @@ pub(crate) fn before_migration(conn: &mut AnyConnection, name: &str) -> QueryRes
     }
 }
 
-/// Locks those of the given payouts that are still pending and that nobody else
+/// Locks those of the given payouts that are still in a state and that nobody else
 /// holds, until the transaction ends.
 ///
 /// A statement of its own: `WHERE id IN (SELECT … LIMIT n FOR UPDATE SKIP LOCKED)`
 /// locks more than n rows when PostgreSQL plans it as a nested loop. On SQLite the
 /// write transaction itself holds everything.
-pub(crate) fn lock_pending(
+pub(crate) fn lock_in_status(
     conn: &mut AnyConnection,
     ids: &[PayoutId],
+    status: PayoutStatus,
 ) -> QueryResult<Vec<PayoutId>> {
     match conn {
         AnyConnection::Sqlite(_) => Ok(ids.to_vec()),
         AnyConnection::Postgres(c) => payouts::table
             .filter(payouts::id.eq_any(ids))
-            .filter(payouts::status.eq(PayoutStatus::Pending))
+            .filter(payouts::status.eq(status))
             .order((payouts::created_at, payouts::id))
             .select(payouts::id)
             .for_update()

@@ -1,7 +1,7 @@
 //! Appending to the history: every change of a payout goes through here, in
 //! the transaction that makes the change.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use sha2::{Digest, Sha256};
@@ -82,6 +82,25 @@ pub(crate) fn append_in_tx(
         upsert_heads(conn, chunk)?;
     }
     Ok(written)
+}
+
+/// Those of some payouts that were cancelled. The history says so, because other
+/// software can rewrite a payout's row and not its history.
+pub(crate) fn cancelled_in_tx<'a>(
+    conn: &mut AnyConnection,
+    ids: impl IntoIterator<Item = &'a PayoutId>,
+) -> Result<HashSet<PayoutId>, StoreError> {
+    let ids: Vec<&PayoutId> = ids.into_iter().collect();
+    let mut cancelled = HashSet::new();
+    for chunk in ids.chunks(IDS_MAX) {
+        let found: Vec<PayoutId> = payout_history::table
+            .filter(payout_history::payout_id.eq_any(chunk.iter().copied()))
+            .filter(payout_history::event.eq(HistoryEvent::Cancelled))
+            .select(payout_history::payout_id)
+            .load(conn)?;
+        cancelled.extend(found);
+    }
+    Ok(cancelled)
 }
 
 /// The ends of the chains that the changes extend.

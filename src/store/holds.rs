@@ -1,12 +1,19 @@
-//! Holds: what must not be paid for now.
+//! Holds: what must not be paid for now, and who let go of what.
+//!
+//! A hold that stands is a row of `payout_holds`; the claim and every send read
+//! those. When it is lifted its row moves to `payout_hold_releases`, so that who
+//! held what, and who let go, is never lost.
 
 use diesel::prelude::*;
 
-use crate::model::hold::{Hold, HoldKind};
-use crate::model::schema::payout_holds as holds;
+use crate::model::history::{Change, HistoryEvent};
+use crate::model::hold::{Hold, HoldKind, HoldRelease, HoldTarget};
+use crate::model::ids::PayoutId;
+use crate::model::schema::{payout_hold_releases as releases, payout_holds as holds};
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::on_each;
-use crate::store::{Store, StoreError};
+use crate::store::dialect::{self, on_each};
+use crate::store::runs::RunStamp;
+use crate::store::{Store, StoreError, history};
 
 impl Store {
     /// Every hold, oldest first.
@@ -18,22 +25,138 @@ impl Store {
         })
     }
 
-    /// Lifts a hold. Returns whether there was one.
-    pub fn hold_release(&mut self, kind: HoldKind, target: &str) -> Result<bool, StoreError> {
-        self.write(|conn| {
-            let lifted = diesel::delete(
-                holds::table
-                    .filter(holds::kind.eq(kind))
-                    .filter(holds::target.eq(target)),
-            )
-            .execute(conn)?;
-            Ok(lifted > 0)
+    /// The hold on exactly this target, if it is held.
+    pub fn hold_on(&mut self, target: &HoldTarget) -> Result<Option<Hold>, StoreError> {
+        self.read(|conn| on_target(conn, target))
+    }
+
+    /// The last time this target was let go, if it ever was.
+    pub fn hold_last_release(
+        &mut self,
+        target: &HoldTarget,
+    ) -> Result<Option<HoldRelease>, StoreError> {
+        self.read(|conn| Ok(releases::table
+            .filter(releases::kind.eq(target.kind))
+            .filter(releases::target.eq(&target.id))
+            .order((releases::released_at.desc(), releases::run_id.desc()))
+            .first(conn)
+            .optional()?))
+    }
+
+    /// Holds all of these, in one transaction. A hold that stands stays as it is.
+    /// Returns for each whether it was set now.
+    pub fn holds_set(
+        &mut self,
+        run: &RunStamp,
+        targets: &[HoldTarget],
+        reason: &str,
+    ) -> Result<Vec<bool>, StoreError> {
+        let now = self.clock.now();
+        self.change_holds(run, targets, HistoryEvent::Held, |conn, target| {
+            let hold = Hold {
+                kind: target.kind,
+                target: target.id.clone(),
+                reason: reason.to_owned(),
+                actor: run.actor.clone(),
+                created_at: now,
+            };
+            Ok(set_in_tx(conn, &hold)?.then(|| reason.to_owned()))
         })
+    }
+
+    /// Lifts the holds on all of these, in one transaction. Returns for each
+    /// whether there was one.
+    pub fn holds_release(
+        &mut self,
+        run: &RunStamp,
+        targets: &[HoldTarget],
+        note: Option<&str>,
+    ) -> Result<Vec<bool>, StoreError> {
+        let now = self.clock.now();
+        self.change_holds(run, targets, HistoryEvent::Released, |conn, target| {
+            let Some(hold) = on_target(conn, target)? else {
+                return Ok(None);
+            };
+            let standing = holds::table
+                .filter(holds::kind.eq(target.kind))
+                .filter(holds::target.eq(&target.id));
+            if diesel::delete(standing).execute(conn)? == 0 {
+                // Another process was faster.
+                return Ok(None);
+            }
+            let was = format!("was held by {}: {}", hold.actor, hold.reason);
+            diesel::insert_into(releases::table)
+                .values(HoldRelease {
+                    kind: hold.kind,
+                    target: hold.target,
+                    reason: hold.reason,
+                    held_by: hold.actor,
+                    held_at: hold.created_at,
+                    run_id: run.run_id.clone(),
+                    released_by: run.actor.clone(),
+                    released_at: now,
+                    note: note.map(str::to_owned),
+                })
+                .execute(conn)?;
+            Ok(Some(match note {
+                Some(note) => format!("{note} ({was})"),
+                None => was,
+            }))
+        })
+    }
+
+    /// Changes holds, and notes the change in the history of every payout that is
+    /// itself held or let go. `change` returns why, when it changed anything.
+    fn change_holds(
+        &mut self,
+        run: &RunStamp,
+        targets: &[HoldTarget],
+        event: HistoryEvent,
+        change: impl Fn(&mut AnyConnection, &HoldTarget) -> Result<Option<String>, StoreError>,
+    ) -> Result<Vec<bool>, StoreError> {
+        let now = self.clock.now();
+        let (changed, heads) = self.write(|conn| {
+            let mut history_rows = Vec::new();
+            let mut changed = Vec::with_capacity(targets.len());
+            for target in targets {
+                let payout =
+                    (target.kind == HoldKind::Payout).then(|| PayoutId::new(target.id.as_str()));
+                // The history's writers hold the payout's row lock.
+                let status = match &payout {
+                    Some(payout) => Some(dialect::lock_status(conn, payout)?),
+                    None => None,
+                };
+                let reason = change(conn, target)?;
+                changed.push(reason.is_some());
+                if let (Some(payout_id), Some(status), Some(reason)) = (payout, status, reason) {
+                    history_rows.push(Change {
+                        payout_id,
+                        event,
+                        from: Some(status),
+                        to: status,
+                        reason: Some(reason),
+                    });
+                }
+            }
+            let heads = history::append_in_tx(conn, run, now, history_rows)?;
+            Ok((changed, heads))
+        })?;
+        self.heads.merge(heads);
+        Ok(changed)
     }
 }
 
-/// Sets a hold; an existing one of the same target stays as it is.
-pub(crate) fn set_in_tx(conn: &mut AnyConnection, hold: &Hold) -> Result<(), StoreError> {
-    on_each!(conn, c => diesel::insert_into(holds::table).values(hold).on_conflict_do_nothing().execute(c))?;
-    Ok(())
+fn on_target(conn: &mut AnyConnection, target: &HoldTarget) -> Result<Option<Hold>, StoreError> {
+    Ok(holds::table
+        .filter(holds::kind.eq(target.kind))
+        .filter(holds::target.eq(&target.id))
+        .first(conn)
+        .optional()?)
+}
+
+/// Sets a hold; an existing one of the same target stays as it is. Returns
+/// whether it was set.
+pub(crate) fn set_in_tx(conn: &mut AnyConnection, hold: &Hold) -> Result<bool, StoreError> {
+    let set = on_each!(conn, c => diesel::insert_into(holds::table).values(hold).on_conflict_do_nothing().execute(c))?;
+    Ok(set > 0)
 }

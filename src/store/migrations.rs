@@ -45,6 +45,7 @@ const POSTGRES: &[SqlMigration] = tree!(
     "006_add_payout_ledger",
     "007_add_payout_queue_index"(outside_transaction),
     "008_add_payout_reconciliation",
+    "009_add_payout_hold_releases",
 );
 
 const SQLITE: &[SqlMigration] = tree!(
@@ -54,6 +55,7 @@ const SQLITE: &[SqlMigration] = tree!(
     "006_add_payout_ledger",
     "007_add_payout_queue_index",
     "008_add_payout_reconciliation",
+    "009_add_payout_hold_releases",
 );
 
 /// This version's migrations for a backend, oldest first.

@@ -31,6 +31,7 @@ pub mod reconcile;
 pub mod reversals;
 mod runs;
 mod settings;
+pub mod standing;
 pub mod statements;
 pub mod thread;
 

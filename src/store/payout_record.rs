@@ -2,7 +2,6 @@
 //! for it. Nothing here writes.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use diesel::prelude::*;
 
@@ -10,6 +9,7 @@ use crate::model::attempt::{AnswerRow, Attempt};
 use crate::model::creator::{Creator, CreatorRow};
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::ids::{BatchId, CreatorId, PayoutId};
+use crate::model::listing::ListRules;
 use crate::model::payout::Payout;
 use crate::model::record::{AttemptRecord, PayoutRecord};
 use crate::model::schema::{
@@ -65,20 +65,19 @@ impl Store {
         })
     }
 
-    /// All there is on one payout, of one state of the database. An attempt whose
-    /// run gave no sign of life for longer than `lease` counts as nobody's.
+    /// All there is on one payout, of one state of the database.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] when there is no payout of this id.
     pub fn payout_record(
         &mut self,
         id: &PayoutId,
-        lease: Duration,
+        rules: &ListRules,
     ) -> Result<PayoutRecord, StoreError> {
-        let dead_before = self.clock.now().minus(lease);
+        let now = self.clock.now();
         self.read(|conn| {
             let ids = std::slice::from_ref(id);
-            let listed = listed_of(conn, ids, dead_before)?
+            let listed = listed_of(conn, ids, rules, now)?
                 .pop()
                 .ok_or(StoreError::NotFound)?;
             let payout = &listed.payout;
@@ -111,6 +110,29 @@ impl Store {
                     .load(conn)?,
                 listed,
             })
+        })
+    }
+
+    /// The hold of this kind that keeps a payout back, if one does.
+    pub fn hold_behind(
+        &mut self,
+        id: &PayoutId,
+        kind: HoldKind,
+    ) -> Result<Option<Hold>, StoreError> {
+        self.read(|conn| {
+            let found: Option<(Payout, Option<BatchId>)> = payouts::table
+                .left_join(
+                    payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
+                )
+                .filter(payouts::id.eq(id))
+                .select((Payout::as_select(), payout_batch_items::batch_id.nullable()))
+                .first(conn)
+                .optional()?;
+            let Some((payout, batch)) = found else {
+                return Ok(None);
+            };
+            let holds = holds_on(conn, &payout, batch.as_ref().map(BatchId::as_str))?;
+            Ok(holds.into_iter().find(|hold| hold.kind == kind))
         })
     }
 }

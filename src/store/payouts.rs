@@ -5,7 +5,6 @@
 //! the next one begins behind the last row's sort key, never at a count.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use diesel::dsl::sql;
 use diesel::prelude::*;
@@ -15,15 +14,17 @@ use diesel::sql_types::{BigInt, Bool, Integer, Text, Timestamp};
 use crate::model::attempt::AttemptOutcome;
 use crate::model::hold::HoldKind;
 use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
-use crate::model::listing::{LastAttempt, ListedPayout, Totals};
+use crate::model::listing::{LastAttempt, ListRules, ListedPayout, Totals};
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_runs, payouts, users,
 };
+use crate::model::standing::{RetryOutlook, Standing};
 use crate::model::time::{Span, Time};
 use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::creators::lower;
 use crate::store::dialect::{IDS_MAX, sum_amount_cents};
+use crate::store::standing::standings_in_tx;
 use crate::store::{Store, StoreError, queue, reversals};
 
 /// Creators that a part of a name may match: their ids stand in one query.
@@ -85,16 +86,15 @@ pub struct PageOf<'a> {
 }
 
 impl Store {
-    /// A page of the payouts that match. An attempt whose run gave no sign of
-    /// life for longer than `lease` counts as nobody's.
+    /// A page of the payouts that match.
     pub fn payout_list(
         &mut self,
         filter: &PayoutFilter,
         page: PageOf<'_>,
-        lease: Duration,
+        rules: &ListRules,
     ) -> Result<Vec<ListedPayout>, StoreError> {
-        let dead_before = self.clock.now().minus(lease);
-        self.read(|conn| list(conn, filter, page, dead_before))
+        let now = self.clock.now();
+        self.read(|conn| list(conn, filter, page, rules, now))
     }
 
     /// Count and sum of all payouts that match, for each status.
@@ -107,15 +107,10 @@ impl Store {
         &mut self,
         filter: &PayoutFilter,
         page: PageOf<'_>,
-        lease: Duration,
+        rules: &ListRules,
     ) -> Result<(Vec<ListedPayout>, Totals), StoreError> {
-        let dead_before = self.clock.now().minus(lease);
-        self.read(|conn| {
-            Ok((
-                list(conn, filter, page, dead_before)?,
-                totals(conn, filter)?,
-            ))
-        })
+        let now = self.clock.now();
+        self.read(|conn| Ok((list(conn, filter, page, rules, now)?, totals(conn, filter)?)))
     }
 
     /// One row of the table.
@@ -277,18 +272,19 @@ fn list(
     conn: &mut AnyConnection,
     filter: &PayoutFilter,
     page: PageOf<'_>,
-    dead_before: Time,
+    rules: &ListRules,
+    now: Time,
 ) -> Result<Vec<ListedPayout>, StoreError> {
     let ids = page_ids(conn, filter, page)?;
     let mut listed = Vec::with_capacity(ids.len());
     for ids in ids.chunks(IDS_MAX) {
-        listed.extend(listed_of(conn, ids, dead_before)?);
+        listed.extend(listed_of(conn, ids, rules, now)?);
     }
     Ok(listed)
 }
 
 /// The ids of one page, in its order.
-fn page_ids(
+pub(super) fn page_ids(
     conn: &mut AnyConnection,
     filter: &PayoutFilter,
     page: PageOf<'_>,
@@ -417,13 +413,35 @@ impl QueryFragment<MultiBackend> for NewestOf<'_> {
     }
 }
 
+/// A payout, its creator's name, its batch and its reference.
+type Line = (Payout, Option<String>, Option<BatchId>, Option<String>);
+
+/// Where those of the lines stand that have failed.
+fn failed_standings(
+    conn: &mut AnyConnection,
+    lines: &[Line],
+) -> Result<HashMap<PayoutId, Standing>, StoreError> {
+    let failed: Vec<PayoutId> = lines
+        .iter()
+        .filter(|(payout, ..)| payout.status == PayoutStatus::Failed)
+        .map(|(payout, ..)| payout.id.clone())
+        .collect();
+    if failed.is_empty() {
+        return Ok(HashMap::new());
+    }
+    Ok(standings_in_tx(conn, &failed)?
+        .into_iter()
+        .map(|standing| (standing.payout.id.clone(), standing))
+        .collect())
+}
+
 /// The lines of these payouts, in the order of their ids.
 pub(super) fn listed_of(
     conn: &mut AnyConnection,
     ids: &[PayoutId],
-    dead_before: Time,
+    rules: &ListRules,
+    now: Time,
 ) -> Result<Vec<ListedPayout>, StoreError> {
-    type Line = (Payout, Option<String>, Option<BatchId>, Option<String>);
     let lines: Vec<Line> = payouts::table
         .left_join(creators::table)
         .left_join(payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)))
@@ -437,12 +455,14 @@ pub(super) fn listed_of(
         .load(conn)?;
     let holds = queue::holds_of(conn)?;
     let held = |kind: HoldKind, target: &str| holds.contains(&(kind, target.to_owned()));
-    let mut attempts = last_attempts(conn, ids, dead_before)?;
+    let mut attempts = last_attempts(conn, ids, now.minus(rules.lease))?;
     let asked: Vec<&PayoutId> = ids.iter().collect();
     let reversed = reversals::of_payouts_in_tx(conn, &asked)?;
+    let failed = failed_standings(conn, &lines)?;
     let mut listed: HashMap<PayoutId, ListedPayout> = lines
         .into_iter()
         .map(|(payout, creator_name, batch_id, reference)| {
+            let standing = failed.get(&payout.id);
             let line = ListedPayout {
                 creator_name,
                 on_hold: held(HoldKind::All, "")
@@ -455,6 +475,8 @@ pub(super) fn listed_of(
                 reference,
                 last_attempt: attempts.remove(&payout.id),
                 reversed_cents: reversed.get(&payout.id).copied().unwrap_or(0),
+                cancelled: standing.is_some_and(|standing| standing.cancelled),
+                retry: standing.and_then(|standing| RetryOutlook::of(standing, &rules.retry, now)),
                 payout,
             };
             (line.payout.id.clone(), line)

@@ -208,7 +208,7 @@ impl Store {
             let marks = due_marks(conn, request, size)?;
             let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             // Rows that another run holds are passed over; the walk goes on behind them.
-            let locked = dialect::lock_pending(conn, &ids)?;
+            let locked = dialect::lock_in_status(conn, &ids, PayoutStatus::Pending)?;
             let mut window = Window {
                 more: marks.len() == size,
                 ..Window::default()
@@ -439,6 +439,10 @@ pub(super) fn candidates(
         .collect();
     let mut statements = statements_of(conn, &statement_ids)?;
     let holds = holds_of(conn)?;
+    // Who cancels leaves a reason: a row without any mark need not be asked about.
+    let marked = rows.iter().map(|(payout, ..)| payout);
+    let marked = marked.filter(|payout| payout.bears_marks_of_a_send());
+    let cancelled = history::cancelled_in_tx(conn, marked.map(|payout| &payout.id))?;
 
     Ok(rows
         .into_iter()
@@ -472,6 +476,7 @@ pub(super) fn candidates(
                 statement,
                 reference: item.and_then(|(_, reference)| reference.clone()),
                 ours: item.is_some(),
+                cancelled: cancelled.contains(&payout.id),
                 batch_id,
                 holds,
                 last_attempt: attempts.get(&payout.id).copied(),
@@ -493,7 +498,7 @@ pub(super) fn holds_of(
 }
 
 /// What is left of each statement, and who holds its claim.
-fn statements_of(
+pub(super) fn statements_of(
     conn: &mut AnyConnection,
     ids: &[StatementId],
 ) -> Result<HashMap<StatementId, (CandidateStatement, Option<PayoutId>)>, StoreError> {

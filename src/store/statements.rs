@@ -19,6 +19,7 @@ use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, backend_of};
 use crate::store::creators::{NamedCreator, named_in_tx};
 use crate::store::dialect::{IDS_MAX, batch_rows_max, lock_statements, on_each};
+use crate::store::history::cancelled_in_tx;
 use crate::store::payout_create::Locks;
 use crate::store::settings::currency_once_in_tx;
 use crate::store::{Store, StoreError, reversals};
@@ -424,7 +425,7 @@ fn add_payouts(
         .filter(|(_, _, status, _)| *status == PayoutStatus::Failed)
         .map(|(id, ..)| id)
         .collect();
-    let declined = with_a_definite_no(conn, &failed)?;
+    let unpaid = certainly_unpaid(conn, &failed)?;
     let completed: Vec<&PayoutId> = rows
         .iter()
         .filter(|(_, _, status, _)| *status == PayoutStatus::Completed)
@@ -450,7 +451,7 @@ fn add_payouts(
                     .saturating_add(i64::from(amount_cents));
                 account.in_flight = Some(id);
             }
-            PayoutStatus::Failed if declined.contains(&id) => {}
+            PayoutStatus::Failed if unpaid.contains(&id) => {}
             PayoutStatus::Failed => account.in_doubt = Some(id),
         }
     }
@@ -486,8 +487,9 @@ pub(super) fn mark_covered_in_tx(
     })
 }
 
-/// Those of some payouts whose last attempt Stripe refused for certain.
-fn with_a_definite_no(
+/// Those of some failed payouts of which it is certain that they were not paid:
+/// Stripe refused the last attempt, or they were cancelled without being sent.
+fn certainly_unpaid(
     conn: &mut AnyConnection,
     ids: &[&PayoutId],
 ) -> Result<HashSet<PayoutId>, StoreError> {
@@ -500,8 +502,10 @@ fn with_a_definite_no(
             .load(conn)?;
         last.extend(attempts);
     }
+    let mut unpaid = cancelled_in_tx(conn, ids.iter().copied())?;
     let declined = last
         .into_iter()
         .filter(|(_, outcome)| *outcome == AttemptOutcome::Declined);
-    Ok(declined.map(|(id, _)| id).collect())
+    unpaid.extend(declined.map(|(id, _)| id));
+    Ok(unpaid)
 }

@@ -111,22 +111,20 @@ on_both! {
             $ payouts release c000000000000000000000001 -o json
             {
               "schema": 1,
-              "batch": {
-                "id": "c000000000000000000000001",
-                "source": "batch.csv",
-                "sha256": "20929260d12eaf4a4a26261e748801d88602150903d4227e4db29da1fc6748f2",
-                "payout_count": 3,
-                "total_cents": 52750,
-                "currency": "usd",
-                "held": false,
-                "actor": "tester",
-                "run_id": "c000000000000000000000002",
-                "created_at": "2026-11-02T09:30:00.000Z"
-              },
-              "released": false,
-              "due": 3,
-              "due_cents": 52750,
-              "currency": "usd"
+              "holds": [
+                {
+                  "kind": "batch",
+                  "target": "c000000000000000000000001",
+                  "held": false,
+                  "changed": false,
+                  "reason": null,
+                  "actor": null,
+                  "created_at": null,
+                  "due": 3,
+                  "due_cents": 52750,
+                  "currency": "usd"
+                }
+              ]
             }
             --- stderr
             --- exit 0
@@ -147,6 +145,7 @@ on_both! {
                 "run_id": "c000000000000000000000002",
                 "created_at": "2026-11-02T09:30:00.000Z"
               },
+              "hold": null,
               "released_by": "tester",
               "released_at": "2026-11-02T09:30:00.000Z",
               "totals": {
@@ -183,8 +182,8 @@ on_both! {
             insta::assert_snapshot!(env.run(&["release", "b1"]).transcript(), @r"
             $ payouts release b1
             --- stderr
-            error: no batch has this id: b1
-            hint: `payouts batches list` shows all of them
+            error: there is no payout or batch b1
+            hint: find it with `payouts list` or `payouts batches list`
             --- exit 1
             ");
         }
@@ -462,7 +461,8 @@ on_both! {
                 "created_at": "2026-11-02T09:30:00.000Z",
                 "updated_at": "2026-11-02T09:30:00.000Z",
                 "processed_at": null,
-                "reversed_cents": 0
+                "next_retry_at": null,
+                "retry_refusal": null
               },
               "errors": []
             }

@@ -251,6 +251,7 @@ on_both! {
                 "deleted_at": null,
                 "created_at": "2026-01-01T00:00:00.000Z"
               },
+              "hold": null,
               "totals": {
                 "PENDING": {
                   "count": 2,

@@ -159,7 +159,7 @@ on_both! {
             "#);
             insta::assert_snapshot!(env.run(&["list", "-o", "csv"]).transcript(), @r"
             $ payouts list -o csv
-            id,status,amount_cents,currency,creator_id,creator_name,royalty_statement_id,stripe_transfer_id,failed_code,failed_reason,retry_count,last_retry_at,held,unresolved,batch_id,reference,created_at,updated_at,processed_at,reversed_cents
+            id,status,amount_cents,currency,creator_id,creator_name,royalty_statement_id,stripe_transfer_id,failed_code,failed_reason,retry_count,last_retry_at,held,unresolved,batch_id,reference,created_at,updated_at,processed_at,next_retry_at,retry_refusal
             --- stderr
             --- exit 0
             ");
@@ -176,10 +176,10 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(env.run(&["list"]).transcript(), @r"
             $ payouts list
-            Payout                     Created           Creator                          Amount (USD)  Status                   Transfer / reason          Reference
-            payout-17                  2026-10-31 23:30  Zoë and the Very Long Band Name        500.00  FAILED                   card [31mdeclined by bank
+            Payout                     Created           Creator                          Amount (USD)  Status                   Transfer / reason          Reference     Next retry
+            payout-17                  2026-10-31 23:30  Zoë and the Very Long Band Name        500.00  FAILED                   card [31mdeclined by bank                maybe sent elsewhere
             c000000000000000000000001  2026-10-05 08:00  Ann Example                            500.00  PROCESSING (unresolved)
-            c000000000000000000000002  2026-10-04 08:00  Zoë and the Very Long Band Name        500.00  FAILED                   balance_insufficient
+            c000000000000000000000002  2026-10-04 08:00  Zoë and the Very Long Band Name        500.00  FAILED                   balance_insufficient                     due
             c000000000000000000000003  2026-10-03 08:00  Ann Example                            500.00  COMPLETED                tr_00000000000001
             c000000000000000000000004  2026-10-02 08:00  Zoë and the Very Long Band Name      1,234.56  PENDING                                             INV-2026-002
             c000000000000000000000005  2026-10-01 08:00  Ann Example                            500.00  PENDING (held)                                      INV-2026-001
@@ -297,7 +297,8 @@ on_both! {
                   "created_at": "2026-10-04T08:00:00.000Z",
                   "updated_at": "2026-10-01T08:00:00.000Z",
                   "processed_at": null,
-                  "reversed_cents": 0
+                  "next_retry_at": "2026-10-01T08:05:00.000Z",
+                  "retry_refusal": null
                 }
               ],
               "totals": {
@@ -397,13 +398,13 @@ fn a_narrow_terminal_leaves_columns_out_and_a_wide_one_does_not() {
     ");
     insta::assert_snapshot!(env.run_in_terminal(160, &["list"], &[]).transcript(), @r"
     $ payouts list
-    Payout                     Created           Creator                          Amount (USD)  Status                   Transfer / reason          Reference
-    payout-17                  2026-10-31 23:30  Zoë and the Very Long Band Name        500.00  FAILED                   card [31mdeclined by bank
-    c000000000000000000000001  2026-10-05 08:00  Ann Example                            500.00  PROCESSING (unresolved)
-    c000000000000000000000002  2026-10-04 08:00  Zoë and the Very Long Band Name        500.00  FAILED                   balance_insufficient
-    c000000000000000000000003  2026-10-03 08:00  Ann Example                            500.00  COMPLETED                tr_00000000000001
-    c000000000000000000000004  2026-10-02 08:00  Zoë and the Very Long Band Name      1,234.56  PENDING                                             INV-2026-002
-    c000000000000000000000005  2026-10-01 08:00  Ann Example                            500.00  PENDING (held)                                      INV-2026-001
+    Payout                     Created           Creator               Amount (USD)  Status                   Transfer / reason    Reference     Next retry
+    payout-17                  2026-10-31 23:30  Zoë and the Very…           500.00  FAILED                   card [31mdeclined…                 maybe sent…
+    c000000000000000000000001  2026-10-05 08:00  Ann Example                 500.00  PROCESSING (unresolved)
+    c000000000000000000000002  2026-10-04 08:00  Zoë and the Very…           500.00  FAILED                   balance_insufficie…                due
+    c000000000000000000000003  2026-10-03 08:00  Ann Example                 500.00  COMPLETED                tr_00000000000001
+    c000000000000000000000004  2026-10-02 08:00  Zoë and the Very…         1,234.56  PENDING                                       INV-2026-002
+    c000000000000000000000005  2026-10-01 08:00  Ann Example                 500.00  PENDING (held)                                INV-2026-001
     6 payouts, 3,734.56 USD: 2 PENDING 1,734.56, 1 PROCESSING 500.00, 1 COMPLETED 500.00, 2 FAILED 1,000.00
     --- stderr
     --- exit 0
@@ -455,8 +456,8 @@ fn times_in_a_table_are_those_of_the_zone_that_was_asked_for() {
     let run = env.run(&["list", "--created", "2026-11", "--tz", "Europe/Berlin"]);
     insta::assert_snapshot!(run.transcript(), @r"
     $ payouts list --created 2026-11 --tz Europe/Berlin
-    Payout     Created           Creator                          Amount (USD)  Status  Transfer / reason          Reference
-    payout-17  2026-11-01 00:30  Zoë and the Very Long Band Name        500.00  FAILED  card [31mdeclined by bank
+    Payout     Created           Creator                          Amount (USD)  Status  Transfer / reason          Reference  Next retry
+    payout-17  2026-11-01 00:30  Zoë and the Very Long Band Name        500.00  FAILED  card [31mdeclined by bank             maybe sent elsewhere
     1 payout, 500.00 USD: 1 FAILED 500.00
     --- stderr
     --- exit 0

@@ -60,24 +60,24 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
             $ payouts migrate
-            Migration                      State
-            001_add_platform_tables        applied
-            005_add_payouts_table          applied
-            006_add_payout_ledger          applied
-            007_add_payout_queue_index     applied
-            008_add_payout_reconciliation  applied
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  applied
             --- stderr
-            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation
+            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
             --- exit 0
             ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
             $ payouts migrate
-            Migration                      State
-            001_add_platform_tables        applied
-            005_add_payouts_table          applied
-            006_add_payout_ledger          applied
-            007_add_payout_queue_index     applied
-            008_add_payout_reconciliation  applied
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  applied
             --- stderr
             DATABASE is up to date
             --- exit 0
@@ -92,12 +92,12 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["init", "--quiet"]), &db), @r"
             $ payouts init --quiet
-            Migration                      State
-            001_add_platform_tables        applied
-            005_add_payouts_table          applied
-            006_add_payout_ledger          applied
-            007_add_payout_queue_index     applied
-            008_add_payout_reconciliation  applied
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  applied
             --- stderr
             --- exit 0
             ");
@@ -109,12 +109,12 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
             $ payouts migrate --status
-            Migration                      State
-            001_add_platform_tables        pending
-            005_add_payouts_table          pending
-            006_add_payout_ledger          pending
-            007_add_payout_queue_index     pending
-            008_add_payout_reconciliation  pending
+            Migration                     State
+            001_add_platform_tables       pending
+            005_add_payouts_table         pending
+            006_add_payout_ledger         pending
+            007_add_payout_queue_index    pending
+            009_add_payout_hold_releases  pending
             --- stderr
             --- exit 1
             ");
@@ -123,24 +123,24 @@ on_both! {
             env.run(&["migrate", "--revert"]).expect_code(0);
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
             $ payouts migrate --status
-            Migration                      State
-            001_add_platform_tables        applied
-            005_add_payouts_table          applied
-            006_add_payout_ledger          applied
-            007_add_payout_queue_index     applied
-            008_add_payout_reconciliation  pending
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  pending
             --- stderr
             --- exit 1
             ");
             env.run(&["migrate"]).expect_code(0);
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
             $ payouts migrate --status
-            Migration                      State
-            001_add_platform_tables        applied
-            005_add_payouts_table          applied
-            006_add_payout_ledger          applied
-            007_add_payout_queue_index     applied
-            008_add_payout_reconciliation  applied
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  applied
             --- stderr
             --- exit 0
             ");
@@ -174,7 +174,7 @@ on_both! {
                   "applied": true
                 },
                 {
-                  "name": "008_add_payout_reconciliation",
+                  "name": "009_add_payout_hold_releases",
                   "applied": false
                 }
               ]
@@ -189,7 +189,7 @@ on_both! {
             005_add_payouts_table,true
             006_add_payout_ledger,true
             007_add_payout_queue_index,true
-            008_add_payout_reconciliation,false
+            009_add_payout_hold_releases,false
             --- stderr
             --- exit 1
             ");
@@ -199,9 +199,9 @@ on_both! {
             {"name":"005_add_payouts_table","applied":true}
             {"name":"006_add_payout_ledger","applied":true}
             {"name":"007_add_payout_queue_index","applied":true}
-            {"name":"008_add_payout_reconciliation","applied":true}
+            {"name":"009_add_payout_hold_releases","applied":true}
             --- stderr
-            DATABASE: ran 008_add_payout_reconciliation
+            DATABASE: ran 009_add_payout_hold_releases
             --- exit 0
             "#);
         }
@@ -226,7 +226,7 @@ on_both! {
         env.run(&["migrate", "--revert"]).expect_code(0);
         let before = objects(&db);
         let run = env.run(&["migrate", "--dry-run"]).expect_code(0);
-        assert_eq!(run.stdout, sql(&["008_add_payout_reconciliation"]));
+        assert_eq!(run.stdout, sql(&["009_add_payout_hold_releases"]));
         assert_eq!(objects(&db), before);
 
         env.run(&["migrate"]).expect_code(0);
@@ -296,27 +296,27 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     let env = TestEnv::new();
     insta::assert_snapshot!(env.run(&["migrate", "--status"]).transcript(), @r"
     $ payouts migrate --status
-    Migration                      State
-    001_add_platform_tables        pending
-    005_add_payouts_table          pending
-    006_add_payout_ledger          pending
-    007_add_payout_queue_index     pending
-    008_add_payout_reconciliation  pending
+    Migration                     State
+    001_add_platform_tables       pending
+    005_add_payouts_table         pending
+    006_add_payout_ledger         pending
+    007_add_payout_queue_index    pending
+    009_add_payout_hold_releases  pending
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
     --- exit 1
     ");
     insta::assert_snapshot!(env.run(&["init"]).transcript(), @r"
     $ payouts init
-    Migration                      State
-    001_add_platform_tables        applied
-    005_add_payouts_table          applied
-    006_add_payout_ledger          applied
-    007_add_payout_queue_index     applied
-    008_add_payout_reconciliation  applied
+    Migration                     State
+    001_add_platform_tables       applied
+    005_add_payouts_table         applied
+    006_add_payout_ledger         applied
+    007_add_payout_queue_index    applied
+    009_add_payout_hold_releases  applied
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation
+    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
     --- exit 0
     ");
     assert!(
@@ -336,14 +336,14 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
             $ payouts migrate --revert
-            Migration                      State
-            001_add_platform_tables        applied
-            005_add_payouts_table          applied
-            006_add_payout_ledger          applied
-            007_add_payout_queue_index     applied
-            008_add_payout_reconciliation  pending
+            Migration                     State
+            001_add_platform_tables       applied
+            005_add_payouts_table         applied
+            006_add_payout_ledger         applied
+            007_add_payout_queue_index    applied
+            009_add_payout_hold_releases  pending
             --- stderr
-            reverted 008_add_payout_reconciliation
+            reverted 009_add_payout_hold_releases
             --- exit 0
             ");
         }
@@ -364,9 +364,8 @@ on_both! {
     fn tables_with_rows_are_not_reverted(db: TestDb) {
         let env = machine(&db);
         env.run(&["migrate"]).expect_code(0);
-        for _ in ["008", "007"] {
-            env.run(&["migrate", "--revert"]).expect_code(0);
-        }
+        env.run(&["migrate", "--revert"]).expect_code(0);
+        env.run(&["migrate", "--revert"]).expect_code(0);
         db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00')");
         let before = objects(&db);
         insta::allow_duplicates! {
@@ -427,10 +426,15 @@ fn a_platforms_tables_are_not_reverted() {
     }
     insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
     $ payouts migrate --revert
+    Migration                     State
+    001_add_platform_tables       applied
+    005_add_payouts_table         applied
+    006_add_payout_ledger         pending
+    007_add_payout_queue_index    pending
+    009_add_payout_hold_releases  pending
     --- stderr
-    error: failed to revert the newest migration of DATABASE
-      1: 005_add_payouts_table cannot be reverted: the table payouts was there before payouts
-    --- exit 4
+    reverted 006_add_payout_ledger
+    --- exit 0
     ");
     assert_eq!(
         db.query_strings("SELECT id FROM payouts"),
@@ -458,7 +462,7 @@ on_both! {
             insta::assert_snapshot!(transcript(&env.run(&["process"]), &db), @r"
             $ payouts process
             --- stderr
-            error: the database lacks 2 of this version's migrations: 007_add_payout_queue_index, 008_add_payout_reconciliation
+            error: the database lacks 2 of this version's migrations: 007_add_payout_queue_index, 009_add_payout_hold_releases
             hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
             --- exit 3
             ");
@@ -520,7 +524,7 @@ fn an_empty_postgresql_database_stops_a_command() {
     insta::assert_snapshot!(transcript(&machine_with_key(&db).run(&["process"]), &db), @r"
     $ payouts process
     --- stderr
-    error: the database lacks 5 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation
+    error: the database lacks 5 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");

@@ -170,7 +170,7 @@ on_both! {
                 }
 
             What to do next
-              No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It stays FAILED; nothing sends it again by itself.
+              No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It is due again: `payouts retry --due`, or `payouts retry declined`, puts it back to PENDING, for a new attempt under a new key.
             --- stderr
             --- exit 0
             "#);
@@ -289,6 +289,8 @@ on_both! {
                   "updated_at": "2026-10-01T08:00:00.000Z",
                   "processed_at": null,
                   "reversed_cents": 0,
+                  "next_retry_at": "2026-10-01T08:05:00.000Z",
+                  "retry_refusal": null,
                   "creator": {
                     "id": "ann",
                     "name": "Ann \u001b[2JExample",
@@ -398,7 +400,7 @@ on_both! {
                       "hash": "h3"
                     }
                   ],
-                  "next_step": "No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It stays FAILED; nothing sends it again by itself."
+                  "next_step": "No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It is due again: `payouts retry --due`, or `payouts retry declined`, puts it back to PENDING, for a new attempt under a new key."
                 }
               ]
             }

@@ -14,10 +14,13 @@ use crate::common::seed::{self, PayoutRow, batch, hold, item};
 use crate::common::shop::Shop;
 
 /// What commands must be given to succeed in [`shop`].
-const ARGUMENTS: [(&str, &[&str]); 13] = [
+const ARGUMENTS: [(&str, &[&str]); 16] = [
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
     ("show", &["cp0"]),
+    ("retry", &["--due"]),
+    ("hold", &["--all", "--reason", "audit"]),
     ("release", &["b1"]),
+    ("cancel", &["cp0", "--reason", "twice"]),
     ("creators show", &["cr_c0"]),
     (
         "creators add",

@@ -107,6 +107,7 @@ on_both! {
             ("payout_holds.kind", texts!(HoldKind)),
             ("payout_findings.kind", texts!(FindingKind)),
             ("payout_findings.state", texts!(FindingState)),
+            ("payout_hold_releases.kind", texts!(HoldKind)),
         ]
         .map(|(column, texts)| (column.to_owned(), texts))
         .into();

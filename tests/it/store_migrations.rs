@@ -80,6 +80,7 @@ on_both! {
 
     fn a_table_of_the_ledger_with_a_row_stands_in_the_way_of_reverting(db: TestDb) {
         let mut store = db.migrated();
+        assert_eq!(store.migrate_revert().unwrap(), "009_add_payout_hold_releases");
         assert_eq!(store.migrate_revert().unwrap(), "008_add_payout_reconciliation");
         assert_eq!(store.migrate_revert().unwrap(), "007_add_payout_queue_index");
         // Against the order in which they would be dropped, so that each new row is met first.
@@ -108,10 +109,25 @@ on_both! {
         }
     }
 
+    fn who_let_go_of_what_is_not_reverted(db: TestDb) {
+        let mut store = db.migrated();
+        db.execute(
+            "INSERT INTO payout_runs (id, command, arguments, actor, host, version, started_at, seen_at)
+             VALUES ('r', 'release', '', 'a', 'h', 'v', '2026-10-01 00:00:00', '2026-10-01 00:00:00');
+             INSERT INTO payout_hold_releases
+             VALUES ('all', '', 'why', 'ann', '2026-10-01 00:00:00', 'r', 'ben', '2026-10-01 00:00:00', NULL)",
+        );
+        assert_eq!(
+            refusal(&mut store),
+            "009_add_payout_hold_releases cannot be reverted: the table payout_hold_releases holds rows"
+        );
+    }
+
     fn founding_tables_with_rows_stay(db: TestDb) {
         let mut store = db.migrated();
         creator(&db);
         payout(&db);
+        assert_eq!(store.migrate_revert().unwrap(), "009_add_payout_hold_releases");
         assert_eq!(store.migrate_revert().unwrap(), "008_add_payout_reconciliation");
         assert_eq!(store.migrate_revert().unwrap(), "007_add_payout_queue_index");
         assert_eq!(store.migrate_revert().unwrap(), "006_add_payout_ledger");
@@ -146,14 +162,19 @@ on_both! {
 
     fn what_is_pending_is_named(db: TestDb) {
         let mut store = db.migrated();
-        store.migrate_revert().unwrap();
-        store.migrate_revert().unwrap();
-        store.migrate_revert().unwrap();
+        for _ in 0..4 {
+            store.migrate_revert().unwrap();
+        }
         match store.require_current_schema() {
             Err(StoreError::PendingMigrations { names }) => {
                 assert_eq!(
                     names,
-                    ["006_add_payout_ledger", "007_add_payout_queue_index", "008_add_payout_reconciliation"]
+                    [
+                        "006_add_payout_ledger",
+                        "007_add_payout_queue_index",
+                        "008_add_payout_reconciliation",
+                        "009_add_payout_hold_releases"
+                    ]
                 );
             }
             other => panic!("pending migrations were not noticed: {other:?}"),
@@ -268,14 +289,13 @@ fn nothing_of_the_platforms_is_reverted() {
     platform::install(&db);
     let before = platform::state(&db);
     let mut store = db.migrated();
-    assert_eq!(
-        store.migrate_revert().unwrap(),
-        "008_add_payout_reconciliation"
-    );
-    assert_eq!(
-        store.migrate_revert().unwrap(),
-        "007_add_payout_queue_index"
-    );
+    for newest in [
+        "009_add_payout_hold_releases",
+        "008_add_payout_reconciliation",
+        "007_add_payout_queue_index",
+    ] {
+        assert_eq!(store.migrate_revert().unwrap(), newest);
+    }
     assert_eq!(store.migrate_revert().unwrap(), "006_add_payout_ledger");
     let refused =
         "005_add_payouts_table cannot be reverted: the table payouts was there before payouts";

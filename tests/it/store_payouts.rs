@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use payouts::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
-use payouts::model::listing::{ListedPayout, Total};
+use payouts::model::listing::{ListRules, ListedPayout, Total};
 use payouts::model::payout::{Payout, PayoutStatus};
 use payouts::model::time::{Span, Time};
+use payouts::ops::retry;
 use payouts::store::payouts::{CREATORS_MAX, PageOf, PayoutFilter, PayoutOrder, SortBy};
 use payouts::store::{Store, StoreError};
 
@@ -17,7 +18,12 @@ use crate::common::seed::{
     self, AttemptRow, PayoutRow, batch, creator, hold, item, migrated, run, statement,
 };
 
-const LEASE: Duration = Duration::from_mins(2);
+fn rules() -> ListRules {
+    ListRules {
+        lease: Duration::from_mins(2),
+        retry: retry::rules(5, vec![Duration::from_mins(5)]),
+    }
+}
 
 fn list(store: &mut Store, filter: &PayoutFilter) -> Vec<ListedPayout> {
     let page = PageOf {
@@ -25,7 +31,7 @@ fn list(store: &mut Store, filter: &PayoutFilter) -> Vec<ListedPayout> {
         after: None,
         rows_max: 1000,
     };
-    store.payout_list(filter, page, LEASE).unwrap()
+    store.payout_list(filter, page, &rules()).unwrap()
 }
 
 fn ids(rows: &[ListedPayout]) -> Vec<&str> {
@@ -315,7 +321,7 @@ on_both! {
     fn a_page_and_its_totals_come_together(db: TestDb) {
         let mut store = five(&db);
         let page = PageOf { order: PayoutOrder::default(), after: None, rows_max: 2 };
-        let (rows, totals) = store.payout_list_with_totals(&PayoutFilter::default(), page, LEASE).unwrap();
+        let (rows, totals) = store.payout_list_with_totals(&PayoutFilter::default(), page, &rules()).unwrap();
         assert_eq!(ids(&rows), ["p5", "p4"]);
         assert_eq!(totals.all(), Total { count: 5, amount_cents: 150_000 });
     }
@@ -360,7 +366,7 @@ on_both! {
         seed::answer(&db, "p1", 1, Some(400), Some("req_b"), "declined", "{}");
         seed::history(&db, "p1", 2, "claimed", Some("PENDING"), "PROCESSING", None);
         seed::history(&db, "p1", 1, "created", None, "PENDING", None);
-        let record = store.payout_record(&PayoutId::new("p1"), LEASE).unwrap();
+        let record = store.payout_record(&PayoutId::new("p1"), &rules()).unwrap();
         assert_eq!(record.creator.as_ref().unwrap().email.as_deref(), Some("ann@example.com"));
         assert_eq!(record.batch.as_ref().unwrap().source, "b1.csv");
         assert_eq!(record.item.as_ref().unwrap().line, Some(2));
@@ -371,11 +377,11 @@ on_both! {
         assert_eq!(record.history.iter().map(|row| row.seq).collect::<Vec<_>>(), [1, 2]);
         assert!(record.listed.is_unresolved() && record.candidate.is_some());
 
-        let record = store.payout_record(&PayoutId::new("p4"), LEASE).unwrap();
+        let record = store.payout_record(&PayoutId::new("p4"), &rules()).unwrap();
         assert_eq!(record.statement.as_ref().unwrap().net_payable_cents, 50_000);
         assert_eq!((record.batch, record.item), (None, None));
         assert_eq!(record.holds.len(), 1);
-        assert!(matches!(store.payout_record(&PayoutId::new("p9"), LEASE), Err(StoreError::NotFound)));
+        assert!(matches!(store.payout_record(&PayoutId::new("p9"), &rules()), Err(StoreError::NotFound)));
     }
 }
 
@@ -393,7 +399,7 @@ fn walk(
             after: walked.last(),
             rows_max,
         };
-        let rows = store.payout_list(filter, page, LEASE).unwrap();
+        let rows = store.payout_list(filter, page, &rules()).unwrap();
         assert!(rows.len() <= rows_max);
         let full = rows.len() == rows_max;
         walked.extend(rows.into_iter().map(|row| row.payout));

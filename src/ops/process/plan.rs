@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use crate::model::hold::Hold;
 use crate::model::ids::{CreatorId, PayoutId};
 use crate::model::money::Currency;
 use crate::model::payout::Skip;
@@ -80,6 +81,8 @@ pub struct SkippedGroup {
     pub amount_cents: i64,
     /// One of them.
     pub example: PayoutId,
+    /// The hold that keeps this one back, if one does.
+    pub hold: Option<Hold>,
 }
 
 impl Plan {
@@ -176,6 +179,7 @@ impl Session {
                         payouts: 0,
                         amount_cents: 0,
                         example: skipped.payout_id.clone(),
+                        hold: None,
                     });
                 group.payouts += 1;
                 group.amount_cents = group
@@ -216,7 +220,14 @@ impl Session {
             request.after = window.last;
         }
         plan.agreed = Arc::new(agreed);
-        plan.skipped = groups.into_values().collect();
+        for mut group in groups.into_values() {
+            if let Some(kind) = group.reason.hold() {
+                let example = group.example.clone();
+                let hold = move |store: &mut Store| store.hold_behind(&example, kind);
+                group.hold = self.db.call(hold).await?;
+            }
+            plan.skipped.push(group);
+        }
         Ok(())
     }
 
