@@ -320,6 +320,11 @@ on_both! {
         assert_eq!(shop.found(&[]), (vec![], 0));
         shop.process(&[]).expect_code(0);
         assert_eq!(shop.one("SELECT reason FROM payout_findings WHERE state = 'accepted'"), "creator left");
+        // The row comes back by another way, as if it had never been paid.
+        shop.creator("again");
+        shop.payout("cp0", "again", 1000);
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.transfers().len(), 2);
     }
 
     // Accepting must not open a way to pay twice.
