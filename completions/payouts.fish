@@ -43,7 +43,10 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "create" -d 'Create 
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "creators" -d 'Look at creators, and bring them in'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "process" -d 'Pay what is due'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "reconcile" -d 'Compare the table with Stripe, transfer by transfer, both ways'
-complete -c payouts -n "__fish_payouts_needs_command" -f -a "release" -d 'Let a batch go, so that the next `process` may pay it'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "retry" -d 'Put failed payouts back into the queue'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "hold" -d 'Keep payouts from being sent'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "release" -d 'Let held payouts go, so that the next `process` may pay them'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End payouts that were never sent, for good'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "migrate" -d 'Create the database, or bring it up to date'
@@ -228,6 +231,45 @@ complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s q -l quiet
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l code -d 'Those that Stripe refused with this code, such as `resource_missing`, once somebody has seen to the cause' -r
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l batch -d 'Of those, only this batch' -r
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l creator -d 'Of those, only this creator: id, e-mail or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l limit -d 'At most this many, oldest first' -r
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l due -d 'Those that need no person and whose back-off has elapsed; for cron'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l all -d 'Those that need no person, back-off or not'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l force -d 'Also those that failed as often as `PAYOUTS_MAX_RETRIES` allows'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l dry-run -d 'Show what would be done, and do nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l batch -d 'A batch' -r
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l creator -d 'A creator: id, e-mail or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l reason -d 'Why, for whoever meets the hold' -r
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l all -d 'Everything: the switch'
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand release" -l batch -d 'A batch' -r
+complete -c payouts -n "__fish_payouts_using_subcommand release" -l creator -d 'A creator: id, e-mail or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand release" -l reason -d 'Why, for the record' -r
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
@@ -236,10 +278,25 @@ complete -c payouts -n "__fish_payouts_using_subcommand release" -l color -d 'Wh
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand release" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand release" -l all -d 'Everything: the switch'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l batch -d 'All of this batch' -r
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l reason -d 'Why, for the record' -r
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'

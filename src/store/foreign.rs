@@ -39,7 +39,8 @@ impl Store {
             let held = reconcile::holders_of(conn, &transfer_ids)?;
             let accepted = reconcile::accepted_of(conn, &transfer_ids)?;
             let mut in_doubt: HashMap<PayoutId, bool> = HashMap::new();
-            let mut rows: HashSet<PayoutId> = HashSet::new();
+            // Whether each may still be sent.
+            let mut rows: HashMap<PayoutId, bool> = HashMap::new();
             let mut ours: HashSet<PayoutId> = HashSet::new();
             for chunk in ids.chunks(dialect::IDS_MAX) {
                 let chunk: Vec<&PayoutId> = chunk.to_vec();
@@ -50,12 +51,14 @@ impl Store {
                 {
                     *in_doubt.entry(id).or_default() |= outcome.is_unresolved();
                 }
-                rows.extend(
-                    payouts::table
-                        .filter(payouts::id.eq_any(chunk.iter().copied()))
-                        .select(payouts::id)
-                        .load::<PayoutId>(conn)?,
-                );
+                for row in payouts::table
+                    .filter(payouts::id.eq_any(chunk.iter().copied()))
+                    .select(Payout::as_select())
+                    .load::<Payout>(conn)?
+                {
+                    let sendable = !row.is_settled_for_good();
+                    rows.insert(row.id, sendable);
+                }
                 ours.extend(
                     payout_batch_items::table
                         .filter(payout_batch_items::payout_id.eq_any(chunk.iter().copied()))
@@ -65,7 +68,12 @@ impl Store {
             }
             let remembered = |transfer: &NamedTransfer| {
                 let id = &transfer.transfer_id;
-                if held.contains_key(id) || accepted.contains(id) {
+                if held.contains_key(id) {
+                    return true;
+                }
+                // What was accepted was not to be sent any more; now it may be.
+                let sendable = |payout: &PayoutId| rows.get(payout).is_some_and(|may| *may);
+                if accepted.contains(id) && !transfer.payout_id.as_ref().is_some_and(sendable) {
                     return true;
                 }
                 let Some(payout) = &transfer.payout_id else {
@@ -76,7 +84,7 @@ impl Store {
                     return *in_doubt;
                 }
                 // A row of other software, sent by it or by nobody: looked up before it is sent.
-                let our_row = rows.contains(payout) && ours.contains(payout);
+                let our_row = rows.contains_key(payout) && ours.contains(payout);
                 !transfer.of_this_database && !our_row
             };
             Ok(transfers

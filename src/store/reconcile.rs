@@ -458,15 +458,17 @@ impl Store {
         self.read(|conn| Ok(query.load(conn)?))
     }
 
-    /// How many findings of each kind and state a run saw.
+    /// How many findings of each kind and state a run saw that began at `begun`;
+    /// what a run beside it has seen since is counted by both.
     pub fn findings_counted(
         &mut self,
         run: &RunId,
+        begun: Time,
     ) -> Result<Vec<(FindingKind, FindingState, i64)>, StoreError> {
         let mut counted: Vec<(FindingKind, FindingState, i64)> = self.read(|conn| {
             Ok(findings::table
                 .group_by((findings::kind, findings::state))
-                .filter(findings::run_id.eq(run))
+                .filter(findings::run_id.eq(run).or(findings::seen_at.gt(begun)))
                 .select((findings::kind, findings::state, diesel::dsl::count_star()))
                 .load(conn)?)
         })?;
@@ -830,32 +832,31 @@ fn see_in_tx(
     seen: &Discrepancy,
     id: &str,
 ) -> Result<(), StoreError> {
-    let known: Option<Finding> = findings::table
-        .filter(findings::id.eq(id))
-        .first(conn)
-        .optional()?;
-    let Some(known) = known else {
-        let new = Finding {
-            id: id.to_owned(),
-            kind: seen.kind,
-            payout_id: seen.payout_id.clone(),
-            attempt: seen.attempt,
-            transfer_id: seen.transfer_id.clone(),
-            expected: seen.expected.clone(),
-            found: seen.found.clone(),
-            state: FindingState::Open,
-            first_seen_at: now,
-            seen_at: now,
-            run_id: stamp.run_id.clone(),
-            settled_at: None,
-            actor: None,
-            reason: None,
-        };
-        diesel::insert_into(findings::table)
-            .values(&new)
-            .execute(conn)?;
-        return Ok(());
+    let new = Finding {
+        id: id.to_owned(),
+        kind: seen.kind,
+        payout_id: seen.payout_id.clone(),
+        attempt: seen.attempt,
+        transfer_id: seen.transfer_id.clone(),
+        expected: seen.expected.clone(),
+        found: seen.found.clone(),
+        state: FindingState::Open,
+        first_seen_at: now,
+        seen_at: now,
+        run_id: stamp.run_id.clone(),
+        settled_at: None,
+        actor: None,
+        reason: None,
     };
+    // Another comparison may be seeing the same at this moment.
+    let inserted = on_each!(conn, c => diesel::insert_into(findings::table)
+        .values(&new)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    if inserted == 1 {
+        return Ok(());
+    }
+    let known: Finding = findings::table.filter(findings::id.eq(id)).first(conn)?;
     let of_this_run = diesel::update(findings::table.filter(findings::id.eq(id)));
     // What was accepted is bound to what it said.
     let stands = known.state == FindingState::Accepted && known.discrepancy() == *seen;

@@ -461,6 +461,7 @@ on_both! {
                 "created_at": "2026-11-02T09:30:00.000Z",
                 "updated_at": "2026-11-02T09:30:00.000Z",
                 "processed_at": null,
+                "reversed_cents": 0,
                 "next_retry_at": null,
                 "retry_refusal": null
               },

@@ -60,6 +60,7 @@ fn the_whole_job_is_shown() {
     006_add_payout_ledger          applied
     007_add_payout_queue_index     applied
     008_add_payout_reconciliation  applied
+    009_add_payout_hold_releases   applied
 
     $ payouts creators import creators.csv
     8 added, 0 updated, 0 already there
@@ -177,10 +178,10 @@ fn the_whole_job_is_shown() {
     found paid        1  2,210.00 USD  sent by an earlier run
 
     $ payouts list
-    Payout                     Created           Creator           Amount (USD)  Status     Transfer / reason         Reference
+    Payout                     Created           Creator           Amount (USD)  Status     Transfer / reason         Reference     Next retry
     c000000000000000000000002  ####-##-## ##:##  Holm & Daughters        640.00  COMPLETED  tr_000000000000000000001  OCT-2026-008
     c000000000000000000000003  ####-##-## ##:##  Glass Harbour            73.10  COMPLETED  tr_000000000000000000002  OCT-2026-007
-    c000000000000000000000004  ####-##-## ##:##  Fjord Collective        150.00  FAILED     resource_missing          OCT-2026-006
+    c000000000000000000000004  ####-##-## ##:##  Fjord Collective        150.00  FAILED     resource_missing          OCT-2026-006  not automatic
     c000000000000000000000005  ####-##-## ##:##  Ember Söderqvist      2,210.00  COMPLETED  tr_000000000000000000003  OCT-2026-005
     c000000000000000000000006  ####-##-## ##:##  DJ Delta                 96.20  COMPLETED  tr_000000000000000000004  OCT-2026-004
     c000000000000000000000007  ####-##-## ##:##  Cinder Quartet          828.45  COMPLETED  tr_000000000000000000005  OCT-2026-003
@@ -226,7 +227,7 @@ fn the_whole_job_is_shown() {
         }
 
     What to do next
-      No money moved: Stripe refused it for good. The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried. It stays FAILED; nothing sends it again by itself.
+      No money moved: Stripe refused it for good. The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried. Then `payouts retry c000000000000000000000004` puts it back to PENDING, for a new attempt under a new key.
 
     # Is all of it the same at Stripe? Compared transfer by transfer, both ways.
 
@@ -243,7 +244,7 @@ fn the_whole_job_is_shown() {
     $ payouts reconcile
     reversed_partly: some of the transfer was taken back
     Finding            Payout                     Transfer                  In the table        At Stripe
-    fdb58281dbbdedbff  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    f79d458d0cb94f105  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
     Next: `payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again
 
     Period        ####-##-## ##:## to now, UTC
@@ -258,7 +259,7 @@ fn the_whole_job_is_shown() {
     $ payouts reconcile --fix
     reversed_partly, repaired:
     Finding            Payout                     Transfer                  In the table        At Stripe
-    fdb58281dbbdedbff  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    f79d458d0cb94f105  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
 
     Period        ####-##-## ##:## to now, UTC
     Stripe lists  7 transfers, 5,595.50 USD
@@ -282,7 +283,7 @@ fn the_whole_job_is_shown() {
 
     For a Stripe to pay against, run `payouts sandbox` in another terminal.
     --- stderr
-    sqlite:/tmp/payouts-xxxxxxxx/work/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation
+    sqlite:/tmp/payouts-xxxxxxxx/work/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
     failed: c000000000000000000000004 150.00 USD: resource_missing: No such destination: 'acct_1DemoFjord_closed'
       The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried.
     unresolved: c000000000000000000000005 2,210.00 USD: Stripe answered 500: An unknown error occurred. Your request may or may not have been executed. If you have any questions, we can help at https://support.strip…

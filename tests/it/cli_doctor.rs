@@ -81,6 +81,8 @@ fn a_new_machine_is_told_everything_at_once() {
     PAYOUTS_MAX_RUN_TOTAL_CENTS       off                                                           default
     PAYOUTS_MAX_DAY_TOTAL_CENTS       off                                                           default
     PAYOUTS_ACTOR_FROM_ROLE           off                                                           default
+    PAYOUTS_MAX_RETRIES               5                                                             default
+    PAYOUTS_RETRY_DELAYS              5m,10m,30m,1h,2h                                              default
     PAYOUTS_CONCURRENCY               8                                                             environment
     PAYOUTS_RATE                      20 live, 10 test, unlimited on a loopback base                default
     PAYOUTS_LEASE                     2m                                                            default

@@ -159,7 +159,7 @@ on_both! {
             "#);
             insta::assert_snapshot!(env.run(&["list", "-o", "csv"]).transcript(), @r"
             $ payouts list -o csv
-            id,status,amount_cents,currency,creator_id,creator_name,royalty_statement_id,stripe_transfer_id,failed_code,failed_reason,retry_count,last_retry_at,held,unresolved,batch_id,reference,created_at,updated_at,processed_at,next_retry_at,retry_refusal
+            id,status,amount_cents,currency,creator_id,creator_name,royalty_statement_id,stripe_transfer_id,failed_code,failed_reason,retry_count,last_retry_at,held,unresolved,batch_id,reference,created_at,updated_at,processed_at,reversed_cents,next_retry_at,retry_refusal
             --- stderr
             --- exit 0
             ");
@@ -297,6 +297,7 @@ on_both! {
                   "created_at": "2026-10-04T08:00:00.000Z",
                   "updated_at": "2026-10-01T08:00:00.000Z",
                   "processed_at": null,
+                  "reversed_cents": 0,
                   "next_retry_at": "2026-10-01T08:05:00.000Z",
                   "retry_refusal": null
                 }

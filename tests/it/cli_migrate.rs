@@ -60,24 +60,26 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
             $ payouts migrate
-            Migration                     State
-            001_add_platform_tables       applied
-            005_add_payouts_table         applied
-            006_add_payout_ledger         applied
-            007_add_payout_queue_index    applied
-            009_add_payout_hold_releases  applied
+            Migration                      State
+            001_add_platform_tables        applied
+            005_add_payouts_table          applied
+            006_add_payout_ledger          applied
+            007_add_payout_queue_index     applied
+            008_add_payout_reconciliation  applied
+            009_add_payout_hold_releases   applied
             --- stderr
-            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
+            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
             --- exit 0
             ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
             $ payouts migrate
-            Migration                     State
-            001_add_platform_tables       applied
-            005_add_payouts_table         applied
-            006_add_payout_ledger         applied
-            007_add_payout_queue_index    applied
-            009_add_payout_hold_releases  applied
+            Migration                      State
+            001_add_platform_tables        applied
+            005_add_payouts_table          applied
+            006_add_payout_ledger          applied
+            007_add_payout_queue_index     applied
+            008_add_payout_reconciliation  applied
+            009_add_payout_hold_releases   applied
             --- stderr
             DATABASE is up to date
             --- exit 0
@@ -92,12 +94,13 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["init", "--quiet"]), &db), @r"
             $ payouts init --quiet
-            Migration                     State
-            001_add_platform_tables       applied
-            005_add_payouts_table         applied
-            006_add_payout_ledger         applied
-            007_add_payout_queue_index    applied
-            009_add_payout_hold_releases  applied
+            Migration                      State
+            001_add_platform_tables        applied
+            005_add_payouts_table          applied
+            006_add_payout_ledger          applied
+            007_add_payout_queue_index     applied
+            008_add_payout_reconciliation  applied
+            009_add_payout_hold_releases   applied
             --- stderr
             --- exit 0
             ");
@@ -109,12 +112,13 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
             $ payouts migrate --status
-            Migration                     State
-            001_add_platform_tables       pending
-            005_add_payouts_table         pending
-            006_add_payout_ledger         pending
-            007_add_payout_queue_index    pending
-            009_add_payout_hold_releases  pending
+            Migration                      State
+            001_add_platform_tables        pending
+            005_add_payouts_table          pending
+            006_add_payout_ledger          pending
+            007_add_payout_queue_index     pending
+            008_add_payout_reconciliation  pending
+            009_add_payout_hold_releases   pending
             --- stderr
             --- exit 1
             ");
@@ -123,24 +127,26 @@ on_both! {
             env.run(&["migrate", "--revert"]).expect_code(0);
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
             $ payouts migrate --status
-            Migration                     State
-            001_add_platform_tables       applied
-            005_add_payouts_table         applied
-            006_add_payout_ledger         applied
-            007_add_payout_queue_index    applied
-            009_add_payout_hold_releases  pending
+            Migration                      State
+            001_add_platform_tables        applied
+            005_add_payouts_table          applied
+            006_add_payout_ledger          applied
+            007_add_payout_queue_index     applied
+            008_add_payout_reconciliation  applied
+            009_add_payout_hold_releases   pending
             --- stderr
             --- exit 1
             ");
             env.run(&["migrate"]).expect_code(0);
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--status"]), &db), @r"
             $ payouts migrate --status
-            Migration                     State
-            001_add_platform_tables       applied
-            005_add_payouts_table         applied
-            006_add_payout_ledger         applied
-            007_add_payout_queue_index    applied
-            009_add_payout_hold_releases  applied
+            Migration                      State
+            001_add_platform_tables        applied
+            005_add_payouts_table          applied
+            006_add_payout_ledger          applied
+            007_add_payout_queue_index     applied
+            008_add_payout_reconciliation  applied
+            009_add_payout_hold_releases   applied
             --- stderr
             --- exit 0
             ");
@@ -174,6 +180,10 @@ on_both! {
                   "applied": true
                 },
                 {
+                  "name": "008_add_payout_reconciliation",
+                  "applied": true
+                },
+                {
                   "name": "009_add_payout_hold_releases",
                   "applied": false
                 }
@@ -189,6 +199,7 @@ on_both! {
             005_add_payouts_table,true
             006_add_payout_ledger,true
             007_add_payout_queue_index,true
+            008_add_payout_reconciliation,true
             009_add_payout_hold_releases,false
             --- stderr
             --- exit 1
@@ -199,6 +210,7 @@ on_both! {
             {"name":"005_add_payouts_table","applied":true}
             {"name":"006_add_payout_ledger","applied":true}
             {"name":"007_add_payout_queue_index","applied":true}
+            {"name":"008_add_payout_reconciliation","applied":true}
             {"name":"009_add_payout_hold_releases","applied":true}
             --- stderr
             DATABASE: ran 009_add_payout_hold_releases
@@ -296,27 +308,29 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     let env = TestEnv::new();
     insta::assert_snapshot!(env.run(&["migrate", "--status"]).transcript(), @r"
     $ payouts migrate --status
-    Migration                     State
-    001_add_platform_tables       pending
-    005_add_payouts_table         pending
-    006_add_payout_ledger         pending
-    007_add_payout_queue_index    pending
-    009_add_payout_hold_releases  pending
+    Migration                      State
+    001_add_platform_tables        pending
+    005_add_payouts_table          pending
+    006_add_payout_ledger          pending
+    007_add_payout_queue_index     pending
+    008_add_payout_reconciliation  pending
+    009_add_payout_hold_releases   pending
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
     --- exit 1
     ");
     insta::assert_snapshot!(env.run(&["init"]).transcript(), @r"
     $ payouts init
-    Migration                     State
-    001_add_platform_tables       applied
-    005_add_payouts_table         applied
-    006_add_payout_ledger         applied
-    007_add_payout_queue_index    applied
-    009_add_payout_hold_releases  applied
+    Migration                      State
+    001_add_platform_tables        applied
+    005_add_payouts_table          applied
+    006_add_payout_ledger          applied
+    007_add_payout_queue_index     applied
+    008_add_payout_reconciliation  applied
+    009_add_payout_hold_releases   applied
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
+    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
     --- exit 0
     ");
     assert!(
@@ -336,18 +350,19 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
             $ payouts migrate --revert
-            Migration                     State
-            001_add_platform_tables       applied
-            005_add_payouts_table         applied
-            006_add_payout_ledger         applied
-            007_add_payout_queue_index    applied
-            009_add_payout_hold_releases  pending
+            Migration                      State
+            001_add_platform_tables        applied
+            005_add_payouts_table          applied
+            006_add_payout_ledger          applied
+            007_add_payout_queue_index     applied
+            008_add_payout_reconciliation  applied
+            009_add_payout_hold_releases   pending
             --- stderr
             reverted 009_add_payout_hold_releases
             --- exit 0
             ");
         }
-        for _ in 0..4 {
+        for _ in 0..5 {
             env.run(&["migrate", "--revert"]).expect_code(0);
         }
         insta::allow_duplicates! {
@@ -364,8 +379,9 @@ on_both! {
     fn tables_with_rows_are_not_reverted(db: TestDb) {
         let env = machine(&db);
         env.run(&["migrate"]).expect_code(0);
-        env.run(&["migrate", "--revert"]).expect_code(0);
-        env.run(&["migrate", "--revert"]).expect_code(0);
+        for _ in ["009", "008", "007"] {
+            env.run(&["migrate", "--revert"]).expect_code(0);
+        }
         db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00')");
         let before = objects(&db);
         insta::allow_duplicates! {
@@ -426,12 +442,13 @@ fn a_platforms_tables_are_not_reverted() {
     }
     insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
     $ payouts migrate --revert
-    Migration                     State
-    001_add_platform_tables       applied
-    005_add_payouts_table         applied
-    006_add_payout_ledger         pending
-    007_add_payout_queue_index    pending
-    009_add_payout_hold_releases  pending
+    Migration                      State
+    001_add_platform_tables        applied
+    005_add_payouts_table          applied
+    006_add_payout_ledger          pending
+    007_add_payout_queue_index     pending
+    008_add_payout_reconciliation  pending
+    009_add_payout_hold_releases   pending
     --- stderr
     reverted 006_add_payout_ledger
     --- exit 0
@@ -462,7 +479,7 @@ on_both! {
             insta::assert_snapshot!(transcript(&env.run(&["process"]), &db), @r"
             $ payouts process
             --- stderr
-            error: the database lacks 2 of this version's migrations: 007_add_payout_queue_index, 009_add_payout_hold_releases
+            error: the database lacks 2 of this version's migrations: 008_add_payout_reconciliation, 009_add_payout_hold_releases
             hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
             --- exit 3
             ");
@@ -524,7 +541,7 @@ fn an_empty_postgresql_database_stops_a_command() {
     insta::assert_snapshot!(transcript(&machine_with_key(&db).run(&["process"]), &db), @r"
     $ payouts process
     --- stderr
-    error: the database lacks 5 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 009_add_payout_hold_releases
+    error: the database lacks 6 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");

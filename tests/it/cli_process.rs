@@ -131,6 +131,7 @@ on_both! {
         Total         20.00 USD
         Balance       10,000,000.00 USD before, 9,999,980.00 USD after
         Not sent      1 payout, 250.00 USD: payout is held (such as cq_held)
+                      by tester since 2026-11-01 12:00 UTC: asked by the bank
         Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
         Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
         --- stderr
@@ -249,6 +250,7 @@ on_both! {
         Result  Payouts    Amount
         paid          0  0.00 USD
         --- stderr
+        everything is held by tester since 2026-11-01 12:00 UTC: month end
         stopped: everything is held (`hold --all`)
         --- exit 4
         ");
@@ -328,8 +330,10 @@ on_both! {
         let held = serde_json::json!({
             "reason_code": "payout_held", "reason": "payout is held", "payouts": 1, "amount_cents": 25_000,
             "currency": "usd", "example": "cq_held",
+            "hold": plan["skipped"][0]["hold"],
         });
         assert_eq!(plan["skipped"][0], held);
+        assert_eq!(plan["skipped"][0]["hold"]["kind"], "payout");
 
         let lines = ndjson(&shop.process(&["--dry-run", "-o", "ndjson"]).expect_code(0));
         assert_eq!((lines.len(), &lines[0]), (2, &row));
@@ -364,15 +368,15 @@ on_both! {
         assert_transcript!(shop.process(&["cp0", "cp9", "cp8"]), @r"
         $ payouts process cp0 cp9 cp8
         --- stderr
-        error: there is no payout cp9, cp8; nothing was sent
+        error: there is no payout cp9
         hint: find it with `payouts list`
         --- exit 1
         ");
         assert_transcript!(shop.process(&["--batch", "b9"]), @r"
         $ payouts process --batch b9
         --- stderr
-        error: there is no batch b9; nothing was sent
-        hint: list them with `payouts batches list`
+        error: no batch has this id: b9
+        hint: `payouts batches list` shows all of them
         --- exit 1
         ");
         assert_transcript!(shop.process(&["--creator", "nobody@example.org"]), @r"
@@ -567,7 +571,7 @@ fn a_database_that_cannot_be_worked_with_is_told_apart() {
     assert_transcript!(run, @r"
     $ payouts process
     --- stderr
-    error: the database lacks 1 of this version's migrations: 008_add_payout_reconciliation
+    error: the database lacks 1 of this version's migrations: 009_add_payout_hold_releases
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");
@@ -636,8 +640,8 @@ fn flags_that_make_no_sense_are_refused_before_anything_is_read() {
     assert_transcript!(shop.process(&["cp0", "--batch", "b1"]), @r"
     $ payouts process cp0 --batch b1
     --- stderr
-    error: there is no batch b1; nothing was sent
-    hint: list them with `payouts batches list`
+    error: no batch has this id: b1
+    hint: `payouts batches list` shows all of them
     --- exit 1
     ");
     assert!(shop.transfers().is_empty());
@@ -659,6 +663,7 @@ fn a_person_looks_and_decides() {
     Total         20.00 USD
     Balance       10,000,000.00 USD before, 9,999,980.00 USD after
     Not sent      1 payout, 250.00 USD: payout is held (such as cq_held)
+                  by tester since 2026-11-01 12:00 UTC: asked by the bank
     Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
     Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
 
@@ -679,11 +684,11 @@ fn a_person_looks_and_decides() {
     Total         20.00 USD
     Balance       10,000,000.00 USD before, 9,999,980.00 USD after
     Not sent      1 payout, 250.00 USD: payout is held (such as cq_held)
+                  by tester since 2026-11-01 12:00 UTC: asked by the bank
     Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
     Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
 
-    Pay 20.00 USD? [y/N]
-    error: interrupted; nothing was sent
+    Pay 20.00 USD? [y/N] error: interrupted; nothing was sent
     --- stderr
     --- exit 130
     ");
@@ -700,6 +705,7 @@ fn a_person_looks_and_decides() {
     Total         20.00 USD
     Balance       10,000,000.00 USD before, 9,999,980.00 USD after
     Not sent      1 payout, 250.00 USD: payout is held (such as cq_held)
+                  by tester since 2026-11-01 12:00 UTC: asked by the bank
     Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
     Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
 

@@ -18,9 +18,9 @@ const ARGUMENTS: [(&str, &[&str]); 16] = [
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
     ("show", &["cp0"]),
     ("retry", &["--due"]),
-    ("hold", &["--all", "--reason", "audit"]),
+    ("hold", &["--creator", "cr_c0", "--reason", "audit"]),
     ("release", &["b1"]),
-    ("cancel", &["cp0", "--reason", "twice"]),
+    ("cancel", &["--batch", "b1", "--reason", "twice"]),
     ("creators show", &["cr_c0"]),
     (
         "creators add",

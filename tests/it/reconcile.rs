@@ -263,6 +263,21 @@ on_both! {
         assert_eq!(shop.found(&[]), (vec![], 0));
     }
 
+    // What the guard looks at is compared without being asked for, however long ago it was.
+    fn a_backup_older_than_the_usual_period_is_repaired_all_the_same(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        shop.pass(Duration::from_secs(90 * 86_400));
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.found(&["--period", "35d", "--fix"]), (vec![], 0));
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
     // The attempt of the backup was refused; the one that paid came after it.
     fn a_backup_that_knows_only_the_refusal_before_is_repaired(db: TestDb) {
         let shop = Shop::open(db);
@@ -305,6 +320,11 @@ on_both! {
         assert_eq!(shop.found(&[]), (vec![], 0));
         shop.process(&[]).expect_code(0);
         assert_eq!(shop.one("SELECT reason FROM payout_findings WHERE state = 'accepted'"), "creator left");
+        // The row comes back by another way, as if it had never been paid.
+        shop.creator("again");
+        shop.payout("cp0", "again", 1000);
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.transfers().len(), 2);
     }
 
     // Accepting must not open a way to pay twice.
@@ -538,6 +558,26 @@ on_both! {
         shop.db.execute("UPDATE payouts SET amount_cents = 1000");
         shop.reconcile(&[]).expect_code(0);
         assert_eq!(shop.one("SELECT state FROM payout_findings"), "fixed");
+    }
+
+    // Whoever of two that overlap sees a finding last, neither calls it clean.
+    fn two_comparisons_at_once_find_the_same(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(8);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1100");
+        let start = || {
+            // By a clock that runs: a run counts what was seen since it began.
+            let mut command = shop.env.command(&["reconcile", "--period", "2026-11"]);
+            command.env_remove("PAYOUTS_TEST_NOW").stdout(Stdio::null()).stderr(Stdio::piped());
+            command.spawn().expect("it starts")
+        };
+        let runs = [start(), start()];
+        for run in runs {
+            let output = run.wait_with_output().expect("it ends");
+            assert_eq!(output.status.code(), Some(5), "{}", String::from_utf8_lossy(&output.stderr));
+        }
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_findings"), "8");
     }
 
     // What was accepted is bound to what it said.

@@ -680,7 +680,7 @@ impl Comparison<'_> {
             .db
             .call(move |store| {
                 store.findings_gone(&stamp)?;
-                let counted = store.findings_counted(&stamp.run_id)?;
+                let counted = store.findings_counted(&stamp.run_id, begun)?;
                 Ok((counted, store.payouts_paid_in(period)?))
             })
             .await?;
