@@ -35,12 +35,14 @@ impl Store {
         &mut self,
         target: &HoldTarget,
     ) -> Result<Option<HoldRelease>, StoreError> {
-        self.read(|conn| Ok(releases::table
-            .filter(releases::kind.eq(target.kind))
-            .filter(releases::target.eq(&target.id))
-            .order((releases::released_at.desc(), releases::run_id.desc()))
-            .first(conn)
-            .optional()?))
+        self.read(|conn| {
+            Ok(releases::table
+                .filter(releases::kind.eq(target.kind))
+                .filter(releases::target.eq(&target.id))
+                .order((releases::released_at.desc(), releases::run_id.desc()))
+                .first(conn)
+                .optional()?)
+        })
     }
 
     /// Holds all of these, in one transaction. A hold that stands stays as it is.
