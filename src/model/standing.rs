@@ -16,7 +16,7 @@ use crate::model::payout::{CandidateStatement, Payout, PayoutStatus};
 use crate::model::text_enum;
 use crate::model::time::Time;
 
-/// The code of a payout that was cancelled, and how its reason begins.
+/// The code of a payout that was cancelled.
 pub const CANCELLED: &str = "cancelled";
 
 text_enum! {

@@ -30,13 +30,13 @@ pub struct MovedView<'a> {
     pub failed_code: Option<&'a str>,
     /// `retried` or `cancelled`, also where a dry run only would; or `refused`.
     pub result: &'static str,
-    /// A fixed word for why it was refused.
+    /// Why it was refused, as a fixed word.
+    pub reason_code: Option<&'static str>,
+    /// The same in words for people.
     pub reason: Option<&'static str>,
-    /// The same for people.
-    pub message: Option<&'static str>,
 }
 
-csv_fields!(MovedView<'a>: id, creator_id, amount_cents, currency, retry_count, failed_code, result, reason, message);
+csv_fields!(MovedView<'a>: id, creator_id, amount_cents, currency, retry_count, failed_code, result, reason_code, reason);
 
 impl<'a> MovedView<'a> {
     /// Of a payout, and why it was refused, if it was.
@@ -54,8 +54,8 @@ impl<'a> MovedView<'a> {
             retry_count: one.retry_count,
             failed_code: one.code.as_deref(),
             result,
-            reason: refusal.map(Refusal::as_str),
-            message: refusal.map(Refusal::in_words),
+            reason_code: refusal.map(Refusal::as_str),
+            reason: refusal.map(Refusal::in_words),
         }
     }
 }

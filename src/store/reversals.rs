@@ -2,7 +2,7 @@
 //! status. A payout that was paid and reversed was paid; it stays COMPLETED,
 //! and nothing sends it again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
@@ -112,6 +112,23 @@ pub(super) fn of_payouts_in_tx(
             .select((reversals::payout_id, reversals::amount_reversed_cents))
             .load(conn)?;
         found.extend(rows);
+    }
+    Ok(found)
+}
+
+/// Those of some payouts of whose transfers anything was taken back, whatever
+/// their rows say by now.
+pub(super) fn among_in_tx(
+    conn: &mut AnyConnection,
+    ids: &[PayoutId],
+) -> Result<HashSet<PayoutId>, StoreError> {
+    let mut found = HashSet::new();
+    for chunk in ids.chunks(IDS_MAX) {
+        let reversed: Vec<PayoutId> = reversals::table
+            .filter(reversals::payout_id.eq_any(chunk))
+            .select(reversals::payout_id)
+            .load(conn)?;
+        found.extend(reversed);
     }
     Ok(found)
 }

@@ -13,11 +13,11 @@ use diesel::prelude::*;
 use crate::model::attempt::AttemptOutcome;
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::{PayoutId, StatementId};
-use crate::model::payout::{CandidateStatement, Payout, PayoutStatus};
+use crate::model::payout::{CANCELLED_PREFIX, CandidateStatement, Payout, PayoutStatus};
 use crate::model::schema::{payout_attempts, payout_batch_items, payouts};
 use crate::model::standing::{
-    Asked, CANCELLED, PastAttempt, Refusal, RetryRules, Standing, first_of_its_statement,
-    may_cancel, may_retry,
+    Asked, PastAttempt, Refusal, RetryRules, Standing, first_of_its_statement, may_cancel,
+    may_retry,
 };
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX};
@@ -25,7 +25,7 @@ use crate::store::payout_create::Locks;
 use crate::store::payouts::{PageOf, PayoutFilter, page_ids};
 use crate::store::runs::RunStamp;
 use crate::store::statements::accounts_in_tx;
-use crate::store::{Store, StoreError, history, queue};
+use crate::store::{Store, StoreError, history, queue, reversals};
 
 /// Payouts that are moved in one transaction.
 pub const MOVED_AT_ONCE: usize = 500;
@@ -121,7 +121,7 @@ impl Store {
             )
             .set((
                 payouts::status.eq(PayoutStatus::Failed),
-                payouts::failed_reason.eq(format!("{CANCELLED}: {reason}")),
+                payouts::failed_reason.eq(format!("{CANCELLED_PREFIX}{reason}")),
                 payouts::updated_at.eq(now),
             ))
             .execute(conn)?;
@@ -232,6 +232,7 @@ pub(super) fn standings_in_tx(
             .load(conn)?;
         let mut attempts = attempts_of(conn, chunk)?;
         let cancelled = history::cancelled_in_tx(conn, chunk)?;
+        let reversed = reversals::among_in_tx(conn, chunk)?;
         let mut statements = statements_of(conn, &rows)?;
         let mut found: HashMap<PayoutId, Standing> = rows
             .into_iter()
@@ -239,7 +240,7 @@ pub(super) fn standings_in_tx(
                 let standing = Standing {
                     attempts: attempts.remove(&payout.id).unwrap_or_default(),
                     cancelled: cancelled.contains(&payout.id),
-                    reversed: is_reversed(&payout),
+                    reversed: reversed.contains(&payout.id) || is_set_back(&payout),
                     statement: statements.remove(&payout.id),
                     payout,
                 };
@@ -251,10 +252,9 @@ pub(super) fn standings_in_tx(
     Ok(standings)
 }
 
-/// Whether money was taken back of a payout's transfer. Without a record of
-/// reversals the row itself says so: nothing else leads from a transfer to
-/// anything but COMPLETED.
-fn is_reversed(payout: &Payout) -> bool {
+/// Whether a row that holds a transfer says that it was not paid: what other
+/// software makes of a reversal that was not seen here yet.
+fn is_set_back(payout: &Payout) -> bool {
     payout.stripe_transfer_id.is_some() && payout.status != PayoutStatus::Completed
 }
 

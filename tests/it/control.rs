@@ -316,7 +316,7 @@ on_both! {
         assert_eq!(listed["payouts"][0]["failed_code"], "cancelled");
         assert_eq!(listed["payouts"][0]["retry_refusal"], "cancelled");
         let refused = json(&run(&["retry", &payout, "--force", "-o", "json"]).expect_code(1));
-        assert_eq!(refused["payouts"][0]["reason"], "cancelled");
+        assert_eq!(refused["payouts"][0]["reason_code"], "cancelled");
         let shown = json(&run(&["show", &payout, "-o", "json"]))["payouts"][0].clone();
         assert!(shown["next_step"].as_str().unwrap().contains("it was cancelled"), "{shown}");
         assert_eq!(shown["history"][1]["event"], "cancelled");
@@ -418,7 +418,7 @@ on_both! {
             .filter(|row| row["result"] == "refused")
             .collect();
         // What is paid or claimed, up to the one that hangs and the few behind it.
-        let reasons: Vec<&str> = refused.iter().map(|row| row["reason"].as_str().unwrap()).collect();
+        let reasons: Vec<&str> = refused.iter().map(|row| row["reason_code"].as_str().unwrap()).collect();
         assert!(reasons.iter().all(|reason| ["paid", "unresolved"].contains(reason)), "{reasons:?}");
         assert!((4..10).contains(&reasons.len()), "{reasons:?}");
         shop.stripe.release();
@@ -441,7 +441,7 @@ on_both! {
         let run = shop.env.run(&["cancel", "cp0", "cp1", "cp2", "cf0", "--reason", "stop", "-o", "json"]).expect_code(1);
         let answer = json(&run);
         let results: Vec<(&str, &str)> = answer["payouts"].as_array().unwrap().iter()
-            .map(|row| (row["id"].as_str().unwrap(), row["reason"].as_str().or(row["result"].as_str()).unwrap()))
+            .map(|row| (row["id"].as_str().unwrap(), row["reason_code"].as_str().or(row["result"].as_str()).unwrap()))
             .collect();
         assert_eq!(results, [
             ("cp2", "cancelled"),

@@ -53,7 +53,7 @@ impl Shop {
             .unwrap()
             .iter()
             .map(|row| {
-                let result = text(row, "reason").or(text(row, "result"));
+                let result = text(row, "reason_code").or(text(row, "result"));
                 (text(row, "id").unwrap(), result.unwrap())
             })
             .collect()
@@ -255,6 +255,9 @@ on_both! {
         assert_eq!(shop.refusal("cp0", &["--force"]), "paid");
         shop.process(&[]).expect_code(0);
         assert_eq!(shop.transfers().len(), 1);
+        // What was seen at Stripe outlasts whatever is done to the row.
+        shop.db.execute("INSERT INTO payout_reversals VALUES ('tr_1', 'cp0', 1, '2026-11-02 09:30:00')");
+        assert_eq!(shop.refusal("cp0", &["--force"]), "reversed");
     }
 
     fn scenario_18_a_payout_is_never_counted_against_itself(db: TestDb) {
@@ -504,7 +507,7 @@ fn a_retry_waits_for_whoever_holds_the_statement() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(1));
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(answer["payouts"][0]["reason"], "statement_taken");
+    assert_eq!(answer["payouts"][0]["reason_code"], "statement_taken");
     assert_eq!(shop.status("cp0"), "FAILED");
 }
 
