@@ -8,6 +8,7 @@ use crate::cli::creators;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::model::ids::{BatchId, CreatorId, PayoutId};
+use crate::output::text::brief;
 use crate::store::Store;
 
 /// Characters that a reason may have: it stands in tables and in histories.
@@ -22,13 +23,16 @@ pub(super) fn payouts(store: &mut Store, ids: &[String]) -> Result<Vec<PayoutId>
         .filter(|id| seen.insert(*id))
         .map(PayoutId::new)
         .collect();
-    match store.payouts_missing(&named)?.first() {
-        None => Ok(named),
-        Some(first) => Err(
-            CliError::new(Exit::Attention, format!("there is no payout {first}"))
-                .hint("find it with `payouts list`"),
-        ),
+    let missing = store.payouts_missing(&named)?;
+    if missing.is_empty() {
+        return Ok(named);
     }
+    let missing: Vec<&str> = missing.iter().map(PayoutId::as_str).collect();
+    let told = format!(
+        "there is no payout {}; nothing was done",
+        brief(&missing.join(", "), 160)
+    );
+    Err(CliError::new(Exit::Attention, told).hint("find it with `payouts list`"))
 }
 
 /// The batch with this id, if one was named.

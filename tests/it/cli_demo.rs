@@ -244,7 +244,7 @@ fn the_whole_job_is_shown() {
     $ payouts reconcile
     reversed_partly: some of the transfer was taken back
     Finding            Payout                     Transfer                  In the table        At Stripe
-    f79d458d0cb94f105  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    f595d042a9f97c033  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
     Next: `payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again
 
     Period        ####-##-## ##:## to now, UTC
@@ -259,7 +259,7 @@ fn the_whole_job_is_shown() {
     $ payouts reconcile --fix
     reversed_partly, repaired:
     Finding            Payout                     Transfer                  In the table        At Stripe
-    f79d458d0cb94f105  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    f595d042a9f97c033  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
 
     Period        ####-##-## ##:## to now, UTC
     Stripe lists  7 transfers, 5,595.50 USD

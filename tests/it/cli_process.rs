@@ -368,7 +368,7 @@ on_both! {
         assert_transcript!(shop.process(&["cp0", "cp9", "cp8"]), @r"
         $ payouts process cp0 cp9 cp8
         --- stderr
-        error: there is no payout cp9
+        error: there is no payout cp9, cp8; nothing was done
         hint: find it with `payouts list`
         --- exit 1
         ");

@@ -443,7 +443,7 @@ on_both! {
             insta::assert_snapshot!(shop.retry(&["cp0"]).transcript(), @r"
             $ payouts retry cp0
             --- stderr
-            error: there is no payout cp0
+            error: there is no payout cp0; nothing was done
             hint: find it with `payouts list`
             --- exit 1
             ");
