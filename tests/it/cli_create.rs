@@ -376,7 +376,7 @@ on_both! {
         assert_eq!(count(&db, "payouts"), 4);
     }
 
-    fn without_references_a_file_is_loaded_once_and_a_warning_given(db: TestDb) {
+    fn scenario_15e_without_references_a_file_is_loaded_once_and_a_warning_given(db: TestDb) {
         let env = three_creators(&db);
         env.write("batch.csv", "creator,amount\nann,5\nann,5\ncat,6\n");
         insta::allow_duplicates! {

@@ -229,14 +229,28 @@ fn the_whole_job_is_shown() {
     What to do next
       No money moved: Stripe refused it for good. The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried. Then `payouts retry c000000000000000000000004` puts it back to PENDING, for a new attempt under a new key.
 
+    # The creator has a new account at Stripe. With that corrected, what Stripe refused goes back into the queue.
+
+    $ payouts creators import correction.csv --update
+    0 added, 1 updated, 0 already there
+
+    $ payouts retry --code resource_missing
+    Payout                     Creator            Amount  Code              Result
+    c000000000000000000000004  creator_fjord  150.00 USD  resource_missing  put back to PENDING
+    put back to PENDING: 1 payout, 150.00 USD
+
+    $ payouts process
+    Result  Payouts      Amount
+    paid          1  150.00 USD
+
     # Is all of it the same at Stripe? Compared transfer by transfer, both ways.
 
     $ payouts reconcile
     Period        ####-##-## ##:## to now, UTC
-    Stripe lists  7 transfers, 5,595.50 USD
-    We recorded   7 payouts as paid, 5,595.50 USD
+    Stripe lists  8 transfers, 5,745.50 USD
+    We recorded   8 payouts as paid, 5,745.50 USD
     Difference    0.00 USD
-    Matched       7 of 7 transfers
+    Matched       8 of 8 transfers
     Findings      none: Stripe and the table agree, transfer by transfer
 
     # Somebody takes 100.00 USD of one transfer back, in Stripe's dashboard.
@@ -244,14 +258,14 @@ fn the_whole_job_is_shown() {
     $ payouts reconcile
     reversed_partly: some of the transfer was taken back
     Finding            Payout                     Transfer                  In the table        At Stripe
-    f595d042a9f97c033  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    f0000000000000001  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
     Next: `payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again
 
     Period        ####-##-## ##:## to now, UTC
-    Stripe lists  7 transfers, 5,595.50 USD
-    We recorded   7 payouts as paid, 5,595.50 USD
+    Stripe lists  8 transfers, 5,745.50 USD
+    We recorded   8 payouts as paid, 5,745.50 USD
     Difference    0.00 USD
-    Matched       7 of 7 transfers
+    Matched       8 of 8 transfers
     Taken back    100.00 USD
     Findings      1 open, 0 repaired, 0 accepted
     (exit code 1)
@@ -259,13 +273,13 @@ fn the_whole_job_is_shown() {
     $ payouts reconcile --fix
     reversed_partly, repaired:
     Finding            Payout                     Transfer                  In the table        At Stripe
-    f595d042a9f97c033  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    f0000000000000001  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
 
     Period        ####-##-## ##:## to now, UTC
-    Stripe lists  7 transfers, 5,595.50 USD
-    We recorded   7 payouts as paid, 5,595.50 USD
+    Stripe lists  8 transfers, 5,745.50 USD
+    We recorded   8 payouts as paid, 5,745.50 USD
     Difference    0.00 USD
-    Matched       7 of 7 transfers
+    Matched       8 of 8 transfers
     Taken back    100.00 USD
     Findings      0 open, 1 repaired, 0 accepted
 
@@ -274,7 +288,7 @@ fn the_whole_job_is_shown() {
     c000000000000000000000009  ####-##-## ##:##  Aurora Lane      1,332.00  COMPLETED (part reversed)  tr_000000000000000000007  OCT-2026-001
     1 payout, 1,332.00 USD: 1 COMPLETED 1,332.00
 
-    # The simulator's own books: 7 transfers for 8 payouts, one of them declined; paid twice: 0.
+    # The simulator's own books: 8 transfers for 8 payouts; paid twice: 0.
 
     # Look on yourself:
       export DATABASE_URL=sqlite:/tmp/payouts-xxxxxxxx/work/demo/payouts.db
@@ -304,8 +318,8 @@ fn what_it_leaves_can_be_looked_at() {
     env.set("DATABASE_URL", line.unwrap());
     let list = env.run(&["list", "-o", "json"]).expect_code(0);
     let list: serde_json::Value = serde_json::from_str(&list.stdout).unwrap();
-    assert_eq!(list["totals"]["COMPLETED"]["count"], 7);
-    assert_eq!(list["totals"]["FAILED"]["count"], 1);
+    assert_eq!(list["totals"]["COMPLETED"]["count"], 8);
+    assert_eq!(list["totals"]["FAILED"]["count"], 0);
     env.run(&["creators", "list"]).expect_code(0);
     // Its Stripe is gone, and that is said.
     env.set("STRIPE_SECRET_KEY", "sk_test_sandbox");

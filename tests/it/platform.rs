@@ -158,7 +158,18 @@ fn each_reads_what_the_other_wrote() {
 
     // 1: a payout failed.
     platform.run(&["process", "--quiet"]).expect_code(1);
-    // The runs of `retry` and `reconcile` on these rows go here, before Prisma reads them again.
+    // It goes back into the queue, where Prisma sees it, and fails again.
+    platform
+        .run(&["retry", "--code", "resource_missing"])
+        .expect_code(0);
+    let (all, closed) = (platform.read(), platform.id("/closed/id"));
+    let waiting = payout(&all, closed);
+    assert_eq!(
+        [&waiting["status"], &waiting["retryCount"]],
+        [&json!("PENDING"), &json!(1)]
+    );
+    platform.run(&["process", "--quiet"]).expect_code(1);
+    platform.run(&["reconcile"]).expect_code(0);
 
     let now = platform.stripe.now_ms();
     let (all, list) = (platform.read(), platform.list());
@@ -177,7 +188,7 @@ fn each_reads_what_the_other_wrote() {
     let failed = payout(&all, platform.id("/closed/id"));
     assert_eq!(
         [&failed["status"], &failed["retryCount"]],
-        [&json!("FAILED"), &json!(1)]
+        [&json!("FAILED"), &json!(2)]
     );
     let reason = failed["failedReason"].as_str().expect("a reason");
     assert!(

@@ -4,7 +4,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use payouts::sandbox::Fault;
+use payouts::sandbox::{Fault, FaultPlan, FaultRule};
 
 use crate::common::db::{TestDb, on_both};
 use crate::common::shop::Shop;
@@ -85,6 +85,26 @@ on_both! {
         shop.process(&[]).expect_code(5);
         assert_eq!(shop.stripe.ledger().requests["transfers.create"], sent);
         assert_eq!((shop.status("cp0"), shop.transfers().len()), ("PROCESSING".into(), 0));
+    }
+
+    fn scenario_08_an_error_while_looking_up_does_not_mean_not_sent(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        // The money moved, and the answer under the key says nothing about it.
+        shop.fault("c0", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        let sent = shop.stripe.ledger().requests["transfers.create"].clone();
+        let looks_up_in_vain = FaultRule {
+            transfer_group: Some("cp0".to_owned()),
+            ..FaultRule::on("transfers.list", Fault::Html503).times(100)
+        };
+        shop.stripe.faults_add(FaultPlan::of([looks_up_in_vain])).unwrap();
+        assert_ne!(shop.process(&[]).code, 0);
+        assert_eq!(shop.stripe.ledger().requests["transfers.create"], sent);
+        assert_eq!(shop.status("cp0"), "PROCESSING");
+        shop.stripe.faults_clear();
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
     }
 
     fn an_answer_of_somebody_else_proves_nothing(db: TestDb) {

@@ -712,12 +712,12 @@ fn findings_are_grouped_with_what_to_do_next() {
     $ payouts reconcile
     reversed_partly: some of the transfer was taken back
     Finding            Payout  Transfer                  In the table        At Stripe
-    f74145e14463011aa  cp0     tr_000000000000000000001  nothing taken back  3.00 USD taken back
+    f0000000000000001  cp0     tr_000000000000000000001  nothing taken back  3.00 USD taken back
     Next: `payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again
 
     unknown_transfer: the transfer pays no payout of this database
     Finding            Payout  Transfer                  In the table  At Stripe
-    f4f5bacab684104d4          tr_000000000000000000002  nothing       42.00 USD to acct_c0, for BONUS-7
+    f0000000000000002          tr_000000000000000000002  nothing       42.00 USD to acct_c0, for BONUS-7
     Next: if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`
 
     Period        2026-09-28 09:30 to now, UTC
@@ -736,7 +736,7 @@ fn findings_are_grouped_with_what_to_do_next() {
       "schema": 1,
       "findings": [
         {
-          "id": "f74145e14463011aa",
+          "id": "f0000000000000001",
           "kind": "reversed_partly",
           "state": "fixed",
           "payout_id": "cp0",
@@ -752,7 +752,7 @@ fn findings_are_grouped_with_what_to_do_next() {
           "next_step": null
         },
         {
-          "id": "f4f5bacab684104d4",
+          "id": "f0000000000000002",
           "kind": "unknown_transfer",
           "state": "open",
           "payout_id": null,
@@ -797,16 +797,16 @@ fn findings_are_grouped_with_what_to_do_next() {
     insta::assert_snapshot!(shop.reconcile(&["--period", "2026-11-02", "-o", "csv"]).transcript(), @r#"
     $ payouts reconcile --period 2026-11-02 -o csv
     id,kind,state,payout_id,attempt,transfer_id,expected,found,first_seen_at,seen_at,settled_at,actor,reason,next_step
-    f4f5bacab684104d4,unknown_transfer,open,,,tr_000000000000000000002,,"42.00 USD to acct_c0, for BONUS-7",2026-11-02T09:30:00.000Z,2026-11-02T09:30:00.000Z,,,,"if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`"
+    f0000000000000002,unknown_transfer,open,,,tr_000000000000000000002,,"42.00 USD to acct_c0, for BONUS-7",2026-11-02T09:30:00.000Z,2026-11-02T09:30:00.000Z,,,,"if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`"
     --- stderr
     --- exit 1
     "#);
     let finding = shop.one("SELECT id FROM payout_findings WHERE state = 'open'");
     insta::assert_snapshot!(shop.reconcile(&["--accept", &finding, "--reason", "a bonus"]).transcript(), @r"
-    $ payouts reconcile --accept f4f5bacab684104d4 --reason 'a bonus'
+    $ payouts reconcile --accept f0000000000000002 --reason 'a bonus'
     accepted:
     Finding            Payout  Transfer                  In the table  At Stripe
-    f4f5bacab684104d4          tr_000000000000000000002  nothing       42.00 USD to acct_c0, for BONUS-7
+    f0000000000000002          tr_000000000000000000002  nothing       42.00 USD to acct_c0, for BONUS-7
     --- stderr
     --- exit 0
     ");
@@ -843,7 +843,7 @@ fn a_person_sees_it_on_a_narrow_screen() {
     $ payouts reconcile
     reversed_fully: all of the transfer was taken back
     Finding            Payout  In the table        At Stripe
-    ff38e27c5546f684d  cp0     nothing taken back  10.00 USD taken back
+    f0000000000000001  cp0     nothing taken back  10.00 USD taken back
     Next: `payouts reconcile --fix` keeps the amount; the payout stays
     COMPLETED and is never sent again
 

@@ -273,7 +273,7 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
-    fn a_payout_whose_statement_another_has_taken_is_refused(db: TestDb) {
+    fn scenario_15c_two_payouts_of_one_statement_are_not_both_paid(db: TestDb) {
         let shop = Shop::open(db);
         for id in ["cp_a", "cp_b"] {
             shop.refused(id);

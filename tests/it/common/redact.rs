@@ -11,6 +11,9 @@ const ID_PREFIXES: [&str; 7] = ["tr_", "trr_", "req_", "txn_", "evt_", "py_", "r
 /// A CUID, which is what the id of a payout is: `c` and 24 characters of base 36.
 const CUID_LENGTH: usize = 25;
 
+/// The id of a finding: `f` and 16 hexadecimal digits.
+const FINDING_LENGTH: usize = 17;
+
 /// Tails shorter than this are words that a person wrote, such as `tr_1` in a message.
 const ID_TAIL_MIN: usize = 8;
 
@@ -89,7 +92,14 @@ fn id_at(text: &str) -> Option<(&'static str, usize)> {
             && length_of(text, |c| c.is_ascii_lowercase() || c.is_ascii_digit()) == CUID_LENGTH
             && !text[CUID_LENGTH..].starts_with(|c: char| c.is_ascii_uppercase())
     };
-    prefixed.or_else(|| is_cuid().then_some(("c", CUID_LENGTH)))
+    let is_finding = || {
+        text.starts_with('f')
+            && length_of(text, |c| c.is_ascii_hexdigit()) == FINDING_LENGTH
+            && !text[FINDING_LENGTH..].starts_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    prefixed
+        .or_else(|| is_cuid().then_some(("c", CUID_LENGTH)))
+        .or_else(|| is_finding().then_some(("f", FINDING_LENGTH)))
 }
 
 fn take_folder(rest: &str) -> Option<(usize, String)> {
