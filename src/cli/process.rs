@@ -12,7 +12,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::interrupt::{GivesUp, interruptible, signals};
 use crate::cli::selection;
-use crate::model::hold::HoldTarget;
+use crate::model::hold::{HoldTarget, NamedBatch};
 use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
 use crate::ops::consent::Agreement;
@@ -153,6 +153,13 @@ fn settings(
     let total_max_cents =
         parse_total("--max-total", args.max_total.as_deref(), currency)?.unwrap_or(i64::MAX);
     let batch = selection::batch(store, args.batch.as_deref())?;
+    let named_batch = match &batch {
+        None => None,
+        Some(id) => store.batch(id)?.map(|line| NamedBatch {
+            id: id.clone(),
+            loaded_at: line.batch.created_at,
+        }),
+    };
     let creator = selection::creator(store, args.creator.as_deref())?;
     Ok(Settings {
         filter: QueueFilter {
@@ -163,7 +170,7 @@ fn settings(
         rules: SendRules {
             min_cents: cx.config.min_cents,
             max_cents: cx.config.max_cents,
-            named_batch: batch,
+            named_batch,
         },
         payouts_max: args.limit.unwrap_or(u64::MAX),
         total_max_cents,

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::model::ids::BatchId;
 use crate::model::ids::RunId;
 use crate::model::schema::{payout_hold_releases, payout_holds};
 use crate::model::time::Time;
@@ -105,5 +106,23 @@ impl fmt::Display for HoldTarget {
             HoldKind::All => f.write_str("everything"),
             kind => write!(f, "{kind} {}", self.id),
         }
+    }
+}
+
+/// A batch that a person names to have it paid. Naming it releases the hold that
+/// every new batch is created with, for that run; a hold that somebody set since
+/// stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedBatch {
+    /// Which.
+    pub id: BatchId,
+    /// When it was loaded: the hold of a new batch bears the same moment.
+    pub loaded_at: Time,
+}
+
+impl NamedBatch {
+    /// Whether naming the batch releases a hold on it that stands since then.
+    pub fn releases(&self, held_since: Time) -> bool {
+        held_since == self.loaded_at
     }
 }

@@ -1,7 +1,7 @@
 //! A payout, the changes of state it may go through, and the rule that says
 //! whether it may be sent.
 
-use crate::model::hold::HoldKind;
+use crate::model::hold::{HoldKind, NamedBatch};
 use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
 pub use crate::model::native_enum::PayoutStatus;
 use crate::model::native_enum::RoyaltyStatementStatus;
@@ -105,6 +105,8 @@ text_enum! {
         CreatorDeleted = "creator is deleted",
         /// Nowhere to send it.
         NoStripeAccount = "creator has no Stripe account",
+        /// Its statement is another creator's, which only other software can have written.
+        StatementOfAnother = "its statement belongs to another creator",
         /// The creator objects to the statement.
         StatementDisputed = "statement is disputed",
         /// The statement is in a state that is not to be paid.
@@ -143,6 +145,7 @@ impl Skip {
             Self::BatchHeld => "batch_held",
             Self::CreatorDeleted => "creator_deleted",
             Self::NoStripeAccount => "no_stripe_account",
+            Self::StatementOfAnother => "statement_of_another",
             Self::StatementDisputed => "statement_disputed",
             Self::StatementNotPayable => "statement_not_payable",
             Self::StatementTaken => "statement_taken",
@@ -185,6 +188,7 @@ impl Skip {
             Self::Cancelled
             | Self::CreatorDeleted
             | Self::NoStripeAccount
+            | Self::StatementOfAnother
             | Self::StatementDisputed
             | Self::StatementNotPayable
             | Self::StatementExceeded
@@ -217,8 +221,13 @@ pub struct Candidate {
     pub ours: bool,
     /// The history says that it was cancelled.
     pub cancelled: bool,
+    /// A transfer of it is known: its row bears one, one of its attempts made one,
+    /// or some of one was taken back. Whatever its status says, it was paid.
+    pub transferred: bool,
     /// Holds that apply, the switch among them.
     pub holds: Vec<HoldKind>,
+    /// Since when its batch is held.
+    pub batch_held_since: Option<Time>,
     /// The number and outcome of its last attempt.
     pub last_attempt: Option<(i32, crate::model::attempt::AttemptOutcome)>,
 }
@@ -232,6 +241,8 @@ pub struct CandidateStatement {
     pub rest_cents: i64,
     /// Another payout holds the statement's claim.
     pub taken_by_another: bool,
+    /// Whom it is owed to.
+    pub creator_id: CreatorId,
 }
 
 /// The limits and permissions of one run.
@@ -242,7 +253,7 @@ pub struct SendRules {
     /// Largest amount, minor units.
     pub max_cents: i32,
     /// A batch the operator named: naming it is the release for this run.
-    pub named_batch: Option<BatchId>,
+    pub named_batch: Option<NamedBatch>,
 }
 
 /// Decides whether a payout may be sent now. Called in the claim and before
@@ -258,11 +269,20 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
             HoldKind::Payout => return Err(Skip::PayoutHeld),
             HoldKind::Creator => return Err(Skip::CreatorHeld),
             HoldKind::Batch => {
-                if candidate.batch_id.is_none() || candidate.batch_id != rules.named_batch {
+                let released = rules.named_batch.as_ref().is_some_and(|named| {
+                    candidate.batch_id.as_ref() == Some(&named.id)
+                        && candidate
+                            .batch_held_since
+                            .is_some_and(|since| named.releases(since))
+                });
+                if !released {
                     return Err(Skip::BatchHeld);
                 }
             }
         }
+    }
+    if candidate.transferred {
+        return Err(Skip::PaidBefore);
     }
     if candidate.cancelled {
         return Err(Skip::Cancelled);
@@ -282,6 +302,9 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
         return Err(Skip::NoStripeAccount);
     }
     if let Some(statement) = &candidate.statement {
+        if statement.creator_id != payout.creator_id {
+            return Err(Skip::StatementOfAnother);
+        }
         if statement.status == RoyaltyStatementStatus::Disputed {
             return Err(Skip::StatementDisputed);
         }

@@ -355,6 +355,7 @@ mod tests {
             status: RoyaltyStatementStatus::Reviewed,
             rest_cents: 50_000,
             taken_by_another: false,
+            creator_id: CreatorId::new("c1"),
         };
         change(&mut statement);
         standing(|s| {

@@ -242,6 +242,10 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
         Skip::NoStripeAccount => {
             "Its creator has no Stripe account. It is sent by the first `payouts process` after there is one.".to_owned()
         }
+        Skip::StatementOfAnother => {
+            "Its statement is owed to another creator, so it is not sent; a person decides whom it should pay."
+                .to_owned()
+        }
         Skip::StatementDisputed => {
             "Its creator disputes the statement. It is sent once the dispute is resolved.".to_owned()
         }
@@ -347,7 +351,9 @@ mod tests {
             reference: None,
             ours: true,
             cancelled: false,
+            transferred: false,
             holds: Vec::new(),
+            batch_held_since: None,
             last_attempt: None,
         };
         let record = PayoutRecord {
@@ -417,6 +423,7 @@ mod tests {
                 status: RoyaltyStatementStatus::Reviewed,
                 rest_cents: 50_000,
                 taken_by_another: false,
+                creator_id: CreatorId::new("cr1"),
             };
             change(&mut statement);
             self.payout(|payout| payout.royalty_statement_id = Some(StatementId::new("st1")))

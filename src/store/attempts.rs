@@ -720,9 +720,12 @@ fn complete(
         payouts::updated_at.eq(now),
     );
     // The usual case first, in one statement.
-    let usual = diesel::update(claimed(payout, amount_cents))
-        .set(completed.clone())
-        .execute(conn)?;
+    let free = claimed(payout, amount_cents).filter(
+        payouts::stripe_transfer_id
+            .is_null()
+            .or(payouts::stripe_transfer_id.eq(transfer.id)),
+    );
+    let usual = diesel::update(free).set(completed.clone()).execute(conn)?;
     if usual == 1 {
         return Ok(Completed::Now {
             from: PayoutStatus::Processing,
@@ -749,9 +752,16 @@ fn complete(
     if let Some(reason) = reason {
         return Ok(Completed::DoesNotFit { status, reason });
     }
-    diesel::update(payouts::table.filter(payouts::id.eq(payout)))
+    let changed = diesel::update(payouts::table.filter(payouts::id.eq(payout)))
         .set(completed)
         .execute(conn)?;
+    if changed == 0 {
+        let reason = format!(
+            "Stripe made transfer {}, and the database leaves the row as it is without a word (a trigger, or row security)",
+            transfer.id
+        );
+        return Ok(Completed::DoesNotFit { status, reason });
+    }
     Ok(Completed::Now { from: status })
 }
 

@@ -542,8 +542,8 @@ pub(crate) struct Settled {
 }
 
 /// Completes those of the payouts, and closes their attempts as paid, whose row
-/// is as it was claimed and whose attempt is open; leaves the others as they
-/// are. No payout is named twice.
+/// is as it was claimed and holds no other transfer, and whose attempt is open;
+/// leaves the others as they are. No payout is named twice.
 ///
 /// An open attempt is the only one of its payout that is open or paid, which the
 /// database itself holds, so nothing beside it has to be looked at.
@@ -578,6 +578,7 @@ fn settle_paid_as_set(
              failed_reason = NULL, updated_at = $1
          FROM unnest($2, $3, $4, $5, $6) AS i (payout_id, attempt, amount_cents, transfer_id, at)
          WHERE p.id = i.payout_id AND p.status = 'PROCESSING' AND p.amount_cents = i.amount_cents
+           AND (p.stripe_transfer_id IS NULL OR p.stripe_transfer_id = i.transfer_id)
            AND EXISTS (
                SELECT FROM payout_attempts AS a
                WHERE a.payout_id = i.payout_id AND a.attempt = i.attempt
@@ -635,6 +636,11 @@ fn settle_paid_one_by_one(
                 .filter(payouts::id.eq(row.payout_id))
                 .filter(payouts::status.eq(PayoutStatus::Processing))
                 .filter(payouts::amount_cents.eq(row.amount_cents))
+                .filter(
+                    payouts::stripe_transfer_id
+                        .is_null()
+                        .or(payouts::stripe_transfer_id.eq(row.transfer_id)),
+                )
                 .filter(diesel::dsl::exists(attempt.clone())),
         )
         .set((

@@ -110,6 +110,11 @@ impl StoreError {
         }
     }
 
+    /// Whether the database refuses this one thing, and would take another.
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Unique { .. } | Self::Conflict(_))
+    }
+
     /// Whether trying the same again may help.
     pub fn is_transient(&self) -> bool {
         matches!(

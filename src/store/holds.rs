@@ -8,8 +8,11 @@ use diesel::prelude::*;
 
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::hold::{Hold, HoldKind, HoldRelease, HoldTarget};
-use crate::model::ids::PayoutId;
-use crate::model::schema::{payout_hold_releases as releases, payout_holds as holds};
+use crate::model::ids::{BatchId, PayoutId};
+use crate::model::schema::{
+    payout_batches as batches, payout_hold_releases as releases, payout_holds as holds,
+};
+use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, on_each};
 use crate::store::runs::RunStamp;
@@ -62,6 +65,9 @@ impl Store {
                 actor: run.actor.clone(),
                 created_at: now,
             };
+            if hold.kind == HoldKind::Batch {
+                release_new_batch_in_tx(conn, &hold.target)?;
+            }
             Ok(set_in_tx(conn, &hold)?.then(|| reason.to_owned()))
         })
     }
@@ -154,6 +160,26 @@ fn on_target(conn: &mut AnyConnection, target: &HoldTarget) -> Result<Option<Hol
         .filter(holds::target.eq(&target.id))
         .first(conn)
         .optional()?)
+}
+
+/// Makes room for a person's hold on a batch that is held because it is new:
+/// that hold ends when somebody names the batch, the person's does not.
+fn release_new_batch_in_tx(conn: &mut AnyConnection, batch: &str) -> Result<(), StoreError> {
+    let loaded_at: Option<Time> = batches::table
+        .filter(batches::id.eq(BatchId::new(batch)))
+        .select(batches::created_at)
+        .first(conn)
+        .optional()?;
+    if let Some(loaded_at) = loaded_at {
+        diesel::delete(
+            holds::table
+                .filter(holds::kind.eq(HoldKind::Batch))
+                .filter(holds::target.eq(batch))
+                .filter(holds::created_at.eq(loaded_at)),
+        )
+        .execute(conn)?;
+    }
+    Ok(())
 }
 
 /// Sets a hold; an existing one of the same target stays as it is. Returns

@@ -454,7 +454,7 @@ pub(super) fn listed_of(
         ))
         .load(conn)?;
     let holds = queue::holds_of(conn)?;
-    let held = |kind: HoldKind, target: &str| holds.contains(&(kind, target.to_owned()));
+    let held = |kind: HoldKind, target: &str| holds.contains_key(&(kind, target.to_owned()));
     let mut attempts = last_attempts(conn, ids, now.minus(rules.lease))?;
     let asked: Vec<&PayoutId> = ids.iter().collect();
     let reversed = reversals::of_payouts_in_tx(conn, &asked)?;

@@ -31,7 +31,7 @@ use crate::store::dialect::{self, batch_rows_max, on_each};
 use crate::store::payout_create::Locks;
 use crate::store::runs::RunStamp;
 use crate::store::statements::accounts_in_tx;
-use crate::store::{Store, StoreError, connection, history};
+use crate::store::{Store, StoreError, connection, history, reversals};
 
 /// A place in the queue: everything up to and with this row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -421,6 +421,7 @@ pub(super) fn candidates(
         .into_iter()
         .collect();
     let mut attempts: HashMap<PayoutId, (i32, AttemptOutcome)> = HashMap::new();
+    let mut transferred: HashSet<PayoutId> = HashSet::new();
     for (id, number, outcome) in payout_attempts::table
         .filter(payout_attempts::payout_id.eq_any(ids))
         .order(payout_attempts::attempt)
@@ -431,6 +432,9 @@ pub(super) fn candidates(
         ))
         .load::<(PayoutId, i32, AttemptOutcome)>(conn)?
     {
+        if matches!(outcome, AttemptOutcome::Paid | AttemptOutcome::Surplus) {
+            transferred.insert(id.clone());
+        }
         attempts.insert(id, (number, outcome));
     }
     let statement_ids: Vec<StatementId> = rows
@@ -439,10 +443,9 @@ pub(super) fn candidates(
         .collect();
     let mut statements = statements_of(conn, &statement_ids)?;
     let holds = holds_of(conn)?;
-    // Who cancels leaves a reason: a row without any mark need not be asked about.
-    let marked = rows.iter().map(|(payout, ..)| payout);
-    let marked = marked.filter(|payout| payout.bears_marks_of_a_send());
-    let cancelled = history::cancelled_in_tx(conn, marked.map(|payout| &payout.id))?;
+    // Asked about every row: other software may have wiped whatever it bore.
+    let cancelled = history::cancelled_in_tx(conn, ids)?;
+    let reversed = reversals::among_in_tx(conn, ids)?;
 
     Ok(rows
         .into_iter()
@@ -457,9 +460,11 @@ pub(super) fn candidates(
                     taken_by_another: holder.as_ref().is_some_and(|holder| *holder != payout.id),
                     ..statement.clone()
                 });
-            let held = |kind: HoldKind, target: Option<&str>| {
-                target.is_some_and(|target| holds.contains(&(kind, target.to_owned())))
+            let held_since = |kind: HoldKind, target: Option<&str>| {
+                holds.get(&(kind, target?.to_owned())).copied()
             };
+            let batch_held_since =
+                held_since(HoldKind::Batch, batch_id.as_ref().map(BatchId::as_str));
             let holds = [
                 (HoldKind::All, Some("")),
                 (HoldKind::Payout, Some(payout.id.as_str())),
@@ -467,7 +472,7 @@ pub(super) fn candidates(
                 (HoldKind::Batch, batch_id.as_ref().map(BatchId::as_str)),
             ]
             .into_iter()
-            .filter(|(kind, target)| held(*kind, *target))
+            .filter(|(kind, target)| held_since(*kind, *target).is_some())
             .map(|(kind, _)| kind)
             .collect();
             Candidate {
@@ -477,6 +482,10 @@ pub(super) fn candidates(
                 reference: item.and_then(|(_, reference)| reference.clone()),
                 ours: item.is_some(),
                 cancelled: cancelled.contains(&payout.id),
+                transferred: payout.stripe_transfer_id.is_some()
+                    || transferred.contains(&payout.id)
+                    || reversed.contains(&payout.id),
+                batch_held_since,
                 batch_id,
                 holds,
                 last_attempt: attempts.get(&payout.id).copied(),
@@ -486,13 +495,16 @@ pub(super) fn candidates(
         .collect())
 }
 
-/// Holds are few: people set them.
+/// Every hold and since when it stands. Holds are few: people set them.
 pub(super) fn holds_of(
     conn: &mut AnyConnection,
-) -> Result<HashSet<(HoldKind, String)>, StoreError> {
+) -> Result<HashMap<(HoldKind, String), Time>, StoreError> {
     Ok(payout_holds::table
-        .select((payout_holds::kind, payout_holds::target))
-        .load::<(HoldKind, String)>(conn)?
+        .select((
+            (payout_holds::kind, payout_holds::target),
+            payout_holds::created_at,
+        ))
+        .load::<((HoldKind, String), Time)>(conn)?
         .into_iter()
         .collect())
 }
@@ -521,6 +533,7 @@ pub(super) fn statements_of(
                 status: account.statement.status,
                 rest_cents: account.left_cents(),
                 taken_by_another: false,
+                creator_id: account.statement.creator_id.clone(),
             };
             let holder = holders.remove(&id);
             (id, (statement, holder))

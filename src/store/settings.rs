@@ -1,5 +1,7 @@
 //! Facts there is one of: the stamp, the watermark, the database's own id.
 
+use std::time::Duration;
+
 use diesel::prelude::*;
 
 use crate::model::ids::IdMaker;
@@ -26,6 +28,9 @@ text_enum! {
         Watermark = "watermark",
     }
 }
+
+/// Twice the skew with which a run still sends.
+const BIRTH_MARGIN: Duration = Duration::from_secs(60 * 60);
 
 /// The Stripe account and mode this database belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,14 +109,16 @@ impl Store {
         }
     }
 
-    /// Up to when the rollback guard has seen every transfer: the watermark,
-    /// or for a database that never recorded one the moment it was made.
+    /// Up to when the rollback guard has seen every transfer: the watermark, or for
+    /// a database that never recorded one an hour before it was made. That moment is
+    /// this machine's, whose clock may then have been as fast as a run would still
+    /// accept.
     pub fn watermark(&mut self) -> Result<Time, StoreError> {
         match self.setting(Setting::Watermark)? {
             Some((text, _)) => text
                 .parse()
                 .map_err(|_| StoreError::Corrupt(format!("unreadable watermark {text:?}"))),
-            None => Ok(self.database_id()?.1),
+            None => Ok(self.database_id()?.1.minus(BIRTH_MARGIN)),
         }
     }
 

@@ -441,9 +441,13 @@ fn add_payouts(
                 account.completed_cents = account
                     .completed_cents
                     .saturating_add(i64::from(amount_cents));
-                account.reversed_cents = account
-                    .reversed_cents
-                    .saturating_add(reversed.get(&id).copied().unwrap_or(0));
+                account.reversed_cents = account.reversed_cents.saturating_add(
+                    reversed
+                        .get(&id)
+                        .copied()
+                        .unwrap_or(0)
+                        .min(i64::from(amount_cents)),
+                );
             }
             PayoutStatus::Pending | PayoutStatus::Processing => {
                 account.in_flight_cents = account

@@ -348,6 +348,33 @@ on_both! {
         assert_eq!(shop.transfers().len(), 0);
     }
 
+    fn a_cancelled_payout_stays_so_when_other_software_wipes_every_mark(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.env.run(&["cancel", "cp0", "--reason", "wrong person"]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET status = 'PENDING', failed_reason = NULL");
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stdout.contains("was cancelled; other software set it back"), "{run}");
+        assert_eq!(shop.transfers().len(), 0);
+    }
+
+    fn naming_a_batch_does_not_lift_a_persons_hold(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.env.write("b.csv", "creator,amount,reference\ncr_ann,5.00,A\ncr_ann,6.00,B\n");
+        let created = shop.env.run(&["create", "--file", "b.csv", "-o", "json"]).expect_code(0);
+        let created: Value = serde_json::from_str(&created.stdout).unwrap();
+        let batch = created["batch_id"].as_str().or(created["batch"]["id"].as_str()).unwrap().to_owned();
+        // Also while it is still held for being new.
+        shop.pass(Duration::from_secs(60));
+        shop.env.run(&["hold", "--batch", &batch, "--reason", "fraud suspected"]).expect_code(0);
+        shop.process(&["--batch", &batch]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 0);
+        shop.env.run(&["release", &batch]).expect_code(0);
+        shop.process(&["--batch", &batch]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 2);
+    }
+
     fn a_cancelled_payout_frees_its_statement(db: TestDb) {
         let mut shop = Shop::open(db);
         shop.creator("ann");

@@ -107,6 +107,50 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
+    fn what_is_known_to_be_paid_is_not_sent_whatever_its_status_says(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("c0_closed");
+        shop.payout("cp0", "c0_closed", 1000);
+        shop.process(&[]).expect_code(1);
+        shop.db.execute(r#"UPDATE creators SET "stripeAccountId" = 'acct_c0'"#);
+        // Paid by other software after our definite no, and set back by it.
+        shop.db.execute("UPDATE payouts SET status = 'PENDING', stripe_transfer_id = 'tr_theirs'");
+        shop.process(&[]).expect_code(1);
+        shop.db.execute("UPDATE payouts SET stripe_transfer_id = NULL, retry_count = 0, failed_reason = NULL");
+        shop.db.execute("INSERT INTO payout_reversals VALUES ('tr_theirs', 'cp0', 1, '2026-11-02 09:30:00')");
+        shop.process(&[]).expect_code(1);
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (0, "PENDING".into()));
+    }
+
+    fn a_statement_pays_nobody_but_its_creator(db: TestDb) {
+        let shop = Shop::open(db);
+        for name in ["ann", "ben"] {
+            shop.creator(name);
+        }
+        shop.statement("st1", "ann", 1000);
+        shop.payout("cp_ben", "ben", 1000);
+        shop.payout("cp_ann", "ann", 1000);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1'");
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stdout.contains("its statement belongs to another creator"), "{run}");
+        assert_eq!((shop.status("cp_ben"), shop.status("cp_ann")), ("PENDING".into(), "COMPLETED".into()));
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
+    fn what_was_taken_back_is_never_more_than_what_was_paid(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 10_000);
+        shop.payout("cp0", "ann", 6000);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1'");
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1000");
+        shop.db.execute("INSERT INTO payout_reversals SELECT stripe_transfer_id, id, 6000, '2026-11-02 09:30:00' FROM payouts");
+        let shown = shop.env.run(&["statements", "show", "st1", "-o", "json"]).expect_code(0);
+        let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
+        assert_eq!(shown["statement"]["left_cents"], 10_000, "{shown:#}");
+    }
+
     fn an_answer_of_somebody_else_proves_nothing(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(3);

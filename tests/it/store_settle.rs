@@ -9,7 +9,7 @@ use crate::common::db::{TestDb, TextRow, on_both};
 use crate::common::seed::{self, AttemptRow, PayoutRow};
 
 /// What another program does to a payout while its transfer is on the way.
-const MEDDLED: [(&str, &str); 5] = [
+const MEDDLED: [(&str, &str); 6] = [
     (
         "p_changed",
         "UPDATE payouts SET amount_cents = 99 WHERE id = 'p_changed'",
@@ -26,6 +26,10 @@ const MEDDLED: [(&str, &str); 5] = [
     (
         "p_released",
         "UPDATE payout_attempts SET outcome = 'released' WHERE payout_id = 'p_released'",
+    ),
+    (
+        "p_theirs",
+        "UPDATE payouts SET stripe_transfer_id = 'tr_of_another' WHERE id = 'p_theirs'",
     ),
 ];
 
@@ -160,7 +164,7 @@ on_both! {
 
         let said: Vec<bool> = together.iter().map(|r| *r == Recorded::Done).collect();
         // Untouched and failed ones are paid, and so is the one whose attempt a person had released.
-        assert_eq!(said, [true, true, true, true, false, true, false, false, true], "{together:#?}");
+        assert_eq!(said, [true, true, true, true, false, true, false, false, true, false], "{together:#?}");
         let completed = db.query_strings(
             "SELECT id FROM payouts WHERE status = 'COMPLETED' AND stripe_transfer_id = 'tr_' || id ORDER BY id",
         );

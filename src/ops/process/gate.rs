@@ -6,11 +6,11 @@
 //! sign of life is younger than the lease, by the wall clock and by a clock
 //! that runs on through suspend, and the reading of the holds is fresh.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::model::attempt::Attempt;
-use crate::model::hold::HoldKind;
+use crate::model::hold::{HoldKind, NamedBatch};
 use crate::model::ids::{BatchId, CreatorId};
 use crate::model::time::{Clock, Time, millis_of};
 use crate::ops::process::verdict::key_is_young;
@@ -30,14 +30,14 @@ pub(super) struct Reading {
     pub(super) seen_boot_millis: i64,
     /// When the holds were read, by the clock that runs through suspend.
     pub(super) read_boot_millis: i64,
-    /// Every hold.
-    pub(super) holds: HashSet<(HoldKind, String)>,
+    /// Every hold, and since when it stands.
+    pub(super) holds: HashMap<(HoldKind, String), Time>,
 }
 
 impl Reading {
     /// The kill switch.
     pub(super) fn switch_is_on(&self) -> bool {
-        self.holds.contains(&(HoldKind::All, String::new()))
+        self.holds.contains_key(&(HoldKind::All, String::new()))
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) fn check(
     lease: Duration,
     attempt: &Attempt,
     belongs: &Belongs,
-    named_batch: Option<&BatchId>,
+    named_batch: Option<&NamedBatch>,
     stripe_ahead_millis: i64,
 ) -> Result<(), Closed> {
     let now = clock.now();
@@ -100,17 +100,19 @@ pub(super) fn check(
     if boot.saturating_sub(reading.read_boot_millis) >= millis_of(READING_AGE_MAX) {
         return Err(Closed::Stale);
     }
-    let held = |kind: HoldKind, target: &str| reading.holds.contains(&(kind, target.to_owned()));
+    let since = |kind: HoldKind, target: &str| reading.holds.get(&(kind, target.to_owned()));
+    let held = |kind: HoldKind, target: &str| since(kind, target).is_some();
     if reading.holds.is_empty() {
         return Ok(());
     }
     if reading.switch_is_on() {
         return Err(Closed::Switch);
     }
-    let batch_held = belongs
-        .batch
-        .as_ref()
-        .is_some_and(|batch| Some(batch) != named_batch && held(HoldKind::Batch, batch.as_str()));
+    let batch_held = belongs.batch.as_ref().is_some_and(|batch| {
+        since(HoldKind::Batch, batch.as_str()).is_some_and(|since| {
+            !named_batch.is_some_and(|named| named.id == *batch && named.releases(*since))
+        })
+    });
     if batch_held
         || held(HoldKind::Payout, attempt.payout_id.as_str())
         || held(HoldKind::Creator, belongs.creator.as_str())

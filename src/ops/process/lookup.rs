@@ -394,7 +394,19 @@ impl Session {
             return Ok(());
         };
         let (id, amount_cents) = (payout.id.clone(), payout.amount_cents);
-        let recorded = adopt_for_row(&self.db, stamp, payout, transfer).await?;
+        let recorded = match adopt_for_row(&self.db, stamp, payout, transfer).await {
+            // Such as a transfer that another row holds: this payout's trouble, not the run's.
+            Err(error) if error.is_refusal() => {
+                self.report.alarms.push(format!(
+                    "payout {id} of other software is named by {}, which could not be recorded: {}",
+                    transfer.id,
+                    error.with_cause()
+                ));
+                self.in_doubt.insert(id);
+                return Ok(());
+            }
+            recorded => recorded?,
+        };
         self.count_adopted(&id, amount_cents, transfer, recorded, events);
         Ok(())
     }

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
-use crate::model::ids::BatchId;
+use crate::model::hold::NamedBatch;
 use crate::model::money::Currency;
 use crate::model::time::{Clock, Time};
 use crate::ops::adopt::expected_of;
@@ -84,7 +84,7 @@ struct Senders {
     reading: watch::Receiver<Reading>,
     stopping: watch::Receiver<bool>,
     lease: Duration,
-    named_batch: Option<BatchId>,
+    named_batch: Option<NamedBatch>,
     stripe_ahead_millis: i64,
 }
 
@@ -1123,7 +1123,7 @@ async fn pulse(
         let holds = store
             .holds()?
             .into_iter()
-            .map(|hold| (hold.kind, hold.target))
+            .map(|hold| ((hold.kind, hold.target), hold.created_at))
             .collect();
         let kept = last.filter(|(reading, renew_every)| {
             boot.saturating_sub(reading.seen_boot_millis)

@@ -722,7 +722,9 @@ impl Comparison<'_> {
             .call(move |store| {
                 let guarded = store.watermark()?.minus(OVERLAP);
                 let covered = period.contains(guarded) && period.contains(begun);
-                if covered && store.guard_is_clear()? {
+                // Without a stamp nobody knows that these are the transfers of this database's account.
+                let ours = store.stamp()?.is_some();
+                if ours && covered && store.guard_is_clear()? {
                     store.watermark_advance(to)?;
                 }
                 Ok(())
