@@ -90,6 +90,30 @@ impl FindingKind {
         }
     }
 
+    /// Whether it says of a transfer that it paid, or may have paid, a payout:
+    /// such a payout is not sent, whether or not a person accepted the finding.
+    pub fn may_be_a_payment(self) -> bool {
+        match self {
+            Self::TwoTransfers
+            | Self::TwoPayouts
+            | Self::ModeDiffers
+            | Self::CurrencyDiffers
+            | Self::AmountDiffers
+            | Self::DestinationDiffers
+            | Self::ForgottenPayout
+            | Self::StatusBehind
+            | Self::PayoutDeleted
+            | Self::MetadataDiffers
+            | Self::ReversedFully
+            | Self::ReversedPartly => true,
+            Self::Unresolved
+            | Self::MissingAtStripe
+            | Self::StatementNotMarked
+            | Self::UnknownTransfer
+            | Self::OddEntry => false,
+        }
+    }
+
     /// Whether `reconcile --fix` knows a repair for it.
     pub fn has_a_repair(self) -> bool {
         matches!(

@@ -8,7 +8,7 @@
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::money::Currency;
 use crate::model::payout::Payout;
-use crate::store::attempts::{Recorded, Resolution, Settlement};
+use crate::store::attempts::{ProvenTransfer, Recorded, Resolution, Settlement};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, StoreError};
 use crate::stripe::Transfer;
@@ -74,10 +74,46 @@ pub(super) async fn adopt_for_row(
     payout: Payout,
     transfer: &Transfer,
 ) -> Result<Recorded, StoreError> {
-    let (transfer_id, at) = (transfer.id.clone(), transfer.created);
-    let reversed_cents = transfer.amount_reversed;
-    db.call(move |store| store.payout_adopt(&stamp, &payout, &transfer_id, at, reversed_cents))
-        .await
+    match proven(transfer) {
+        Ok(proven) => {
+            db.call(move |store| store.payout_adopt(&stamp, &payout, &proven))
+                .await
+        }
+        Err(reason) => Ok(Recorded::Alarm(format!(
+            "transfer {} cannot pay payout {}: {reason}",
+            transfer.id, payout.id
+        ))),
+    }
+}
+
+/// A transfer as an attempt may hold it.
+///
+/// # Errors
+/// What about it no payout can have.
+pub(super) fn proven(transfer: &Transfer) -> Result<ProvenTransfer, String> {
+    let amount_cents = i32::try_from(transfer.amount)
+        .ok()
+        .filter(|cents| *cents > 0)
+        .ok_or_else(|| format!("its amount {} is not one of a payout", transfer.amount))?;
+    let currency = transfer
+        .currency
+        .parse()
+        .map_err(|_| format!("it is in {}", transfer.currency))?;
+    Ok(ProvenTransfer {
+        id: transfer.id.clone(),
+        attempt: attempt_said(transfer),
+        amount_cents,
+        currency,
+        destination: transfer.destination.clone().ok_or("it paid no account")?,
+        livemode: transfer.livemode,
+        at: transfer.created,
+        reversed_cents: transfer.amount_reversed,
+    })
+}
+
+/// The number of the attempt that a transfer names.
+pub(super) fn attempt_said(transfer: &Transfer) -> Option<i32> {
+    transfer.metadata.get("attempt")?.parse().ok()
 }
 
 /// The attempt that made a transfer: the open one, or an older released one if
@@ -88,10 +124,7 @@ async fn made_by(
     attempt: &Attempt,
     transfer: &Transfer,
 ) -> Result<i32, StoreError> {
-    let said: Option<i32> = transfer
-        .metadata
-        .get("attempt")
-        .and_then(|n| n.parse().ok());
+    let said = attempt_said(transfer);
     let payout = attempt.payout_id.clone();
     let ledger = db.call(move |store| store.attempts_of(&[payout])).await?;
     let released = ledger

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use crate::model::attempt::{AnswerRow, Attempt, AttemptOutcome};
+use crate::model::attempt::{AnswerRow, Attempt, AttemptOutcome, idempotency_key};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::{PayoutId, RunId, StatementId};
+use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{payout_answers, payout_attempts, payouts};
 use crate::model::time::Time;
@@ -21,7 +22,7 @@ use crate::store::connection::{AnyConnection, backend_of};
 use crate::store::dialect::{self, PaidRow, batch_rows_max, on_each};
 use crate::store::runs::{RunStamp, has_ended};
 use crate::store::statements::mark_covered_in_tx;
-use crate::store::{Store, StoreError, history, queue, reversals};
+use crate::store::{Store, StoreError, history, queue, reversals, settings};
 
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,6 +114,28 @@ impl Settlement {
             _ => None,
         }
     }
+}
+
+/// A transfer that Stripe made for a payout, and that no attempt of this
+/// database holds: other software sent it, or the attempt was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenTransfer {
+    /// `tr_…`.
+    pub id: String,
+    /// The number of the attempt that made it, if it says one.
+    pub attempt: Option<i32>,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// Of the amount.
+    pub currency: Currency,
+    /// `acct_…` that was paid.
+    pub destination: String,
+    /// Real money.
+    pub livemode: bool,
+    /// The transfer's own time.
+    pub at: Time,
+    /// Of the amount, what was taken back.
+    pub reversed_cents: i64,
 }
 
 /// How recording went.
@@ -253,24 +276,31 @@ impl Store {
         })
     }
 
-    /// Records the transfer of a payout that other software sent.
+    /// Records the transfer of a payout that other software sent, or whose
+    /// attempt this database has lost, with an attempt that holds it.
     pub fn payout_adopt(
         &mut self,
         stamp: &RunStamp,
         payout: &Payout,
-        transfer_id: &str,
-        at: Time,
-        reversed_cents: i64,
+        proven: &ProvenTransfer,
     ) -> Result<Recorded, StoreError> {
         let now = self.clock.now();
         let (recorded, heads) = self.write(|conn| {
             let transfer = TransferFact {
-                id: transfer_id,
-                at,
+                id: &proven.id,
+                at: proven.at,
                 adopted: true,
-                reversed_cents,
+                reversed_cents: proven.reversed_cents,
+            };
+            // Whoever claims it meanwhile waits here, and then finds the attempt.
+            dialect::lock_status(conn, &payout.id).optional()?;
+            let Some(attempt) = attempt_to_prove(conn, &payout.id, proven)? else {
+                return Ok((Recorded::NotOurs, history::HeadsHash::default()));
             };
             let completed = complete(conn, now, &payout.id, payout.amount_cents, &transfer)?;
+            if matches!(completed, Completed::Now { .. } | Completed::Before) {
+                attempt_prove(conn, stamp, now, &payout.id, attempt, proven)?;
+            }
             let mut changes = Vec::new();
             let recorded = completed_in_tx(
                 conn,
@@ -917,6 +947,111 @@ fn attempt_paid(
         "attempt {} of payout {} is not in the ledger",
         settlement.attempt, settlement.payout_id
     )))
+}
+
+/// Writes an attempt that holds a transfer found at Stripe, so that the ledger
+/// keeps its payout from being sent again whatever becomes of the row.
+pub(super) fn attempt_prove_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    payout: &PayoutId,
+    proven: &ProvenTransfer,
+) -> Result<(), StoreError> {
+    match attempt_to_prove(conn, payout, proven)? {
+        Some(attempt) => attempt_prove(conn, stamp, now, payout, attempt, proven),
+        None => Err(StoreError::Conflict(format!(
+            "another attempt of payout {payout} is open or paid"
+        ))),
+    }
+}
+
+/// The number of the attempt that is to hold a transfer: the one it says, unless
+/// later ones are known, since the last attempt decides what may follow. None
+/// while another one is open or paid.
+fn attempt_to_prove(
+    conn: &mut AnyConnection,
+    payout: &PayoutId,
+    proven: &ProvenTransfer,
+) -> Result<Option<ToProve>, StoreError> {
+    let ledger: Vec<Attempt> = payout_attempts::table
+        .filter(payout_attempts::payout_id.eq(payout))
+        .order(payout_attempts::attempt)
+        .load(conn)?;
+    if ledger
+        .iter()
+        .any(|attempt| attempt.transfer_id.as_ref() == Some(&proven.id))
+    {
+        return Ok(Some(ToProve::Held));
+    }
+    if ledger
+        .iter()
+        .any(|attempt| attempt.outcome.is_open_or_paid())
+    {
+        return Ok(None);
+    }
+    let last = ledger.last().map_or(0, |attempt| attempt.attempt);
+    let number = proven
+        .attempt
+        .filter(|said| *said > last)
+        .unwrap_or(last.saturating_add(1));
+    Ok(Some(ToProve::New(number)))
+}
+
+/// Where a transfer found at Stripe belongs in the ledger.
+#[derive(Debug, Clone, Copy)]
+enum ToProve {
+    /// An attempt holds it already.
+    Held,
+    /// On an attempt of this number.
+    New(i32),
+}
+
+fn attempt_prove(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    payout: &PayoutId,
+    attempt: ToProve,
+    proven: &ProvenTransfer,
+) -> Result<(), StoreError> {
+    let ToProve::New(number) = attempt else {
+        return Ok(());
+    };
+    let account = settings::stamp_in_tx(conn)?.map(|stamp| stamp.account);
+    let row = Attempt {
+        payout_id: payout.clone(),
+        attempt: number,
+        idempotency_key: idempotency_key(payout, number),
+        // What was sent is not known, and is never sent again.
+        body: String::new(),
+        amount_cents: proven.amount_cents,
+        currency: proven.currency,
+        destination: proven.destination.clone(),
+        transfer_group: payout.as_str().to_owned(),
+        stripe_account: account.unwrap_or_default(),
+        livemode: proven.livemode,
+        api_version: String::new(),
+        run_id: stamp.run_id.clone(),
+        outcome: AttemptOutcome::Paid,
+        created_at: now,
+        first_sent_at: proven.at,
+        last_sent_at: None,
+        send_count: 0,
+        stored_error: false,
+        settled_at: Some(now),
+        http_status: None,
+        error_type: None,
+        error_code: None,
+        error_message: None,
+        request_id: None,
+        replayed: false,
+        transfer_id: Some(proven.id.clone()),
+    };
+    on_each!(conn, c => diesel::insert_into(payout_attempts::table)
+        .values(&row)
+        .execute(c))?;
+    Ok(())
 }
 
 /// Keeps every answer. Two senders of one attempt count their sends each for

@@ -62,17 +62,7 @@ impl Store {
 
     /// The account and mode the database was stamped with, if it was.
     pub fn stamp(&mut self) -> Result<Option<Stamp>, StoreError> {
-        self.read(|conn| {
-            let account = read(conn, Setting::StripeAccount)?;
-            let mode = read(conn, Setting::StripeMode)?;
-            Ok(match (account, mode) {
-                (Some((account, _)), Some((mode, _))) => Some(Stamp {
-                    account,
-                    livemode: mode == "live",
-                }),
-                _ => None,
-            })
-        })
+        self.read(stamp_in_tx)
     }
 
     /// Stamps the database with an account, a mode and a currency, once. Returns
@@ -160,6 +150,19 @@ pub(crate) fn currency_once_in_tx(
         ))),
         _ => Ok(()),
     }
+}
+
+/// The account and mode the database was stamped with, if it was.
+pub(super) fn stamp_in_tx(conn: &mut AnyConnection) -> Result<Option<Stamp>, StoreError> {
+    let account = read(conn, Setting::StripeAccount)?;
+    let mode = read(conn, Setting::StripeMode)?;
+    Ok(match (account, mode) {
+        (Some((account, _)), Some((mode, _))) => Some(Stamp {
+            account,
+            livemode: mode == "live",
+        }),
+        _ => None,
+    })
 }
 
 fn read(conn: &mut AnyConnection, key: Setting) -> Result<Option<(String, Time)>, StoreError> {

@@ -263,6 +263,47 @@ on_both! {
         assert_eq!(shop.found(&[]), (vec![], 0));
     }
 
+    // What is repaired is held by an attempt, so that not even a row that is set back is paid again.
+    fn what_is_restored_or_adopted_stays_paid_whatever_becomes_of_its_row(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        shop.db.execute("DELETE FROM payouts WHERE id = 'cp1'");
+        shop.db.execute("DELETE FROM payout_batch_items WHERE payout_id = 'cp1'");
+        shop.creator("ann");
+        shop.foreign_payout("cf", "ann", 700);
+        shop.transfer("ann", 700, "&metadata[payoutId]=cf");
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(
+            shop.db.query_strings(
+                "SELECT a.payout_id, idempotency_key, outcome, CAST(a.amount_cents AS TEXT), currency, destination,
+                     stripe_account, CAST(send_count AS TEXT), command
+                 FROM payout_attempts a JOIN payouts p ON p.id = a.payout_id AND p.stripe_transfer_id = a.transfer_id
+                 JOIN payout_runs r ON r.id = a.run_id ORDER BY 1"
+            ),
+            [["cf", "payout_cf_1", "700", "ann"], ["cp0", "payout_cp0_1", "1000", "c0"], ["cp1", "payout_cp1_1", "1000", "c1"]]
+                .map(|[id, key, cents, to]| {
+                    let (to, from) = (format!("acct_{to}"), shop.one("SELECT value FROM payout_settings WHERE key = 'stripe_account'"));
+                    [id, key, "paid", cents, "usd", &to, &from, "0", "reconcile"].map(|text| Some(text.to_owned()))
+                })
+        );
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        // Behind the watermark, other software sets them back as if they had never been sent.
+        shop.pass(Duration::from_secs(25 * 3600));
+        shop.creator("more");
+        shop.payout("cp_more", "more", 100);
+        shop.process(&[]).expect_code(0);
+        shop.pass(Duration::from_secs(25 * 3600));
+        shop.db.execute(
+            "UPDATE payouts SET status = 'PENDING', stripe_transfer_id = NULL, processed_at = NULL WHERE id <> 'cp_more'",
+        );
+        shop.process(&[]);
+        assert_eq!(shop.transfers().len(), 4);
+        shop.found(&["--fix"]);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payouts WHERE status = 'COMPLETED'"), "4");
+    }
+
     // What the guard looks at is compared without being asked for, however long ago it was.
     fn a_backup_older_than_the_usual_period_is_repaired_all_the_same(db: TestDb) {
         let mut shop = Shop::open(db);

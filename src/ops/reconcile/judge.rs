@@ -10,6 +10,7 @@ use crate::model::ids::{CreatorId, PayoutId, StatementId};
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
+use crate::ops::adopt::{attempt_said, proven};
 use crate::store::reconcile::{LedgerEntry, LostPayout, TransferLedger};
 use crate::stripe::Transfer;
 
@@ -165,19 +166,12 @@ pub fn lost_payout(transfer: &Transfer, terms: &Terms) -> Result<LostPayout, Str
     if transfer.currency != terms.currency.as_str() {
         return Err(format!("it is in {}", transfer.currency));
     }
-    let amount_cents = i32::try_from(transfer.amount)
-        .ok()
-        .filter(|cents| *cents > 0)
-        .ok_or_else(|| format!("its amount {} is not one of a payout", transfer.amount))?;
     Ok(LostPayout {
         id,
         creator_id,
         statement_id: said("royalty_statement_id").map(StatementId::new),
         reference: said("reference").cloned(),
-        amount_cents,
-        transfer_id: transfer.id.clone(),
-        reversed_cents: transfer.amount_reversed,
-        at: transfer.created,
+        transfer: proven(transfer)?,
     })
 }
 
@@ -213,11 +207,7 @@ impl Seen<'_> {
     /// The attempt that made it: the one that holds it, the one that its
     /// metadata names, the open one, the last one.
     fn attempt_of<'e>(&self, entry: &'e LedgerEntry) -> Option<&'e Attempt> {
-        let said: Option<i32> = self
-            .transfer
-            .metadata
-            .get("attempt")
-            .and_then(|n| n.parse().ok());
+        let said = attempt_said(self.transfer);
         let by = |test: &dyn Fn(&Attempt) -> bool| entry.attempts.iter().find(|a| test(a));
         by(&|a| a.transfer_id.as_ref() == Some(&self.transfer.id))
             .or_else(|| by(&|a| Some(a.attempt) == said))
@@ -794,7 +784,7 @@ mod tests {
             ("royalty_statement_id", "st1"),
         ];
         let lost = lost_payout(&saying(&whole), &terms()).unwrap();
-        assert_eq!((lost.amount_cents, lost.id.as_str()), (1000, "p1"));
+        assert_eq!((lost.transfer.amount_cents, lost.id.as_str()), (1000, "p1"));
         assert_eq!(lost.reference.as_deref(), Some("OCT-1"));
         for missing in ["payout_id", "creator_id", "database"] {
             let rest: Vec<_> = whole

@@ -27,7 +27,7 @@ use crate::model::reconciliation::{
     Discrepancy, Finding, FindingKind, FindingState, Reconciliation,
 };
 use crate::model::time::{Clock, Span, Time};
-use crate::ops::adopt::{adopt_for_attempt, adopt_for_row};
+use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said};
 use crate::ops::event::Event;
 use crate::ops::process::lookup::OVERLAP;
 use crate::ops::process::pace::Pace;
@@ -736,10 +736,7 @@ impl Comparison<'_> {
 /// The attempt on which a transfer is recorded: the open one, else the one whose
 /// number it bears. None when this database has lost that attempt, or never had one.
 fn attempt_to_blame<'a>(entry: &'a LedgerEntry, transfer: &Transfer) -> Option<&'a Attempt> {
-    let said: Option<i32> = transfer
-        .metadata
-        .get("attempt")
-        .and_then(|n| n.parse().ok());
+    let said = attempt_said(transfer);
     open_attempt(entry).or_else(|| entry.attempts.iter().find(|a| Some(a.attempt) == said))
 }
 
