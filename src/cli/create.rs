@@ -7,8 +7,8 @@ use clap::Args;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
-use crate::cli::input;
 use crate::cli::recorded::recorded;
+use crate::cli::{from_statements, input, selection};
 use crate::model::listing::ListedPayout;
 use crate::model::money::with_currency;
 use crate::ops::create::{self, CreateError, Created, Rules, Source, Wanted};
@@ -18,7 +18,7 @@ use crate::output::json_records::{CreateRow, CreateView, FaultView};
 use crate::output::{Format, list, record, text};
 use crate::store::Store;
 
-/// Create payouts: one, or a file of them
+/// Create payouts: one, a file of them, or what statements are owed
 ///
 /// All of a file is created or nothing: every bad row is reported with its line,
 /// column, value and reason. A batch starts held; look it over, then release it.
@@ -28,13 +28,19 @@ use crate::store::Store;
 /// account), `amount` (major units, such as 500.00) or `amount_cents`, and,
 /// where they are wanted, `statement` and `reference`. A reference names a
 /// payment once and for all: loading it again creates nothing.
+///
+/// From statements, each one that is REVIEWED or RESOLVED and not paid gets one
+/// payout of all that is left of it, and every other one is told with why. Doing
+/// it again creates nothing, because a statement has one payout at a time.
 #[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("source").args(["file", "from_statements"]))]
 pub(super) struct CreateArgs {
-    /// Whom to pay: id, e-mail address or Stripe account
+    /// Whom to pay: id, e-mail address or Stripe account; of statements, only
+    /// this creator's
     #[arg(
         long,
         value_name = "CREATOR",
-        required_unless_present = "file",
+        required_unless_present = "source",
         help_heading = "One payout"
     )]
     creator: Option<String>,
@@ -43,7 +49,7 @@ pub(super) struct CreateArgs {
     #[arg(
         long,
         conflicts_with = "amount_cents",
-        required_unless_present_any = ["file", "amount_cents"],
+        required_unless_present_any = ["source", "amount_cents"],
         allow_negative_numbers = true,
         help_heading = "One payout"
     )]
@@ -69,8 +75,11 @@ pub(super) struct CreateArgs {
     #[command(flatten)]
     batch: BatchArgs,
 
+    #[command(flatten)]
+    statements: StatementsArgs,
+
     /// Allow less than what is left of a statement
-    #[arg(long, help_heading = "Safety")]
+    #[arg(long, conflicts_with = "from_statements", help_heading = "Safety")]
     partial: bool,
 
     /// Do everything but write, and say what would be created
@@ -95,15 +104,63 @@ struct BatchArgs {
     ///
     /// The same file is still loaded only once, but an edited copy of it would
     /// be paid again.
-    #[arg(long, requires = "file", help_heading = "A batch")]
+    #[arg(
+        long,
+        requires = "file",
+        conflicts_with = "from_statements",
+        help_heading = "A batch"
+    )]
     no_references: bool,
 
     /// Do not hold the batch: the next `process` may pay it
-    #[arg(long, requires = "file", help_heading = "A batch")]
+    #[arg(long, requires = "source", help_heading = "A batch")]
     release: bool,
 }
 
+/// What asks for other payouts than those of statements. Each flag about statements
+/// refuses it by itself: clap forgives a missing `--from-statements` where that
+/// could not stand.
+const NOT_OF_STATEMENTS: [&str; 5] = ["file", "amount", "amount_cents", "statement", "reference"];
+
+/// Which statements, and whether what was taken back is owed again.
+#[derive(Debug, Args)]
+struct StatementsArgs {
+    /// What is left of each payable royalty statement
+    #[arg(
+        long,
+        conflicts_with_all = NOT_OF_STATEMENTS,
+        help_heading = "A batch"
+    )]
+    from_statements: bool,
+
+    /// Of those, only this royalty run's
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "from_statements",
+        conflicts_with_all = NOT_OF_STATEMENTS,
+        help_heading = "A batch"
+    )]
+    run: Option<String>,
+
+    /// Also pay again what was taken back of a statement at Stripe
+    #[arg(
+        long,
+        requires_all = ["from_statements", "reason"],
+        conflicts_with_all = NOT_OF_STATEMENTS,
+        help_heading = "Safety"
+    )]
+    repay: bool,
+
+    /// Why; it stands in the history of those payouts
+    #[arg(long, value_name = "TEXT", requires = "repay", value_parser = selection::reason, help_heading = "Safety")]
+    reason: Option<String>,
+}
+
 pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError> {
+    if args.statements.from_statements {
+        return from_statements::run(cx, &what_is_left(args));
+    }
     let file = args.batch.file.as_deref().map(input::open).transpose()?;
     let source = match &file {
         Some(file) => Source::File(file),
@@ -141,6 +198,16 @@ pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError
     warn(cx, args, &created);
     answer(cx, &mut store, args, &created)?;
     Ok(Exit::Done.into())
+}
+
+fn what_is_left(args: &CreateArgs) -> from_statements::Asked<'_> {
+    from_statements::Asked {
+        run: args.statements.run.as_deref(),
+        creator: args.creator.as_deref(),
+        repay: args.statements.reason.as_deref(),
+        release: args.batch.release,
+        dry_run: args.dry_run,
+    }
 }
 
 /// One line on what was done.
@@ -256,24 +323,33 @@ fn summary_lines(args: &CreateArgs, created: &Created, held: bool) -> Vec<(&'sta
         )
     });
     lines.push(("Already loaded", loaded.unwrap_or(before)));
-    match batch {
-        Some(batch) if held => {
-            lines.push((
+    lines.extend(standing_lines(created, held, args.dry_run));
+    lines
+}
+
+/// Where the payouts that were created stand, and what comes next.
+pub(super) fn standing_lines(
+    created: &Created,
+    held: bool,
+    dry_run: bool,
+) -> Vec<(&'static str, String)> {
+    match created.batch.as_ref().or(created.loaded_before.as_ref()) {
+        Some(batch) if held => vec![
+            (
                 "State",
                 "held: nothing of it is paid before it is released".to_owned(),
-            ));
-            lines.push(("Next", format!("payouts release {}", batch.id)));
+            ),
+            ("Next", format!("payouts release {}", batch.id)),
+        ],
+        Some(_) => vec![
+            ("State", "released".to_owned()),
+            ("Next", "payouts process".to_owned()),
+        ],
+        None if dry_run && created.created > 0 => {
+            vec![("Next", "the same command without --dry-run".to_owned())]
         }
-        Some(_) => {
-            lines.push(("State", "released".to_owned()));
-            lines.push(("Next", "payouts process".to_owned()));
-        }
-        None if args.dry_run && created.created > 0 => {
-            lines.push(("Next", "the same command without --dry-run".to_owned()));
-        }
-        None => {}
+        None => Vec::new(),
     }
-    lines
 }
 
 /// Tells what is wrong with the rows, or with the arguments of one payout.
@@ -317,6 +393,10 @@ fn refuse(
 /// What the error of a single payout begins with.
 const ONE_REFUSED: &str = "the payout cannot be created; nothing was created";
 
+/// Where the limits of an amount come from.
+pub(super) const LIMITS_HINT: &str =
+    "limits are set by PAYOUTS_MIN_AMOUNT_CENTS and PAYOUTS_MAX_AMOUNT_CENTS";
+
 /// What helps against kinds of faults, in a column or in any.
 const HINTS: &[(FaultKind, &str, &str)] = &[
     (
@@ -334,11 +414,7 @@ const HINTS: &[(FaultKind, &str, &str)] = &[
         "",
         "say --partial if less than what is left of a statement is meant",
     ),
-    (
-        FaultKind::Limit,
-        "",
-        "limits are set by PAYOUTS_MIN_AMOUNT_CENTS and PAYOUTS_MAX_AMOUNT_CENTS",
-    ),
+    (FaultKind::Limit, "", LIMITS_HINT),
 ];
 
 fn explain(error: CreateError) -> CliError {

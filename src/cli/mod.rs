@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 pub mod error;
 pub mod exit;
+mod from_statements;
 mod help;
 mod hold;
 mod input;

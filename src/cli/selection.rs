@@ -46,6 +46,19 @@ pub(super) fn batch(store: &mut Store, id: Option<&str>) -> Result<Option<BatchI
     }
 }
 
+/// The royalty run with this id, if one was named.
+pub(super) fn royalty_run(store: &mut Store, id: Option<&str>) -> Result<Option<String>, CliError> {
+    let Some(id) = id.map(str::trim) else {
+        return Ok(None);
+    };
+    if store.royalty_run_exists(id)? {
+        return Ok(Some(id.to_owned()));
+    }
+    let told = format!("there is no royalty run {}", brief(id, 60));
+    Err(CliError::new(Exit::Attention, told)
+        .hint("`payouts statements list` shows the run of each statement"))
+}
+
 /// The creator that a text names, if one was named: id, e-mail or Stripe account.
 pub(super) fn creator(
     store: &mut Store,

@@ -1,10 +1,10 @@
-//! Batches: files of payouts that were loaded.
+//! Batches: payouts that were created together, from a file or from statements.
 
 use crate::model::ids::{BatchId, PayoutId, RunId};
 use crate::model::schema::{payout_batch_items, payout_batches};
 use crate::model::time::Time;
 
-/// A loaded file.
+/// What was created together.
 #[derive(
     Debug,
     Clone,
@@ -18,17 +18,18 @@ use crate::model::time::Time;
 pub struct Batch {
     /// Primary key.
     pub id: BatchId,
-    /// The file's name, or `stdin`.
+    /// The file's name, `stdin`, or `statements`.
     pub source: String,
-    /// Of the file's bytes, lowercase hex: loading them again is a no-op.
+    /// Of the file's bytes, lowercase hex: loading them again is a no-op. Of the
+    /// run's id where there is no file.
     pub sha256: String,
     /// Payouts created from it.
     pub payout_count: i32,
     /// Their sum in minor units.
     pub total_cents: i64,
-    /// Who loaded it.
+    /// Who created it.
     pub actor: String,
-    /// The run that loaded it.
+    /// The run that created it.
     pub run_id: RunId,
     /// When.
     pub created_at: Time,

@@ -127,6 +127,22 @@ pub enum StatementRefusal {
     },
 }
 
+impl StatementRefusal {
+    /// A fixed word for it, which scripts read.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::OtherCreator(_) => "other_creator",
+            Self::Disputed => "disputed",
+            Self::Paid => "paid",
+            Self::NotPayable(_) => "not_payable",
+            Self::InFlight(_) => "in_flight",
+            Self::InDoubt(_) => "in_doubt",
+            Self::Exceeded { .. } => "exceeded",
+            Self::Partial { .. } => "partial",
+        }
+    }
+}
+
 impl StatementAccount {
     /// What is owed and not yet paid, minor units: what is in flight still counts
     /// as owed, and what was taken back is owed again.
@@ -151,23 +167,14 @@ impl StatementAccount {
             && matches!(self.statement.status, Reviewed | Resolved)
     }
 
-    /// Decides whether a payout of `amount_cents` to `creator` may be created
-    /// for this statement. `partial`: it may be less than what is left.
+    /// What a payout of this statement may pay now, minor units. Not always
+    /// more than nothing.
     ///
     /// # Errors
-    /// The first reason against it.
-    pub fn may_create(
-        &self,
-        creator: &CreatorId,
-        amount_cents: i32,
-        currency: Currency,
-        partial: bool,
-    ) -> Result<(), StatementRefusal> {
+    /// The first reason why none may be created, whatever its amount.
+    pub fn payable_cents(&self) -> Result<i64, StatementRefusal> {
         use RoyaltyStatementStatus::{Disputed, Paid, Resolved, Reviewed};
         let statement = &self.statement;
-        if statement.creator_id != *creator {
-            return Err(StatementRefusal::OtherCreator(statement.creator_id.clone()));
-        }
         // `disputed_at` stays set after the objection is settled: RESOLVED says that it is.
         let disputed = statement.disputed_at.is_some() && statement.status != Resolved;
         if disputed || statement.status == Disputed {
@@ -185,7 +192,26 @@ impl StatementAccount {
         if let Some(payout) = &self.in_doubt {
             return Err(StatementRefusal::InDoubt(payout.clone()));
         }
-        let left_cents = self.left_cents();
+        Ok(self.left_cents())
+    }
+
+    /// Decides whether a payout of `amount_cents` to `creator` may be created
+    /// for this statement. `partial`: it may be less than what is left.
+    ///
+    /// # Errors
+    /// The first reason against it.
+    pub fn may_create(
+        &self,
+        creator: &CreatorId,
+        amount_cents: i32,
+        currency: Currency,
+        partial: bool,
+    ) -> Result<(), StatementRefusal> {
+        let owner = &self.statement.creator_id;
+        if owner != creator {
+            return Err(StatementRefusal::OtherCreator(owner.clone()));
+        }
+        let left_cents = self.payable_cents()?;
         match i64::from(amount_cents).cmp(&left_cents) {
             std::cmp::Ordering::Greater => Err(StatementRefusal::Exceeded {
                 left_cents,

@@ -1,4 +1,5 @@
-//! Creating payouts: one, or a file of them, all or nothing.
+//! Creating payouts: one, or a file of them, all or nothing. From statements they
+//! are created by [`crate::ops::from_statements`].
 //!
 //! ```text
 //! prepare   read the file, row by row; what has no right form is a fault
@@ -38,8 +39,11 @@ pub const COLUMNS: Columns = Columns {
     required: &[&["creator"], &["amount", "amount_cents"]],
 };
 
+/// What is said of a creator whom the platform deleted.
+pub(super) const DELETED_CREATOR: &str = "the creator is deleted";
+
 /// Why every new batch starts held.
-const NEW_BATCH_HOLD: &str = "a new batch starts held";
+pub(super) const NEW_BATCH_HOLD: &str = "a new batch starts held";
 
 /// How often a transaction is tried that lost a race for a reference or a file.
 const TRIES_MAX: u32 = 3;
@@ -87,6 +91,77 @@ pub struct Rules {
     pub release: bool,
 }
 
+impl Rules {
+    /// Between what amounts must lie.
+    fn limits(&self) -> Limits {
+        Limits {
+            min_cents: self.min_cents,
+            max_cents: self.max_cents,
+            currency: self.currency,
+        }
+    }
+}
+
+/// Between what the amount of one payout must lie.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Smallest amount, minor units.
+    pub min_cents: i32,
+    /// Largest amount, minor units.
+    pub max_cents: i32,
+    /// What they are in.
+    pub currency: Currency,
+}
+
+/// The limit that an amount does not keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BeyondLimit {
+    /// Too little for a payout.
+    #[error("below the minimum of {}", with_currency((*min_cents).into(), *currency))]
+    Below {
+        /// Minor units.
+        min_cents: i32,
+        /// What it is in.
+        currency: Currency,
+    },
+    /// Too much for one.
+    #[error("above the maximum of {}", with_currency((*max_cents).into(), *currency))]
+    Above {
+        /// Minor units.
+        max_cents: i32,
+        /// What it is in.
+        currency: Currency,
+    },
+}
+
+impl Limits {
+    /// The amount, minor units, when one payout may have it.
+    ///
+    /// # Errors
+    /// Which limit it does not keep.
+    pub fn check(self, cents: i64) -> Result<i32, BeyondLimit> {
+        let Self {
+            min_cents,
+            max_cents,
+            currency,
+        } = self;
+        if cents < i64::from(min_cents) {
+            return Err(BeyondLimit::Below {
+                min_cents,
+                currency,
+            });
+        }
+        // What is no amount at all is above whatever limit there is.
+        i32::try_from(cents)
+            .ok()
+            .filter(|cents| *cents <= max_cents)
+            .ok_or(BeyondLimit::Above {
+                max_cents,
+                currency,
+            })
+    }
+}
+
 /// What is to be created, read and not yet held against the database.
 #[derive(Debug)]
 pub struct Wanted {
@@ -131,7 +206,7 @@ impl WantedRow {
 /// What was created, or would be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Created {
-    /// Of the file; none for a single payout or when nothing new was in the file.
+    /// Of the file or the statements; none for a single payout or when nothing was new.
     pub batch: Option<Batch>,
     /// The file was loaded before, as this batch; nothing else was done.
     pub loaded_before: Option<Batch>,
@@ -434,12 +509,7 @@ fn decide(wanted: &Wanted, facts: &CreationFacts) -> Result<Decision, CreateErro
         let before = faults.len();
         if creator.deleted_at.is_some() {
             let text = row.creator.as_deref().unwrap_or_default();
-            faults.push(row.fault(
-                "creator",
-                text,
-                FaultKind::DeletedCreator,
-                "the creator is deleted",
-            ));
+            faults.push(row.fault("creator", text, FaultKind::DeletedCreator, DELETED_CREATOR));
         }
         faults.extend(limit_fault(row, amount_cents, wanted));
         if let Some(statement) = &row.statement {
@@ -472,6 +542,7 @@ fn decide(wanted: &Wanted, facts: &CreationFacts) -> Result<Decision, CreateErro
             content,
             reference: row.reference.clone(),
             line: row.line.and_then(|line| i32::try_from(line).ok()),
+            reason: None,
         });
     }
     if faults.is_empty() {
@@ -531,21 +602,8 @@ fn difference(
 }
 
 fn limit_fault(row: &WantedRow, amount_cents: i32, wanted: &Wanted) -> Option<RowFault> {
-    let shown = |cents| with_currency(i64::from(cents), wanted.rules.currency);
-    let Rules {
-        min_cents,
-        max_cents,
-        ..
-    } = wanted.rules;
-    if amount_cents < min_cents {
-        let reason = format!("below the minimum of {}", shown(min_cents));
-        Some(row.amount_fault(FaultKind::Limit, reason))
-    } else if amount_cents > max_cents {
-        let reason = format!("above the maximum of {}", shown(max_cents));
-        Some(row.amount_fault(FaultKind::Limit, reason))
-    } else {
-        None
-    }
+    let beyond = wanted.rules.limits().check(amount_cents.into()).err()?;
+    Some(row.amount_fault(FaultKind::Limit, beyond.to_string()))
 }
 
 fn statement_fault(

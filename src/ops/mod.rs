@@ -9,6 +9,7 @@ pub mod creators;
 pub mod doctor;
 pub mod event;
 pub mod fault;
+pub mod from_statements;
 pub mod hold;
 pub mod import;
 pub mod list;

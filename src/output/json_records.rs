@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::model::batch::Batch;
 use crate::model::creator::Creator;
 use crate::model::hold::Hold;
+use crate::model::ids::PayoutId;
 use crate::model::listing::{ListedPayout, Totals};
 use crate::model::money::Currency;
 use crate::model::payout::Payout;
@@ -16,6 +17,7 @@ use crate::model::statement::{RoyaltyRun, StatementAccount};
 use crate::model::time::Time;
 use crate::ops::create::Created;
 use crate::ops::fault::RowFault;
+use crate::ops::from_statements::{FromStatements, Line, Outcome, Reason};
 use crate::ops::import::Imported;
 use crate::output::json::{HoldView, PayoutView};
 use crate::output::rows::csv_fields;
@@ -346,7 +348,7 @@ pub struct CreateView<'a> {
     /// Nothing was written: this is what would have been.
     pub dry_run: bool,
     /// The batch, also when the file was loaded before; null for a single payout,
-    /// for a dry run, and when nothing in the file was new.
+    /// for a dry run, and when nothing was new.
     pub batch: Option<BatchView>,
     /// The file was loaded before: nothing was done.
     pub loaded_before: bool,
@@ -362,8 +364,64 @@ pub struct CreateView<'a> {
     pub payouts: Vec<String>,
     /// The payout, as `list` shows it, when one was asked for by arguments.
     pub payout: Option<PayoutView<'a>>,
+    /// Statements below the minimum, left until they are worth a payout; null where
+    /// payouts were not asked for by statements, as are the next four.
+    pub carried: Option<usize>,
+    /// What is left of them.
+    pub carried_cents: Option<i64>,
+    /// Statements that are not payable.
+    pub left_out: Option<usize>,
+    /// Statements above the maximum; then the exit code is 1.
+    pub refused: Option<usize>,
+    /// Every statement that was looked at.
+    pub statements: Option<Vec<StatementOutcomeView<'a>>>,
     /// Everything wrong with the rows; then nothing was created.
     pub errors: Vec<FaultView>,
+}
+
+/// What became of a statement that was to be paid.
+#[derive(Debug, Serialize)]
+pub struct StatementOutcomeView<'a> {
+    /// Primary key.
+    pub id: &'a str,
+    /// The run that calculated it.
+    pub royalty_run_id: &'a str,
+    /// Whom it is owed to.
+    pub creator_id: &'a str,
+    /// The name on stage and on screen.
+    pub creator_name: &'a str,
+    /// What is owed and not yet paid: the amount of the payout, when there is one.
+    pub left_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// `created`, also where a dry run only would; `carried`, `left_out` or `refused`.
+    pub result: &'static str,
+    /// Why there is no payout, as a fixed word.
+    pub reason_code: Option<&'static str>,
+    /// The same in words for people.
+    pub reason: Option<String>,
+    /// The payout; null in a dry run.
+    pub payout_id: Option<&'a str>,
+}
+csv_fields!(StatementOutcomeView<'a>: id, royalty_run_id, creator_id, creator_name, left_cents, currency, result, reason_code, reason, payout_id);
+
+impl<'a> StatementOutcomeView<'a> {
+    /// Of a statement, in the database's currency.
+    pub fn new(line: &'a Line, currency: Currency) -> Self {
+        let reason = line.reason.as_ref();
+        Self {
+            id: line.statement_id.as_str(),
+            royalty_run_id: &line.royalty_run_id,
+            creator_id: line.creator_id.as_str(),
+            creator_name: &line.creator_name,
+            left_cents: line.left_cents,
+            currency: currency.as_str(),
+            result: line.outcome().as_str(),
+            reason_code: reason.map(Reason::code),
+            reason: reason.map(ToString::to_string),
+            payout_id: line.payout_id.as_ref().map(PayoutId::as_str),
+        }
+    }
 }
 
 impl<'a> CreateView<'a> {
@@ -388,7 +446,31 @@ impl<'a> CreateView<'a> {
             currency: created.currency.as_str(),
             payouts: ids.map(ToString::to_string).collect(),
             payout: payout.map(|listed| PayoutView::of(listed, created.currency)),
+            carried: None,
+            carried_cents: None,
+            left_out: None,
+            refused: None,
+            statements: None,
             errors: Vec::new(),
+        }
+    }
+
+    /// Of the payouts of statements, created or not. `held` is about the batch.
+    pub fn of_statements(outcome: &'a FromStatements, held: bool, dry_run: bool) -> Self {
+        let currency = outcome.created.currency;
+        let (carried, carried_cents) = outcome.total(Outcome::Carried);
+        let lines = outcome.lines.iter();
+        Self {
+            carried: Some(carried),
+            carried_cents: Some(carried_cents),
+            left_out: Some(outcome.total(Outcome::LeftOut).0),
+            refused: Some(outcome.total(Outcome::Refused).0),
+            statements: Some(
+                lines
+                    .map(|line| StatementOutcomeView::new(line, currency))
+                    .collect(),
+            ),
+            ..Self::of_created(&outcome.created, held, None, dry_run)
         }
     }
 
@@ -405,6 +487,11 @@ impl<'a> CreateView<'a> {
             currency: currency.as_str(),
             payouts: Vec::new(),
             payout: None,
+            carried: None,
+            carried_cents: None,
+            left_out: None,
+            refused: None,
+            statements: None,
             errors: faults.iter().map(FaultView::from).collect(),
         }
     }

@@ -87,14 +87,16 @@ pub struct PlannedPayout {
     pub reference: Option<String>,
     /// Line of the file, counted from 1 with the header.
     pub line: Option<i32>,
+    /// Why, where its history is to say so.
+    pub reason: Option<String>,
 }
 
-/// The file that payouts come from.
+/// What many payouts come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewBatch {
-    /// The file's name, or `stdin`.
+    /// The file's name, `stdin`, or `statements`.
     pub source: String,
-    /// Of its bytes, lowercase hex.
+    /// Of its bytes, lowercase hex. Unique: what comes from no file names its run.
     pub sha256: String,
     /// Why the batch starts held; none: it does not.
     pub hold: Option<&'static str>,
@@ -262,12 +264,12 @@ fn insert_in_tx(
             .map(|_| ids.next_id().map(PayoutId::new))
             .collect::<Result<_, _>>()?;
         insert_rows_in_tx(conn, now, batch_id, chunk, &new)?;
-        let changes = new.iter().map(|id| Change {
+        let changes = new.iter().zip(chunk).map(|(id, planned)| Change {
             payout_id: id.clone(),
             event: HistoryEvent::Created,
             from: None,
             to: PayoutStatus::Pending,
-            reason: None,
+            reason: planned.reason.clone(),
         });
         heads.merge(append_in_tx(conn, run, now, changes.collect())?);
         created.extend(new);

@@ -10,7 +10,8 @@ use crate::model::ids::{CreatorId, IdMaker, PayoutId, StatementId};
 use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{
-    creators, payout_attempts, payouts, royalty_runs as runs, royalty_statements as statements,
+    creators, payout_attempts, payout_reversals as reversals, payouts, royalty_runs as runs,
+    royalty_statements as statements,
 };
 use crate::model::statement::{
     RoyaltyRun, RoyaltyRunStatus, RoyaltyStatementStatus, Statement, StatementAccount,
@@ -21,8 +22,9 @@ use crate::store::creators::{NamedCreator, named_in_tx};
 use crate::store::dialect::{IDS_MAX, batch_rows_max, lock_statements, on_each};
 use crate::store::history::cancelled_in_tx;
 use crate::store::payout_create::Locks;
+use crate::store::reversals::of_payouts_in_tx;
 use crate::store::settings::currency_once_in_tx;
-use crate::store::{Store, StoreError, reversals};
+use crate::store::{Store, StoreError};
 
 /// The tables that hold statements.
 pub const OWN_TABLES: &[&str] = &["royalty_runs", "royalty_statements"];
@@ -184,6 +186,46 @@ impl Store {
                     })
                 });
             Ok(lines.collect())
+        })
+    }
+
+    /// The statements that are not paid, and those paid ones of which money was
+    /// taken back, with whom they are owed to; in the order of their ids.
+    pub fn statements_open(
+        &mut self,
+        run: Option<&str>,
+        creator: Option<&CreatorId>,
+    ) -> Result<Vec<(StatementId, CreatorId)>, StoreError> {
+        self.read(|conn| {
+            let taken_back = payouts::table
+                .inner_join(reversals::table.on(reversals::payout_id.eq(payouts::id)))
+                .filter(payouts::royalty_statement_id.is_not_null())
+                .select(payouts::royalty_statement_id.assume_not_null());
+            let unpaid = statements::paid_at
+                .is_null()
+                .and(statements::status.ne(RoyaltyStatementStatus::Paid));
+            let mut query = statements::table
+                .filter(unpaid.or(statements::id.eq_any(taken_back)))
+                .into_boxed();
+            if let Some(run) = run {
+                query = query.filter(statements::royalty_run_id.eq(run));
+            }
+            if let Some(creator) = creator {
+                query = query.filter(statements::creator_id.eq(creator));
+            }
+            let found = query
+                .order(statements::id)
+                .select((statements::id, statements::creator_id))
+                .load(conn)?;
+            Ok(found)
+        })
+    }
+
+    /// Whether there is a royalty run with this id.
+    pub fn royalty_run_exists(&mut self, id: &str) -> Result<bool, StoreError> {
+        self.read(|conn| {
+            let found = diesel::select(diesel::dsl::exists(runs::table.filter(runs::id.eq(id))));
+            Ok(found.get_result(conn)?)
         })
     }
 
@@ -431,7 +473,7 @@ fn add_payouts(
         .filter(|(_, _, status, _)| *status == PayoutStatus::Completed)
         .map(|(id, ..)| id)
         .collect();
-    let reversed = reversals::of_payouts_in_tx(conn, &completed)?;
+    let reversed = of_payouts_in_tx(conn, &completed)?;
     for (id, statement, status, amount_cents) in rows {
         let Some(account) = statement.and_then(|id| accounts.get_mut(&id)) else {
             continue;

@@ -340,6 +340,11 @@ on_both! {
                 "c000000000000000000000003"
               ],
               "payout": null,
+              "carried": null,
+              "carried_cents": null,
+              "left_out": null,
+              "refused": null,
+              "statements": null,
               "errors": []
             }
             --- stderr
@@ -465,6 +470,11 @@ on_both! {
                 "next_retry_at": null,
                 "retry_refusal": null
               },
+              "carried": null,
+              "carried_cents": null,
+              "left_out": null,
+              "refused": null,
+              "statements": null,
               "errors": []
             }
             --- stderr
@@ -621,10 +631,13 @@ fn wrong_flags_are_told() {
     insta::assert_snapshot!(env.run(&["create", "--creator", "ann", "--amount", "5", "--release"]).transcript(), @r"
     $ payouts create --creator ann --amount 5 --release
     --- stderr
-    using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-    error: there is no database at /tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db
-    hint: run `payouts init` to create it, or set DATABASE_URL if it is elsewhere
-    --- exit 3
+    error: the following required arguments were not provided:
+      <--file <FILE>|--from-statements>
+
+    Usage: payouts create --creator <CREATOR> --amount <AMOUNT> --release <--file <FILE>|--from-statements>
+
+    For more information, try '--help'.
+    --- exit 2
     ");
 }
 

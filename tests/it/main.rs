@@ -22,6 +22,7 @@ mod commands;
 mod common;
 mod connection;
 mod control;
+mod from_statements;
 mod generated;
 mod layers;
 mod platform;

@@ -49,14 +49,14 @@ impl Shop {
     }
 
     /// Takes money back, as a person does in the dashboard.
-    fn reverse(&self, transfer: &str, cents: i64) {
+    pub(crate) fn reverse(&self, transfer: &str, cents: i64) {
         let path = format!("/v1/transfers/{transfer}/reversals");
         sandbox_client::post(&self.stripe, &path, &format!("amount={cents}"))
             .api_key("sk_test_shop")
             .ok();
     }
 
-    fn transfer_of(&self, payout: &str) -> String {
+    pub(crate) fn transfer_of(&self, payout: &str) -> String {
         self.one(&format!(
             "SELECT stripe_transfer_id FROM payouts WHERE id = '{payout}'"
         ))
