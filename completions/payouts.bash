@@ -306,7 +306,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__create)
-            opts="-f -o -q -y -h --creator --amount --amount-cents --statement --reference --file --no-references --release --partial --dry-run --output --quiet --color --yes --live --database-url --help"
+            opts="-f -o -q -y -h --creator --amount --amount-cents --statement --reference --file --no-references --release --from-statements --run --repay --reason --partial --dry-run --output --quiet --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -337,6 +337,14 @@ _payouts() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --run)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reason)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

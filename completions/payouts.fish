@@ -39,7 +39,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -s h -l help -d 'Print hel
 complete -c payouts -n "__fish_payouts_needs_command" -s V -l version -d 'Print version'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "list" -d 'List payouts, newest first, with the totals of all that match'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "show" -d 'Show all there is on a payout, and what to do next'
-complete -c payouts -n "__fish_payouts_needs_command" -f -a "create" -d 'Create payouts: one, or a file of them'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "create" -d 'Create payouts: one, a file of them, or what statements are owed'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "creators" -d 'Look at creators, and bring them in'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "process" -d 'Pay what is due'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "reconcile" -d 'Compare the table with Stripe, transfer by transfer, both ways'
@@ -100,12 +100,14 @@ complete -c payouts -n "__fish_payouts_using_subcommand show" -s q -l quiet -d '
 complete -c payouts -n "__fish_payouts_using_subcommand show" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand show" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c payouts -n "__fish_payouts_using_subcommand create" -l creator -d 'Whom to pay: id, e-mail address or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l creator -d 'Whom to pay: id, e-mail address or Stripe account; of statements, only this creator\'s' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l amount -d 'How much, in major units, such as 500.00' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l amount-cents -d 'How much, in minor units, such as 50000' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l statement -d 'The royalty statement it settles' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l reference -d 'Your own name for the payment, unique' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s f -l file -d 'A CSV file of payouts; - reads standard input' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l run -d 'Of those, only this royalty run\'s' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l reason -d 'Why; it stands in the history of those payouts' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
@@ -116,6 +118,8 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l no-references -d 'Let rows without a reference take the file\'s hash and their line'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l release -d 'Do not hold the batch: the next `process` may pay it'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l from-statements -d 'What is left of each payable royalty statement'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l repay -d 'Also pay again what was taken back of a statement at Stripe'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l partial -d 'Allow less than what is left of a statement'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l dry-run -d 'Do everything but write, and say what would be created'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'

@@ -100,7 +100,9 @@ pub(super) fn run(cx: &mut Context, args: &HoldArgs) -> Result<Exits, CliError> 
     let targets = args.held.targets(&mut store)?;
     refuse_paid(&mut store, &targets)?;
     let looked = hold::look(&mut store, &targets)?;
-    let lines = if looked.iter().all(|line| line.held) {
+    // A batch may be held only for being new, which is not what is asked for.
+    let stands = |line: &HoldLine| line.held && line.target.kind != HoldKind::Batch;
+    let lines = if looked.iter().all(stands) {
         looked
     } else {
         recorded(cx, &mut store, "hold", |store, run| {

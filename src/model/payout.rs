@@ -222,7 +222,8 @@ pub struct Candidate {
     /// The history says that it was cancelled.
     pub cancelled: bool,
     /// A transfer of it is known: its row bears one, one of its attempts made one,
-    /// or some of one was taken back. Whatever its status says, it was paid.
+    /// some of one was taken back, or a comparison with Stripe found one that is
+    /// not recorded. Whatever its status says, it was paid.
     pub transferred: bool,
     /// Holds that apply, the switch among them.
     pub holds: Vec<HoldKind>,

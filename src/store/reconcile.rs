@@ -691,7 +691,6 @@ fn obstacle_in_tx(
 /// Those of some payouts that a finding, open or accepted, says a transfer was
 /// made for. Accepting a finding settles what is reported of it; it is no leave
 /// to pay again.
-#[expect(dead_code, reason = "the queue is to ask it for every candidate")]
 pub(super) fn held_by_findings_in_tx(
     conn: &mut AnyConnection,
     ids: &[PayoutId],
