@@ -10,6 +10,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::interrupt::{GivesUp, interruptible, signals};
 use crate::cli::recorded::recorded;
+use crate::cli::selection;
 use crate::model::ids::RunId;
 use crate::model::money::Currency;
 use crate::model::reconciliation::{Finding, FindingKind, FindingState};
@@ -70,6 +71,7 @@ pub(super) struct ReconcileArgs {
     #[arg(
         long,
         value_name = "TEXT",
+        value_parser = selection::reason,
         requires = "accept",
         help_heading = "Repair"
     )]
@@ -202,7 +204,7 @@ fn print(
     each_finding(store, &of.run_id, |finding| {
         Ok(stream.write(&FindingView::from(finding))?)
     })?;
-    Ok(stream.finish(&members(of, currency, code))?)
+    Ok(stream.finish(&members(of, compared.from_before, currency, code))?)
 }
 
 fn print_table(
@@ -223,7 +225,7 @@ fn print_table(
             FindingState::Accepted => {}
         }
     }
-    text.push_str(&summary(of, currency));
+    text.push_str(&summary(of, compared.from_before, currency));
     Ok(cx.ui.answer(&text)?)
 }
 
@@ -249,13 +251,7 @@ fn each_finding(
 }
 
 fn accept(cx: &Context, store: &mut Store, args: &ReconcileArgs) -> Result<Exits, CliError> {
-    let reason = args.reason.as_deref().unwrap_or_default().trim();
-    if reason.is_empty() {
-        return Err(CliError::new(
-            Exit::Usage,
-            "--reason: say why the finding stays as it is",
-        ));
-    }
+    let reason = args.reason.as_deref().unwrap_or_default();
     let accepted = recorded(cx, store, "reconcile", |store, stamp| {
         let accepted = store
             .findings_accept(stamp, &args.accept, reason)

@@ -129,7 +129,10 @@ impl FindingKind {
     /// Whether a person may accept it as it is. What is in doubt is looked up
     /// instead, and what the table lags behind in is repaired instead.
     pub fn may_be_accepted(self) -> bool {
-        !matches!(self, Self::Unresolved | Self::StatusBehind)
+        !matches!(
+            self,
+            Self::Unresolved | Self::StatusBehind | Self::ReversedFully | Self::ReversedPartly
+        )
     }
 
     /// What it means, for people.
@@ -439,12 +442,20 @@ mod tests {
     }
 
     #[test]
-    fn what_may_still_be_sent_is_never_accepted() {
+    fn what_may_still_be_sent_or_is_repaired_is_never_accepted() {
         let never: Vec<FindingKind> = FindingKind::ALL
             .iter()
             .copied()
             .filter(|kind| !kind.may_be_accepted())
             .collect();
-        assert_eq!(never, [FindingKind::Unresolved, FindingKind::StatusBehind]);
+        assert_eq!(
+            never,
+            [
+                FindingKind::Unresolved,
+                FindingKind::StatusBehind,
+                FindingKind::ReversedFully,
+                FindingKind::ReversedPartly
+            ]
+        );
     }
 }

@@ -79,7 +79,12 @@ impl<'a> From<&'a Finding> for FindingView<'a> {
 }
 
 /// What JSON says besides the findings.
-pub fn members(of: &Reconciliation, currency: Currency, exit_code: u8) -> Map<String, Value> {
+pub fn members(
+    of: &Reconciliation,
+    from_before: i64,
+    currency: Currency,
+    exit_code: u8,
+) -> Map<String, Value> {
     let moment = |time: Option<Time>| time.map(|time| time.to_string());
     let members = [
         ("run_id", json!(of.run_id.as_str())),
@@ -103,6 +108,7 @@ pub fn members(of: &Reconciliation, currency: Currency, exit_code: u8) -> Map<St
         ("difference_cents", json!(of.difference_cents())),
         ("matched", json!(of.matched_count)),
         ("open", json!(of.open_count)),
+        ("open_from_before", json!(from_before)),
         ("fixed", json!(of.fixed_count)),
         ("accepted", json!(of.accepted_count)),
         ("clean", json!(of.clean)),
@@ -182,8 +188,9 @@ fn findings_table(ui: &Ui, findings: &[Finding]) -> String {
     table::render(ui, &columns, rows.collect())
 }
 
-/// What the comparison came to.
-pub fn summary(of: &Reconciliation, currency: Currency) -> String {
+/// What the comparison came to. `from_before` of the open findings are older
+/// than it.
+pub fn summary(of: &Reconciliation, from_before: i64, currency: Currency) -> String {
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
     let money = |cents: i64| with_currency(cents, currency);
     let until = of.period_until.map_or_else(|| "now".to_owned(), minute);
@@ -235,5 +242,9 @@ pub fn summary(of: &Reconciliation, currency: Currency) -> String {
             counted
         },
     ));
+    if from_before > 0 {
+        let told = format!("{} open from before", grouped(number(from_before)));
+        lines.push(("", told));
+    }
     record::render(&lines)
 }

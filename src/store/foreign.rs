@@ -20,12 +20,15 @@ pub struct NamedTransfer {
     pub payout_id: Option<PayoutId>,
     /// It bears this database's id.
     pub of_this_database: bool,
+    /// All of it was reversed.
+    pub taken_back: bool,
 }
 
 impl Store {
     /// Those transfers that this database made, or that pay its payouts, and
     /// that it does not remember: held by no attempt and no payout, in no
-    /// attempt's doubt, and accepted by nobody.
+    /// attempt's doubt, and accepted by nobody. One too many that was taken back
+    /// whole is remembered by the payment it stands beside.
     pub fn transfers_forgotten(
         &mut self,
         transfers: &[NamedTransfer],
@@ -39,6 +42,7 @@ impl Store {
             let held = reconcile::holders_of(conn, &transfer_ids)?;
             let accepted = reconcile::accepted_of(conn, &transfer_ids)?;
             let mut in_doubt: HashMap<PayoutId, bool> = HashMap::new();
+            let mut paid: HashSet<PayoutId> = HashSet::new();
             // Whether each may still be sent.
             let mut rows: HashMap<PayoutId, bool> = HashMap::new();
             let mut ours: HashSet<PayoutId> = HashSet::new();
@@ -49,6 +53,9 @@ impl Store {
                     .select((payout_attempts::payout_id, payout_attempts::outcome))
                     .load::<(PayoutId, AttemptOutcome)>(conn)?
                 {
+                    if outcome == AttemptOutcome::Paid {
+                        paid.insert(id.clone());
+                    }
                     *in_doubt.entry(id).or_default() |= outcome.is_unresolved();
                 }
                 for row in payouts::table
@@ -79,6 +86,9 @@ impl Store {
                 let Some(payout) = &transfer.payout_id else {
                     return !transfer.of_this_database;
                 };
+                if transfer.taken_back && paid.contains(payout) {
+                    return true;
+                }
                 // The ledger first: it outlives a payout's row.
                 if let Some(in_doubt) = in_doubt.get(payout) {
                     return *in_doubt;

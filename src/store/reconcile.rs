@@ -84,7 +84,8 @@ pub struct LostPayout {
 /// A page of statements that are covered and not marked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatementsToMark {
-    /// Each with the last payout that paid it, in the order of their ids.
+    /// Each with the last payout that paid it, one with a transfer if there is
+    /// one, in the order of their ids.
     pub unmarked: Vec<(StatementAccount, Payout)>,
     /// The last statement that was looked at; none when there is nothing behind.
     pub last: Option<StatementId>,
@@ -244,11 +245,10 @@ impl Store {
             .limit(PAGE)
             .into_boxed();
         if let Some((payout, attempt)) = after {
-            query = query.filter(
-                a::payout_id
-                    .gt(payout)
-                    .or(a::payout_id.eq(payout).and(a::attempt.gt(attempt))),
-            );
+            // A range of the key first, so that its index finds the place.
+            query = query
+                .filter(a::payout_id.ge(payout))
+                .filter(a::payout_id.gt(payout).or(a::attempt.gt(attempt)));
         }
         if let Some(from) = period.from {
             query = query.filter(a::first_sent_at.ge(from));
@@ -271,8 +271,11 @@ impl Store {
                 .filter(payouts::status.eq(PayoutStatus::Completed))
                 .filter(royalty_statements::paid_at.is_null())
                 .select(Payout::as_select())
+                // Said in full, because databases sort what is missing each in their way.
                 .order((
                     royalty_statements::id,
+                    payouts::stripe_transfer_id.is_null(),
+                    payouts::processed_at.is_null(),
                     payouts::processed_at.desc(),
                     payouts::id,
                 ))
@@ -350,16 +353,17 @@ impl Store {
         })
     }
 
-    /// Settles the open findings that name no transfer and that this run, which
-    /// looked for all of them, did not see again.
-    pub fn findings_gone(&mut self, stamp: &RunStamp) -> Result<(), StoreError> {
+    /// Settles the open findings that name no transfer and that nobody has seen
+    /// since `begun`, when this run began to look for all of them. What a run
+    /// beside it has seen meanwhile is not gone.
+    pub fn findings_gone(&mut self, stamp: &RunStamp, begun: Time) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.write(|conn| {
             diesel::update(
                 findings::table
                     .filter(findings::state.eq(FindingState::Open))
                     .filter(findings::transfer_id.is_null())
-                    .filter(findings::run_id.ne(&stamp.run_id)),
+                    .filter(findings::seen_at.lt(begun)),
             )
             .set((
                 findings::state.eq(FindingState::Fixed),
@@ -407,8 +411,8 @@ impl Store {
     ///
     /// # Errors
     /// The finding that stands against it, with [`StoreError::NotFound`] when
-    /// there is none of this id, or a conflict when it may not be accepted, because
-    /// its payout could still be sent.
+    /// there is none of this id, or a conflict when it may not be accepted: it is
+    /// not open, it is to be repaired instead, or its payout could still be sent.
     pub fn findings_accept(
         &mut self,
         stamp: &RunStamp,
@@ -453,8 +457,41 @@ impl Store {
         self.read(|conn| Ok(query.load(conn)?))
     }
 
-    /// How many findings of each kind and state a run saw that began at `begun`;
-    /// what a run beside it has seen since is counted by both.
+    /// A page of the open findings about transfers that other runs than this one
+    /// were the last to see, behind `after`.
+    pub fn findings_from_before(
+        &mut self,
+        run: &RunId,
+        after: Option<&str>,
+        rows_max: i64,
+    ) -> Result<Vec<Finding>, StoreError> {
+        let mut query = findings::table
+            .filter(findings::state.eq(FindingState::Open))
+            .filter(findings::transfer_id.is_not_null())
+            .filter(findings::run_id.ne(run))
+            .order(findings::id)
+            .limit(rows_max)
+            .into_boxed();
+        if let Some(after) = after {
+            query = query.filter(findings::id.gt(after));
+        }
+        self.read(|conn| Ok(query.load(conn)?))
+    }
+
+    /// How many findings are open that were first seen before `begun`.
+    pub fn findings_open_since_before(&mut self, begun: Time) -> Result<i64, StoreError> {
+        self.read(|conn| {
+            Ok(findings::table
+                .filter(findings::state.eq(FindingState::Open))
+                .filter(findings::first_seen_at.lt(begun))
+                .count()
+                .get_result(conn)?)
+        })
+    }
+
+    /// How many findings of each kind and state there are: what is open, whoever
+    /// saw it, and what else a run saw that began at `begun`; what a run beside
+    /// it has seen since is counted by both.
     pub fn findings_counted(
         &mut self,
         run: &RunId,
@@ -463,7 +500,12 @@ impl Store {
         let mut counted: Vec<(FindingKind, FindingState, i64)> = self.read(|conn| {
             Ok(findings::table
                 .group_by((findings::kind, findings::state))
-                .filter(findings::run_id.eq(run).or(findings::seen_at.gt(begun)))
+                .filter(
+                    findings::run_id
+                        .eq(run)
+                        .or(findings::seen_at.gt(begun))
+                        .or(findings::state.eq(FindingState::Open)),
+                )
                 .select((findings::kind, findings::state, diesel::dsl::count_star()))
                 .load(conn)?)
         })?;
@@ -471,7 +513,8 @@ impl Store {
         Ok(counted)
     }
 
-    /// Transfers of the given payout that open findings call unrecorded, other than this one.
+    /// Transfers of the given payout that findings call unrecorded, other than
+    /// this one. One of two stays the second whatever a person accepted of it.
     pub fn unrecorded_beside(
         &mut self,
         payout: &PayoutId,
@@ -480,16 +523,29 @@ impl Store {
         self.read(|conn| {
             Ok(findings::table
                 .filter(findings::payout_id.assume_not_null().eq(payout))
-                .filter(findings::state.eq(FindingState::Open))
-                .filter(
-                    findings::kind
-                        .eq_any([FindingKind::StatusBehind, FindingKind::ForgottenPayout]),
-                )
+                .filter(findings::state.ne(FindingState::Fixed))
+                .filter(findings::kind.eq_any([
+                    FindingKind::StatusBehind,
+                    FindingKind::ForgottenPayout,
+                    FindingKind::TwoTransfers,
+                ]))
                 .filter(findings::transfer_id.assume_not_null().ne(transfer))
                 .select(findings::transfer_id.assume_not_null())
                 .order(findings::transfer_id)
                 .load(conn)?)
         })
+    }
+
+    /// Whether an open finding says that a transfer which names this payout paid it.
+    pub fn is_found_by_name(&mut self, payout: &PayoutId) -> Result<bool, StoreError> {
+        let found = findings::table
+            .filter(findings::payout_id.assume_not_null().eq(payout))
+            .filter(findings::state.eq(FindingState::Open))
+            .filter(
+                findings::kind.eq_any([FindingKind::StatusBehind, FindingKind::ForgottenPayout]),
+            )
+            .filter(findings::transfer_id.is_not_null());
+        self.read(|conn| Ok(diesel::select(diesel::dsl::exists(found)).get_result(conn)?))
     }
 
     /// Whether no open finding of any run keeps the rollback guard from passing.
@@ -624,6 +680,12 @@ fn accept_in_tx(
     reason: &str,
 ) -> Result<Finding, StoreError> {
     let finding: Finding = findings::table.filter(findings::id.eq(id)).first(conn)?;
+    if finding.state != FindingState::Open {
+        return Err(StoreError::Conflict(format!(
+            "it is {}, not open",
+            finding.state
+        )));
+    }
     if !finding.kind.may_be_accepted() {
         return Err(StoreError::Conflict(format!(
             "{} is not for accepting: {}",

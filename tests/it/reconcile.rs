@@ -482,14 +482,16 @@ on_both! {
         shop.transfer("c0", 1000, "&transfer_group=cp0&metadata[payout_id]=cp0");
         assert_eq!(shop.found(&["--fix"]), (vec!["two_transfers cp0".into()], 5));
         assert_eq!((shop.status("cp0"), shop.transfer_of("cp0")), ("COMPLETED".into(), first));
-        // A person reverses the one that is too many, and says so.
+        // A person reverses the one that is too many.
         let second = shop.one("SELECT transfer_id FROM payout_findings");
-        shop.reverse(&second, 1000);
+        shop.reverse(&second, 400);
         assert_eq!(shop.found(&[]), (vec!["two_transfers cp0".into()], 5));
-        let finding = shop.one("SELECT id FROM payout_findings");
-        shop.reconcile(&["--accept", &finding, "--reason", "reversed by ann"]).expect_code(0);
+        shop.process(&[]).expect_code(4);
+        shop.reverse(&second, 600);
         assert_eq!(shop.found(&[]), (vec![], 0));
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reversals"), "0");
+        // Nor does it keep anybody from being paid.
+        shop.process(&[]).expect_code(0);
     }
 
     // Neither of the two is recorded: none is adopted.
@@ -504,6 +506,165 @@ on_both! {
         assert_eq!(shop.found(&["--fix"]), (two, 5));
         assert_eq!(shop.status("cp0"), "PENDING");
         shop.process(&[]).expect_code(4);
+    }
+
+    // Other software names no group: the two are found by metadata alone.
+    fn of_two_transfers_without_a_group_none_is_adopted(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.foreign_payout("cf", "ann", 700);
+        for _ in 0..2 {
+            shop.transfer("ann", 700, "&metadata[payoutId]=cf");
+        }
+        let two = vec!["two_transfers cf".to_owned(); 2];
+        assert_eq!(shop.found(&["--fix"]), (two.clone(), 5));
+        assert_eq!(shop.found(&["--fix"]), (two, 5));
+        assert_eq!((shop.status("cf"), shop.outcomes("cf")), ("PENDING".into(), vec![]));
+    }
+
+    // The period shows one transfer of other software; an earlier one lies before it.
+    fn what_other_software_sent_is_adopted_only_when_all_of_it_was_looked_at(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.foreign_payout("cf", "ann", 700);
+        shop.pass(Duration::from_secs(40 * 86_400));
+        shop.transfer("ann", 700, "&metadata[payoutId]=cf");
+        let behind = (vec!["status_behind cf".to_owned()], 1);
+        for period in [&["--from", "2026-11-01"][..], &["--period", "2d"], &["--from", "2026-10", "--to", "2026-12"]] {
+            let mut args = period.to_vec();
+            args.push("--fix");
+            assert_eq!(shop.found(&args), behind, "{period:?}");
+        }
+        let run = shop.reconcile(&["--period", "2d", "--fix"]).expect_code(1);
+        assert!(run.stderr.contains("`payouts reconcile --fix --from 2026-10-31T21:00:00.000Z`"), "{}", run.stderr);
+        assert_eq!(shop.status("cf"), "PENDING");
+        assert_eq!(shop.found(&["--from", "2026-10-31", "--fix"]), (vec![], 0));
+        assert_eq!((shop.status("cf"), shop.outcomes("cf")), ("COMPLETED".into(), vec!["paid".into()]));
+    }
+
+    // What stands in its group and cannot be read may be a second transfer.
+    fn a_group_that_cannot_be_read_whole_is_a_doubt(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.foreign_payout("cf_ann", "ann", 500);
+        shop.creator("ben");
+        shop.foreign_payout("cf_ben", "ben", 500);
+        shop.db.execute("UPDATE payouts SET status = 'PROCESSING' WHERE id = 'cf_ben'");
+        let readable = r#"{"id":"tr_5","object":"transfer","amount":500,"currency":"usd","created":1793611800,
+            "livemode":false,"destination":"acct_ann","metadata":{"payoutId":"cf_ann"}}"#;
+        let odd = r#"{"id":"tr_6","object":"transfer","amount":"five"}"#;
+        shop.env.set("STRIPE_API_BASE", &stripe_that_lists(&[readable], &[odd]));
+        let doubt = ["odd_entry cf_ann", "odd_entry cf_ben", "two_transfers cf_ann", "unresolved cf_ben"];
+        assert_eq!(shop.found(&["--fix"]), (doubt.map(str::to_owned).to_vec(), 5));
+        assert_eq!(shop.status("cf_ann"), "PENDING");
+    }
+
+    // What a person wrote into the column stops nobody else's comparison.
+    fn an_id_that_is_none_and_an_answer_that_is_none_are_findings(db: TestDb) {
+        let mut shop = Shop::open(db);
+        for (name, held) in [("wire", "paid by wire"), ("path", "tr_1/../../balance"), ("odd", "tr_9")] {
+            shop.creator(name);
+            shop.foreign_payout(&format!("cf_{name}"), name, 500);
+            shop.db.execute(&format!(
+                "UPDATE payouts SET status = 'COMPLETED', stripe_transfer_id = '{held}', processed_at = created_at
+                 WHERE id = 'cf_{name}'"
+            ));
+        }
+        let missing = ["missing_at_stripe cf_path".to_owned(), "missing_at_stripe cf_wire".to_owned()];
+        shop.db.execute("UPDATE payouts SET stripe_transfer_id = NULL, status = 'PENDING' WHERE id = 'cf_odd'");
+        assert_eq!(shop.found(&[]), (missing.to_vec(), 1));
+        shop.db.execute("UPDATE payouts SET stripe_transfer_id = 'tr_9', status = 'COMPLETED' WHERE id = 'cf_odd'");
+        shop.env.set("STRIPE_API_BASE", &stripe_that_lists(&[], &[]));
+        let [path, wire] = missing;
+        assert_eq!(shop.found(&[]), (vec![path, wire, "odd_entry cf_odd".into()], 1));
+    }
+
+    // The payout that bears a transfer is the one that paid a statement.
+    fn a_statement_is_marked_by_a_payout_that_bears_a_transfer(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.payout("cp0", "ann", 600);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1'");
+        shop.process(&[]).expect_code(0);
+        for (id, at) in [("cf_later", "'2026-11-03 12:00:00'"), ("cf_never", "NULL")] {
+            shop.foreign_payout(id, "ann", 200);
+            shop.db.execute(&format!(
+                "UPDATE payouts SET status = 'COMPLETED', royalty_statement_id = 'st1', processed_at = {at} WHERE id = '{id}'"
+            ));
+        }
+        let missing = ["missing_at_stripe cf_later".to_owned(), "missing_at_stripe cf_never".to_owned()];
+        assert_eq!(shop.found(&["--fix"]), (missing.to_vec(), 1));
+        assert_eq!(shop.one("SELECT status FROM royalty_statements"), "PAID");
+        assert_eq!(shop.one("SELECT payment_reference FROM royalty_statements"), shop.transfer_of("cp0"));
+    }
+
+    // An amount taken back is recorded, not accepted; and what is settled stays as it was settled.
+    fn only_what_is_open_and_no_repair_is_accepted(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.reverse(&shop.transfer_of("cp0"), 300);
+        assert_eq!(shop.found(&[]), (vec!["reversed_partly cp0".into()], 1));
+        let finding = shop.one("SELECT id FROM payout_findings");
+        let accept = ["--accept", &finding, "--reason", "known"];
+        let refused = shop.reconcile(&accept).expect_code(4);
+        assert!(refused.stderr.contains("reversed_partly is not for accepting"), "{}", refused.stderr);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1100");
+        shop.reconcile(&[]).expect_code(5);
+        let differs = shop.one("SELECT id FROM payout_findings WHERE kind = 'amount_differs'");
+        shop.db.execute("UPDATE payouts SET amount_cents = 1000");
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        let refused = shop.reconcile(&["--accept", &differs, "--reason", "known"]).expect_code(4);
+        assert!(refused.stderr.contains("it is fixed, not open"), "{}", refused.stderr);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_findings WHERE state = 'accepted'"), "0");
+    }
+
+    // What nobody settled stays open, and is looked at again, however long ago it was made.
+    fn an_open_finding_does_not_drop_out_of_the_period(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET amount_cents = 1100 WHERE id = 'cp0'");
+        assert_eq!(shop.found(&[]), (vec!["amount_differs cp0".into()], 5));
+        shop.pass(Duration::from_secs(40 * 86_400));
+        let run = shop.reconcile(&["--period", "2d"]).expect_code(5);
+        assert!(run.stdout.contains("amount_differs"), "{}", run.stdout);
+        assert!(run.stdout.contains("1 open from before"), "{}", run.stdout);
+        assert_eq!(shop.found(&["--period", "2d"]), (vec!["amount_differs cp0".into()], 5));
+        shop.db.execute("UPDATE payouts SET amount_cents = 1000 WHERE id = 'cp0'");
+        assert_eq!(shop.found(&["--period", "2d"]), (vec![], 0));
+        assert_eq!(shop.one("SELECT state FROM payout_findings"), "fixed");
+        // An id that Stripe does not know is asked for again, and gone once nobody holds it.
+        shop.db.execute("UPDATE payouts SET stripe_transfer_id = 'tr_made_up' WHERE id = 'cp1'");
+        shop.db.execute("UPDATE payout_attempts SET transfer_id = 'tr_made_up' WHERE payout_id = 'cp1'");
+        let all = ["missing_at_stripe cp1".to_owned(), "status_behind cp1".to_owned()];
+        let (found, _) = shop.found(&["--from", "2026-11-01"]);
+        assert!(found.contains(&all[0]), "{found:?}");
+        let (found, code) = shop.found(&["--period", "2d"]);
+        assert!(found.contains(&all[0]) && code != 0, "{found:?}");
+        let paid = shop.transfers().iter().find(|t| t.transfer_group.as_deref() == Some("cp1")).map(|t| t.id.clone()).expect("it was paid");
+        shop.db.execute(&format!("UPDATE payouts SET stripe_transfer_id = '{paid}' WHERE id = 'cp1'"));
+        shop.db.execute(&format!("UPDATE payout_attempts SET transfer_id = '{paid}' WHERE payout_id = 'cp1'"));
+        assert_eq!(shop.found(&["--period", "2d"]), (vec![], 0));
+    }
+
+    // The one that ends last has seen it too: it must not take it for gone.
+    fn what_two_comparisons_saw_is_gone_for_neither(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.foreign_payout("cf", "ann", 700);
+        shop.db.execute("UPDATE payouts SET status = 'PROCESSING'");
+        // Its first list is of the payout's group, its second of the period.
+        let mut hang = FaultRule::on("transfers.list", Fault::HangBefore);
+        hang.nth = Some(2);
+        shop.stripe.faults_add(FaultPlan::of([hang])).expect("the fault is understood");
+        let first = shop.env.command(&["reconcile"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        assert_eq!(shop.found(&[]), (vec!["unresolved cf".into()], 5));
+        shop.stripe.release();
+        assert_eq!(first.wait_with_output().expect("it ends").status.code(), Some(5));
+        assert_eq!(shop.one("SELECT state FROM payout_findings"), "open");
     }
 
     fn what_differs_is_named_and_never_adopted(db: TestDb) {
@@ -677,7 +838,7 @@ on_both! {
         let readable = r#"{"id":"tr_5","object":"transfer","amount":500,"currency":"usd","created":1793611800,
             "livemode":false,"destination":"acct_ann","metadata":{"payoutId":"cf_ann"}}"#;
         let odd = r#"{"id":"tr_6","object":"transfer","amount":"five"}"#;
-        shop.env.set("STRIPE_API_BASE", &stripe_that_lists(&[readable, odd]));
+        shop.env.set("STRIPE_API_BASE", &stripe_that_lists(&[readable, odd], &[]));
         assert_eq!(shop.found(&[]), (vec!["odd_entry -".into(), "status_behind cf_ann".into()], 1));
         assert_eq!(shop.one("SELECT transfer_id FROM payout_findings WHERE kind = 'odd_entry'"), "tr_6");
     }
@@ -704,16 +865,17 @@ on_both! {
     }
 }
 
-/// An address that answers every list of transfers with these entries.
-fn stripe_that_lists(entries: &[&str]) -> String {
+/// An address that answers every list of transfers with these entries, and every list of a group
+/// with those.
+fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it has an address");
-    let list = format!(
-        r#"{{"object":"list","has_more":false,"data":[{}]}}"#,
-        entries.join(",")
-    );
-    let nothing = r#"{"object":"list","has_more":false,"data":[]}"#;
+    let list = |entries: &[&str]| {
+        let entries = entries.join(",");
+        format!(r#"{{"object":"list","has_more":false,"data":[{entries}]}}"#)
+    };
+    let (all, group) = (list(entries), list(group));
     let account = r#"{"id":"acct_1","object":"account"}"#;
     std::thread::spawn(move || {
         for connection in listener.incoming() {
@@ -729,8 +891,8 @@ fn stripe_that_lists(entries: &[&str]) -> String {
             {}
             let body = match first.as_str() {
                 line if line.contains("/v1/account") => account,
-                line if line.contains("transfer_group=") => nothing,
-                _ => list.as_str(),
+                line if line.contains("transfer_group=") => group.as_str(),
+                _ => all.as_str(),
             };
             let length = body.len();
             let _ = write!(
@@ -827,6 +989,7 @@ fn findings_are_grouped_with_what_to_do_next() {
       "difference_cents": 4200,
       "matched": 1,
       "open": 1,
+      "open_from_before": 0,
       "fixed": 1,
       "accepted": 0,
       "clean": false,

@@ -26,7 +26,7 @@ use crate::stripe::object::TransferPage;
 pub(in crate::ops) const OVERLAP: Duration = Duration::from_secs(300);
 /// Read before the oldest row of other software: the largest offset of a time
 /// zone is 14 hours.
-const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
+pub(in crate::ops) const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
 /// Pages of 100 that the guard, and the search for foreign rows, read at most.
 const PAGES_MAX: usize = 500;
 /// Unresolved attempts read at once.
@@ -94,6 +94,7 @@ impl Session {
             transfer_id: transfer.id.clone(),
             payout_id: transfer.payout_named().map(PayoutId::new),
             of_this_database: transfer.metadata.get("database") == Some(&self.database_id),
+            taken_back: transfer.amount_reversed >= transfer.amount,
         }
     }
 

@@ -88,29 +88,30 @@ pub fn judge(transfer: &Transfer, ledger: &TransferLedger, terms: &Terms) -> Jud
 }
 
 /// Judges a payout that may have been paid although it bears no transfer's id,
-/// after Stripe listed no transfer in its group.
-pub fn judge_without_transfer(entry: &LedgerEntry) -> Option<Discrepancy> {
+/// after Stripe listed no transfer in its group. That it has none is said only
+/// where the group was read whole.
+pub fn judge_without_transfer(entry: &LedgerEntry, whole: bool) -> Option<Discrepancy> {
     if entry.busy {
         return None;
     }
-    let about = |kind, attempt: Option<&Attempt>, expected: String, found: &str| {
+    let nothing = if whole {
+        "no transfer in its group"
+    } else {
+        "its group cannot be read whole"
+    };
+    let about = |kind, attempt: Option<&Attempt>, expected: String| {
         Some(Discrepancy {
             kind,
             payout_id: Some(entry.id.clone()),
             attempt: attempt.map(|a| a.attempt),
             transfer_id: None,
             expected: Some(expected),
-            found: found.to_owned(),
+            found: nothing.to_owned(),
         })
     };
     if let Some(open) = open_attempt(entry) {
         let expected = format!("attempt {} is {}", open.attempt, open.outcome);
-        return about(
-            FindingKind::Unresolved,
-            Some(open),
-            expected,
-            "no transfer in its group",
-        );
+        return about(FindingKind::Unresolved, Some(open), expected);
     }
     let row = entry.payout.as_ref()?;
     match row.status {
@@ -118,9 +119,8 @@ pub fn judge_without_transfer(entry: &LedgerEntry) -> Option<Discrepancy> {
             FindingKind::Unresolved,
             None,
             "PROCESSING without an open attempt".to_owned(),
-            "no transfer in its group",
         ),
-        PayoutStatus::Completed if row.stripe_transfer_id.is_none() => {
+        PayoutStatus::Completed if row.stripe_transfer_id.is_none() && whole => {
             let known = entry.attempts.iter().any(|a| a.transfer_id.is_some());
             if known {
                 return None;
@@ -129,11 +129,21 @@ pub fn judge_without_transfer(entry: &LedgerEntry) -> Option<Discrepancy> {
                 FindingKind::MissingAtStripe,
                 None,
                 "COMPLETED without a transfer id".to_owned(),
-                "no transfer in its group",
             )
         }
         _ => None,
     }
+}
+
+/// Whether a text can be the id of a transfer. Columns that other software
+/// writes hold what people typed, and an id becomes part of an address.
+pub fn is_transfer_id(text: &str) -> bool {
+    text.strip_prefix("tr_").is_some_and(|rest| {
+        !rest.is_empty()
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    })
 }
 
 /// A transfer that a payout holds and that Stripe does not know.
@@ -243,6 +253,10 @@ impl Seen<'_> {
     fn unrecorded(&self, entry: &LedgerEntry, kept_cents: i64) -> Vec<Discrepancy> {
         let id = &self.transfer.id;
         let other = transfers_of(entry).find(|held| *held != id);
+        // What was taken back whole is no longer too many.
+        if other.is_some() && self.is_taken_back() {
+            return Vec::new();
+        }
         if let Some(other) = other {
             return vec![self.found(
                 FindingKind::TwoTransfers,
@@ -282,8 +296,7 @@ impl Seen<'_> {
             _ => transfers_of(entry).find(|held| *held != transfer.id),
         };
         if surplus || other.is_some() {
-            // What was taken back whole is no longer too many.
-            if transfer.amount_reversed < transfer.amount {
+            if !self.is_taken_back() {
                 let first = other.map(str::to_owned);
                 found.push(self.found(
                     FindingKind::TwoTransfers,
@@ -308,6 +321,10 @@ impl Seen<'_> {
         }
         found.extend(self.names_another(entry));
         found
+    }
+
+    fn is_taken_back(&self) -> bool {
+        self.transfer.amount_reversed >= self.transfer.amount
     }
 
     fn deleted(&self, entry: &LedgerEntry) -> Discrepancy {
@@ -628,7 +645,7 @@ mod tests {
         entry.attempts = vec![attempt(1, O::Sending, None)];
         entry.busy = true;
         assert_eq!(kinds(&transfer(), &named(entry.clone())), (vec![], false));
-        assert_eq!(judge_without_transfer(&entry), None);
+        assert_eq!(judge_without_transfer(&entry, true), None);
         // A transfer that differs is one all the same.
         let other = Transfer {
             amount: 999,
@@ -693,6 +710,8 @@ mod tests {
             ..transfer()
         };
         assert_eq!(kinds(&reversed, &held(surplus)), (vec![], false));
+        let unrecorded = named(entry(Completed, Some("tr_0")));
+        assert_eq!(kinds(&reversed, &unrecorded), (vec![], false));
         let both = TransferLedger {
             holders: vec![
                 entry(Completed, Some("tr_1")),
@@ -758,7 +777,7 @@ mod tests {
     #[test]
     fn rows_in_doubt_without_a_transfer() {
         let said = |entry: &LedgerEntry| {
-            judge_without_transfer(entry).map(|f| (f.kind.as_str(), f.attempt))
+            judge_without_transfer(entry, true).map(|f| (f.kind.as_str(), f.attempt))
         };
         let mut open = entry(Processing, None);
         open.attempts = vec![attempt(1, O::Declined, None), attempt(2, O::Unknown, None)];
@@ -772,6 +791,9 @@ mod tests {
         );
         assert_eq!(said(&entry(Completed, Some("tr_1"))), None);
         assert_eq!(said(&entry(Failed, None)), None);
+        // A group that was not read whole proves nothing missing, and clears nothing either.
+        assert_eq!(judge_without_transfer(&entry(Completed, None), false), None);
+        assert!(judge_without_transfer(&open, false).is_some());
     }
 
     #[test]
@@ -802,6 +824,25 @@ mod tests {
             let mut changed = saying(&whole);
             change(&mut changed);
             assert!(lost_payout(&changed, &terms()).is_err());
+        }
+    }
+
+    #[test]
+    fn an_id_is_what_stripe_may_have_made() {
+        for id in ["tr_1", "tr_1Mx_z"] {
+            assert!(is_transfer_id(id), "{id}");
+        }
+        for text in [
+            "",
+            "tr_",
+            "tr_1 ",
+            "po_1",
+            "paid by wire",
+            "tr_1/../x",
+            "tr_é",
+            "tr_1?a",
+        ] {
+            assert!(!is_transfer_id(text), "{text}");
         }
     }
 

@@ -6,7 +6,9 @@
 //! 3. Every transfer that the table holds for the period and that Stripe did not
 //!    list in it: each is fetched, so that a period that cuts the two sides
 //!    differently finds nothing that is not there.
-//! 4. Statements that are covered and not marked.
+//! 4. Open findings of earlier comparisons about other transfers: each is fetched
+//!    and judged again.
+//! 5. Statements that are covered and not marked.
 //!
 //! What a comparison is of one transfer or one payout is decided in [`judge`];
 //! this module only reads, keeps and, with `fix`, repairs. A repair is decided
@@ -23,24 +25,28 @@ use std::time::Duration;
 use crate::model::attempt::Attempt;
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::money::Currency;
+use crate::model::payout::Payout;
 use crate::model::reconciliation::{
     Discrepancy, Finding, FindingKind, FindingState, Reconciliation,
 };
 use crate::model::time::{Clock, Span, Time};
 use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said};
 use crate::ops::event::Event;
-use crate::ops::process::lookup::OVERLAP;
+use crate::ops::process::lookup::{FOREIGN_MARGIN, OVERLAP};
 use crate::ops::process::pace::Pace;
 use crate::ops::process::{ProcessError, account_of_this_database};
-use crate::ops::transfers::TransferReader;
+use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::attempts::Recorded;
 use crate::store::reconcile::{LedgerEntry, StatementsToMark, TransferKey};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Store, StoreError};
-use crate::stripe::api::TransferQuery;
-use crate::stripe::object::{OddEntry, TransferPage};
+use crate::stripe::api::{ReadError, TransferQuery};
+use crate::stripe::object::{OddEntry, TransferPage, Unreadable};
 use crate::stripe::{Stripe, Transfer};
-use judge::{Judged, Terms, judge, judge_without_transfer, lost_payout, missing, open_attempt};
+use judge::{
+    Judged, Terms, is_transfer_id, judge, judge_without_transfer, lost_payout, missing,
+    open_attempt,
+};
 
 /// Days back from now that are compared when nothing else is said.
 pub const DAYS: u64 = 35;
@@ -73,8 +79,10 @@ pub type Counted = Vec<(FindingKind, FindingState, i64)>;
 pub struct Compared {
     /// As it is kept.
     pub reconciliation: Reconciliation,
-    /// What was seen, by kind and state.
+    /// What was seen and what is open, by kind and state.
     pub counted: Counted,
+    /// Of what is open, what was found before this comparison began.
+    pub from_before: i64,
 }
 
 impl Compared {
@@ -131,6 +139,7 @@ pub async fn reconcile(
         tally: Reconciliation::begun(stamp.run_id.clone(), request.period, now),
         request,
         stamp: stamp.clone(),
+        begun: now,
         listed: HashSet::new(),
         newest: None,
         found: 0,
@@ -139,13 +148,14 @@ pub async fn reconcile(
     comparison.payouts_in_doubt().await?;
     comparison.transfers().await?;
     comparison.transfers_held().await?;
+    comparison.findings_from_before().await?;
     comparison.look_closer().await?;
     comparison.repair(&REPAIRED_FIRST).await?;
     comparison.statements().await?;
     comparison
         .repair(&[FindingKind::StatementNotMarked])
         .await?;
-    comparison.finish(clock, now).await
+    comparison.finish(clock).await
 }
 
 /// In this order: a row that is made again may then be behind or reversed.
@@ -164,7 +174,8 @@ struct Comparison<'a> {
     request: Request,
     stamp: RunStamp,
     tally: Reconciliation,
-    /// Transfers that Stripe listed in the period.
+    begun: Time,
+    /// Transfers that Stripe listed in the period, and those looked up by their ids.
     listed: HashSet<String>,
     /// The newest of them.
     newest: Option<Time>,
@@ -210,11 +221,11 @@ impl Comparison<'_> {
 
     async fn payout_in_doubt(&mut self, entry: &LedgerEntry) -> Result<(), ProcessError> {
         let group = self.group_of(&entry.id).await?;
-        if group.is_empty() {
-            let found = judge_without_transfer(entry);
+        if group.transfers.is_empty() {
+            let found = judge_without_transfer(entry, group.doubts.is_empty());
             return self.keep(Vec::new(), found.into_iter().collect()).await;
         }
-        self.compare(&group).await.map(drop)
+        self.compare(&group.transfers).await.map(drop)
     }
 
     /// Every transfer of the period.
@@ -254,7 +265,7 @@ impl Comparison<'_> {
             self.newest = self.newest.max(Some(transfer.created));
         }
         if !page.odd.is_empty() {
-            let found = page.odd.into_iter().map(odd_entry).collect();
+            let found = page.odd.iter().map(|odd| odd_entry(None, odd)).collect();
             self.keep(Vec::new(), found).await?;
         }
         (self.events)(Event::Compared {
@@ -310,13 +321,96 @@ impl Comparison<'_> {
         if !self.listed.insert(id.to_owned()) {
             return Ok(());
         }
-        match self.reader.transfer(id).await? {
-            Some(transfer) => self.compare(&[transfer]).await.map(drop),
-            None => {
-                self.keep(vec![id.to_owned()], vec![missing(payout, attempt, id)])
-                    .await
+        self.look_up(id, Some(payout), attempt).await
+    }
+
+    /// Open findings of earlier runs about transfers that this one has not come
+    /// across: they stay open until Stripe or the table says otherwise.
+    async fn findings_from_before(&mut self) -> Result<(), ProcessError> {
+        let mut after: Option<String> = None;
+        loop {
+            let (run, behind) = (self.stamp.run_id.clone(), after.clone());
+            let page = self
+                .db
+                .call(move |store| {
+                    store.findings_from_before(&run, behind.as_deref(), FINDINGS_PAGE)
+                })
+                .await?;
+            let Some(last) = page.last().map(|finding| finding.id.clone()) else {
+                return Ok(());
+            };
+            for finding in page {
+                let Some(id) = &finding.transfer_id else {
+                    continue;
+                };
+                if self.listed.insert(id.clone()) {
+                    let payout = finding.payout_id.as_ref();
+                    self.look_up(id, payout, finding.attempt).await?;
+                }
             }
+            after = Some(last);
         }
+    }
+
+    /// Judges the one transfer with this id, on behalf of the payout that is
+    /// said to hold it.
+    async fn look_up(
+        &mut self,
+        id: &str,
+        payout: Option<&PayoutId>,
+        attempt: Option<i32>,
+    ) -> Result<(), ProcessError> {
+        let found = match self.fetch(id).await? {
+            Fetched::Transfer(transfer) => return self.compare(&[*transfer]).await.map(drop),
+            Fetched::Odd(error) => vec![Discrepancy {
+                attempt,
+                ..odd_entry(
+                    payout,
+                    &OddEntry {
+                        id: Some(id.to_owned()),
+                        error,
+                    },
+                )
+            }],
+            Fetched::Nothing => {
+                let holders = self.holders_of(id).await?;
+                let held = payout.filter(|payout| holders.contains(payout));
+                held.map(|payout| missing(payout, attempt, id))
+                    .into_iter()
+                    .collect()
+            }
+        };
+        self.keep(vec![id.to_owned()], found).await
+    }
+
+    /// What Stripe has under an id, which may be any text that a person wrote.
+    async fn fetch(&self, id: &str) -> Result<Fetched, ProcessError> {
+        if !is_transfer_id(id) {
+            return Ok(Fetched::Nothing);
+        }
+        match self.reader.transfer(id).await {
+            Ok(Some(transfer)) => Ok(Fetched::Transfer(Box::new(transfer))),
+            Ok(None) => Ok(Fetched::Nothing),
+            Err(ReadFailed {
+                source: ReadError::Unreadable(error),
+                ..
+            }) => Ok(Fetched::Odd(error)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn holders_of(&self, transfer: &str) -> Result<Vec<PayoutId>, ProcessError> {
+        let key = TransferKey {
+            id: transfer.to_owned(),
+            named: None,
+        };
+        let lease = self.request.lease;
+        let held = self
+            .db
+            .call(move |store| store.ledger_of(&[key], lease))
+            .await?;
+        let holders = held.into_iter().flat_map(|ledger| ledger.holders);
+        Ok(holders.map(|entry| entry.id).collect())
     }
 
     /// Judges transfers against the ledger, and keeps what was found.
@@ -361,20 +455,36 @@ impl Comparison<'_> {
             .await?)
     }
 
-    /// Every transfer in a payout's group.
-    async fn group_of(&self, payout: &PayoutId) -> Result<Vec<Transfer>, ProcessError> {
+    /// Every transfer in a payout's group. What of it cannot be read is kept as
+    /// a finding.
+    async fn group_of(&mut self, payout: &PayoutId) -> Result<Group, ProcessError> {
         let query = TransferQuery {
             group: Some(payout.as_str().to_owned()),
             ..TransferQuery::default()
         };
-        let mut group = Vec::new();
-        self.reader
+        let mut transfers = Vec::new();
+        let mut odd: Vec<OddEntry> = Vec::new();
+        let complete = self
+            .reader
             .pages(&query, GROUP_PAGES_MAX, async |page: TransferPage| {
-                group.extend(page.transfers);
+                transfers.extend(page.transfers);
+                odd.extend(page.odd);
                 Ok::<(), ProcessError>(())
             })
             .await?;
-        Ok(group)
+        let mut doubts: Vec<String> = odd
+            .iter()
+            .map(|odd| odd.id.as_deref().unwrap_or("an entry without an id"))
+            .map(|id| format!("{id}, which cannot be read"))
+            .collect();
+        if !complete {
+            doubts.push("more that were not read".to_owned());
+        }
+        let found: Vec<Discrepancy> = odd.iter().map(|odd| odd_entry(Some(payout), odd)).collect();
+        if !found.is_empty() {
+            self.keep(Vec::new(), found).await?;
+        }
+        Ok(Group { transfers, doubts })
     }
 
     /// Covered statements that are not marked.
@@ -440,20 +550,22 @@ impl Comparison<'_> {
                 };
                 let found = this
                     .db
-                    .call(move |store| store.unrecorded_beside(&payout, ""))
+                    .call(move |store| store.is_found_by_name(&payout))
                     .await?;
-                if found.is_empty() {
-                    return Ok(());
+                if found {
+                    this.replace(&finding.id, Vec::new()).await?;
                 }
-                this.replace(&finding.id, Vec::new()).await
+                Ok(())
             })
             .await?;
         }
         Ok(())
     }
 
+    /// What else may have paid a payout, for people: transfers, and what in its
+    /// group could not be read.
     async fn others_beside(
-        &self,
+        &mut self,
         payout: &PayoutId,
         transfer: &str,
     ) -> Result<Vec<String>, ProcessError> {
@@ -463,8 +575,9 @@ impl Comparison<'_> {
             .call(move |store| store.unrecorded_beside(&id, &this))
             .await?;
         let group = self.group_of(payout).await?;
-        others.extend(group.into_iter().map(|t| t.id));
+        others.extend(group.transfers.into_iter().map(|t| t.id));
         others.retain(|other| other != transfer);
+        others.extend(group.doubts);
         others.sort();
         others.dedup();
         Ok(others)
@@ -561,8 +674,10 @@ impl Comparison<'_> {
             return Ok(Err("it names no transfer".to_owned()));
         };
         // Decided on what Stripe says now, not on what a page said a while ago.
-        let Some(transfer) = self.reader.transfer(id).await? else {
-            return Ok(Err(format!("{id} is not at Stripe any more")));
+        let transfer = match self.fetch(id).await? {
+            Fetched::Transfer(transfer) => *transfer,
+            Fetched::Nothing => return Ok(Err(format!("{id} is not at Stripe any more"))),
+            Fetched::Odd(error) => return Ok(Err(format!("{id} cannot be read: {error}"))),
         };
         let Some(judged) = self.judged(std::slice::from_ref(&transfer)).await?.pop() else {
             return Ok(Err("it could not be judged again".to_owned()));
@@ -618,6 +733,13 @@ impl Comparison<'_> {
         let stamp = self.stamp.clone();
         let recorded = match (attempt_to_blame(&entry, transfer), &entry.payout) {
             (Some(attempt), _) => adopt_for_attempt(&self.db, stamp, attempt, transfer).await?,
+            (None, Some(row)) if !self.is_looked_at_whole(row, transfer) => {
+                return Ok(Err(format!(
+                    "other software may have sent it twice, once outside the period: \
+                     look at all of it with `payouts reconcile --fix --from {}`",
+                    self.foreign_since(row)
+                )));
+            }
             (None, Some(row)) => adopt_for_row(&self.db, stamp, row.clone(), transfer).await?,
             (None, None) => return Ok(Err("its row is gone".to_owned())),
         };
@@ -636,6 +758,21 @@ impl Comparison<'_> {
             Recorded::NotOurs => Err("another run is at work on it".to_owned()),
             Recorded::Alarm(reason) => Err(reason),
         })
+    }
+
+    /// Whether a second transfer of the same payout would have been seen. What
+    /// this database made is in the payout's group, which is read whole; other
+    /// software names a payout by metadata alone, so that only a period that
+    /// reaches from before the row to now shows all of it.
+    fn is_looked_at_whole(&self, row: &Payout, transfer: &Transfer) -> bool {
+        let period = self.request.period;
+        let ours = transfer.metadata.get("database") == Some(&self.terms.database_id);
+        let since = self.foreign_since(row);
+        ours || (period.until.is_none() && period.from.is_none_or(|from| from <= since))
+    }
+
+    fn foreign_since(&self, row: &Payout) -> Time {
+        row.created_at.min(self.begun).minus(FOREIGN_MARGIN)
     }
 
     async fn keep_reversal(
@@ -674,14 +811,15 @@ impl Comparison<'_> {
 
     // --- the end ------------------------------------------------------------------------------
 
-    async fn finish(mut self, clock: &Clock, begun: Time) -> Result<Compared, ProcessError> {
-        let (stamp, period) = (self.stamp.clone(), self.request.period);
-        let (counted, paid) = self
+    async fn finish(mut self, clock: &Clock) -> Result<Compared, ProcessError> {
+        let (stamp, period, begun) = (self.stamp.clone(), self.request.period, self.begun);
+        let (counted, from_before, paid) = self
             .db
             .call(move |store| {
-                store.findings_gone(&stamp)?;
+                store.findings_gone(&stamp, begun)?;
                 let counted = store.findings_counted(&stamp.run_id, begun)?;
-                Ok((counted, store.payouts_paid_in(period)?))
+                let from_before = store.findings_open_since_before(begun)?;
+                Ok((counted, from_before, store.payouts_paid_in(period)?))
             })
             .await?;
         self.advance_watermark(begun).await?;
@@ -706,6 +844,7 @@ impl Comparison<'_> {
         Ok(Compared {
             reconciliation,
             counted,
+            from_before,
         })
     }
 
@@ -740,12 +879,27 @@ fn attempt_to_blame<'a>(entry: &'a LedgerEntry, transfer: &Transfer) -> Option<&
     open_attempt(entry).or_else(|| entry.attempts.iter().find(|a| Some(a.attempt) == said))
 }
 
-fn odd_entry(odd: OddEntry) -> Discrepancy {
+/// The transfers that bear a payout's group.
+struct Group {
+    transfers: Vec<Transfer>,
+    /// What may be a further one, for people. Empty when the group was read whole.
+    doubts: Vec<String>,
+}
+
+/// What Stripe has under an id.
+enum Fetched {
+    Transfer(Box<Transfer>),
+    Nothing,
+    /// Something that cannot be read as a transfer.
+    Odd(Unreadable),
+}
+
+fn odd_entry(payout: Option<&PayoutId>, odd: &OddEntry) -> Discrepancy {
     Discrepancy {
         kind: FindingKind::OddEntry,
-        payout_id: None,
+        payout_id: payout.cloned(),
         attempt: None,
-        transfer_id: odd.id,
+        transfer_id: odd.id.clone(),
         expected: Some("a transfer".to_owned()),
         found: odd.error.to_string(),
     }
