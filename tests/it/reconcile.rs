@@ -335,6 +335,30 @@ on_both! {
         assert_eq!(shop.transfers().len(), 1);
     }
 
+    // The refusal was to an account that was corrected since: nothing of it holds for the transfer.
+    fn a_backup_that_knows_only_the_refusal_to_an_old_account_is_repaired(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("old_closed");
+        shop.payout("cp0", "old_closed", 1000);
+        shop.process(&[]).expect_code(1);
+        shop.db.execute(r#"UPDATE creators SET "stripeAccountId" = 'acct_new'"#);
+        shop.env.run(&["retry", "cp0"]).expect_code(0);
+        shop.process(&[]).expect_code(0);
+        for sql in [
+            "DELETE FROM payout_answers WHERE attempt = 2",
+            "DELETE FROM payout_attempts WHERE attempt = 2",
+            "UPDATE payouts SET status = 'FAILED', stripe_transfer_id = NULL, processed_at = NULL, failed_reason = 'no'",
+            "DELETE FROM payout_settings WHERE key = 'watermark'",
+        ] {
+            shop.db.execute(sql);
+        }
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("COMPLETED".into(), vec!["declined".into(), "paid".into()]));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
     // What cannot be made again is a person's decision; then the guard passes.
     fn what_cannot_be_made_again_is_accepted_with_a_reason(db: TestDb) {
         let shop = Shop::open(db);

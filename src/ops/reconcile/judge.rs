@@ -215,14 +215,19 @@ impl Seen<'_> {
     }
 
     /// The attempt that made it: the one that holds it, the one that its
-    /// metadata names, the open one, the last one.
+    /// metadata names, the open one, the last one. None when it names a later one
+    /// than this database knows: that was forgotten, and an earlier one proves
+    /// nothing about it.
     fn attempt_of<'e>(&self, entry: &'e LedgerEntry) -> Option<&'e Attempt> {
         let said = attempt_said(self.transfer);
         let by = |test: &dyn Fn(&Attempt) -> bool| entry.attempts.iter().find(|a| test(a));
         by(&|a| a.transfer_id.as_ref() == Some(&self.transfer.id))
             .or_else(|| by(&|a| Some(a.attempt) == said))
             .or_else(|| open_attempt(entry))
-            .or_else(|| entry.attempts.last())
+            .or_else(|| {
+                let last = entry.attempts.last()?;
+                said.is_none_or(|said| said <= last.attempt).then_some(last)
+            })
     }
 
     /// No payout holds it, and it names none that is known.

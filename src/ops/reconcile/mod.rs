@@ -10,7 +10,7 @@
 //!    and judged again.
 //! 5. Statements that are covered and not marked.
 //!
-//! What a comparison is of one transfer or one payout is decided in [`judge`];
+//! What a comparison is of one transfer or one payout is decided in [`mod@judge`];
 //! this module only reads, keeps and, with `fix`, repairs. A repair is decided
 //! again on what Stripe says at that moment. Stripe is only ever asked with GET,
 //! and nothing here sends, retries or gives up a payout. Memory holds one page
