@@ -53,6 +53,7 @@
 //! [`ops::reconcile::judge`] says how the two differ; the findings are kept, and
 //! with `--fix` those that prove themselves are repaired, a transfer by the same
 //! functions with which `process` adopts one.
+//!
 //! # What people do by hand
 //!
 //! `payouts retry` and `payouts cancel` move payouts by the rules in

@@ -2,6 +2,7 @@
 //! must look at? Only reads; every finding says what to do.
 
 use crate::model::hold::HoldKind;
+use crate::model::mode::mode;
 use crate::model::money::{Currency, with_currency};
 use crate::model::time::Clock;
 use crate::ops::process::SKEW_WARN_MILLIS;
@@ -123,7 +124,7 @@ fn stamp(stamp: Option<&Stamp>) -> Check {
         stamp.map_or_else(
             || "no run has sent from this database yet".to_owned(),
             |stamp| {
-                let mode = if stamp.livemode { "live" } else { "test" };
+                let mode = mode(stamp.livemode);
                 format!("pays from Stripe account {} in {mode} mode", stamp.account)
             },
         ),
@@ -188,7 +189,7 @@ pub async fn stripe(
             )];
         }
     };
-    let mode = if stripe.livemode() { "live" } else { "test" };
+    let mode = mode(stripe.livemode());
     let mut checks = vec![match stamp {
         Some(stamp) if stamp.account != account || stamp.livemode != stripe.livemode() => {
             Check::broken(

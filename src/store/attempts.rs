@@ -265,17 +265,6 @@ impl Store {
         })
     }
 
-    /// What unresolved attempts come to, minor units: money that may be on its
-    /// way and must not be counted as available.
-    pub fn attempts_open_cents(&mut self) -> Result<i64, StoreError> {
-        self.read(|conn| {
-            Ok(payout_attempts::table
-                .filter(dialect::unresolved())
-                .select(dialect::sum_attempts_cents())
-                .first(conn)?)
-        })
-    }
-
     /// Records the transfer of a payout that other software sent, or whose
     /// attempt this database has lost, with an attempt that holds it.
     pub fn payout_adopt(

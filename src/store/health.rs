@@ -1,4 +1,4 @@
-//! What state a database is in, for `doctor`.
+//! What state a database is in: for `doctor`, and for what a run may spend.
 
 use diesel::prelude::*;
 
@@ -32,7 +32,7 @@ impl Store {
         self.read(|conn| dialect::server(conn, &url))
     }
 
-    /// What is unresolved or on its way.
+    /// What is unresolved or on its way: money that must not be counted as available.
     pub fn attempts_open(&mut self) -> Result<OpenTotal, StoreError> {
         let (count, amount_cents) = self.read(|conn| {
             Ok(payout_attempts::table

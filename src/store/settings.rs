@@ -5,6 +5,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use crate::model::ids::IdMaker;
+use crate::model::mode::mode;
 use crate::model::money::Currency;
 use crate::model::schema::payout_settings as settings;
 use crate::model::text_enum;
@@ -73,7 +74,7 @@ impl Store {
     /// A conflict when it is stamped with another currency.
     pub fn stamp_once(&mut self, stamp: &Stamp, currency: Currency) -> Result<Stamp, StoreError> {
         let now = self.clock.now();
-        let mode = if stamp.livemode { "live" } else { "test" };
+        let mode = mode(stamp.livemode);
         self.write(|conn| {
             insert_once(conn, Setting::StripeAccount, &stamp.account, now)?;
             insert_once(conn, Setting::StripeMode, mode, now)?;

@@ -291,13 +291,13 @@ fn the_whole_job_is_shown() {
     # The simulator's own books: 8 transfers for 8 payouts; paid twice: 0.
 
     # Look on yourself:
-      export DATABASE_URL=sqlite:/tmp/payouts-xxxxxxxx/work/demo/payouts.db
+      export DATABASE_URL=sqlite:/tmp/payouts-xxxxxxxx/here/demo/payouts.db
       payouts list
       payouts creators list
 
     For a Stripe to pay against, run `payouts sandbox` in another terminal.
     --- stderr
-    sqlite:/tmp/payouts-xxxxxxxx/work/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
+    sqlite:/tmp/payouts-xxxxxxxx/here/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
     failed: c000000000000000000000004 150.00 USD: resource_missing: No such destination: 'acct_1DemoFjord_closed'
       The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried.
     unresolved: c000000000000000000000005 2,210.00 USD: Stripe answered 500: An unknown error occurred. Your request may or may not have been executed. If you have any questions, we can help at https://support.strip…
@@ -350,7 +350,7 @@ fn what_is_there_is_left_alone() {
     insta::assert_snapshot!(env.run(&["demo", "--folder", "mine"]).transcript(), @r"
     $ payouts demo --folder mine
     --- stderr
-    error: failed to set up the demo in /tmp/payouts-xxxxxxxx/work/mine
+    error: failed to set up the demo in /tmp/payouts-xxxxxxxx/here/mine
       1: File exists (os error 17)
     hint: --folder takes the name of a new folder
     --- exit 3
@@ -358,7 +358,7 @@ fn what_is_there_is_left_alone() {
     insta::assert_snapshot!(env.run(&["demo", "--folder", "no/such/folder"]).transcript(), @r"
     $ payouts demo --folder no/such/folder
     --- stderr
-    error: failed to set up the demo in /tmp/payouts-xxxxxxxx/work/no/such/folder
+    error: failed to set up the demo in /tmp/payouts-xxxxxxxx/here/no/such/folder
       1: No such file or directory (os error 2)
     hint: --folder takes the name of a new folder
     --- exit 3

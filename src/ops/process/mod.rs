@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::ids::PayoutId;
+use crate::model::mode::mode;
 use crate::model::money::Currency;
 use crate::model::payout::{SendRules, Skip};
 use crate::model::time::{Clock, Time};
@@ -121,10 +122,6 @@ impl From<ReadFailed> for ProcessError {
     fn from(ReadFailed { doing, source }: ReadFailed) -> Self {
         Self::Stripe { doing, source }
     }
-}
-
-fn mode(livemode: bool) -> &'static str {
-    if livemode { "live" } else { "test" }
 }
 
 fn plural(count: usize, what: &str) -> String {

@@ -122,7 +122,7 @@ impl Plan {
 impl Session {
     /// Walks the queue without claiming and adds up what would happen.
     pub async fn plan(&self) -> Result<Plan, ProcessError> {
-        let in_doubt_cents = self.db.call(Store::attempts_open_cents).await?;
+        let in_doubt_cents = self.db.call(Store::attempts_open).await?.amount_cents;
         let mut plan = Plan {
             due: 0,
             due_cents: 0,

@@ -720,7 +720,7 @@ async fn free_cents(
     let Some(balance) = balance_cents(stripe, pace, currency).await? else {
         return Ok(None);
     };
-    let on_its_way = db.call(Store::attempts_open_cents).await?;
+    let on_its_way = db.call(Store::attempts_open).await?.amount_cents;
     Ok(Some(balance.saturating_sub(on_its_way)))
 }
 

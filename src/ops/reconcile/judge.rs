@@ -7,6 +7,7 @@
 
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::ids::{CreatorId, PayoutId, StatementId};
+use crate::model::mode::mode;
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
@@ -480,10 +481,6 @@ fn transfers_of(entry: &LedgerEntry) -> impl Iterator<Item = &str> {
         .iter()
         .filter_map(|attempt| attempt.transfer_id.as_deref());
     of_row.into_iter().chain(of_attempts)
-}
-
-fn mode(livemode: bool) -> &'static str {
-    if livemode { "live" } else { "test" }
 }
 
 #[cfg(test)]

@@ -60,7 +60,7 @@ impl TestEnv {
             fs::create_dir_all(&path).expect("a folder is made");
             set(name, path.to_str().expect("a temporary path is UTF-8"));
         }
-        fs::create_dir(folder.path().join("work")).expect("the working folder is made");
+        fs::create_dir(folder.path().join("here")).expect("the working folder is made");
         set("PATH", "/usr/bin:/bin");
         set("LANG", "C.UTF-8");
         set("TZ", "Asia/Kathmandu");
@@ -100,7 +100,7 @@ impl TestEnv {
 
     /// A path in the working folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join("work").join(name)
+        self.folder.path().join("here").join(name)
     }
 
     /// A path in the home folder.
