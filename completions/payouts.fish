@@ -55,7 +55,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "doctor" -d 'Check t
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "demo" -d 'Run the whole job on sample data, offline'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "sandbox" -d 'Run a Stripe simulator on this machine'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "completions" -d 'Print what completes `payouts` in a shell, or its man page'
-complete -c payouts -n "__fish_payouts_needs_command" -f -a "help" -d 'Explain a command, or the exit codes'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "help" -d 'Explain a command, the exit codes, or the JSON'
 complete -c payouts -n "__fish_payouts_using_subcommand list" -l status -d 'Only in this state; may be repeated' -r -f -a "PENDING\t''
 PROCESSING\t''
 COMPLETED\t''

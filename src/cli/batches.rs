@@ -10,6 +10,7 @@ use crate::cli::page::PageArgs;
 use crate::model::hold::{HoldKind, HoldTarget};
 use crate::model::ids::BatchId;
 use crate::model::money::{Currency, with_currency};
+use crate::output::json::PageMembers;
 use crate::output::json_records::{BatchShowView, BatchView};
 use crate::output::{Answer, record, table, text};
 use crate::store::batches::BatchLine;
@@ -51,7 +52,9 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
     let next = args.page.cut(&mut found, |line| line.batch.id.to_string());
     let views = found.iter().map(|line| view(line, currency)).collect();
     Answer::new("batches", views)
-        .with("next", &next)
+        .with(PageMembers {
+            next: next.as_deref(),
+        })
         .print(cx.format, &cx.ui, |ui, _| {
             let columns = [
                 table::left("Batch"),

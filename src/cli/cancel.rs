@@ -8,7 +8,10 @@ use crate::cli::exit::{Exit, Exits};
 use crate::cli::moved::{self, Verb};
 use crate::cli::recorded::recorded_with_exit;
 use crate::cli::selection;
+use crate::model::money::Currency;
 use crate::ops::cancel::{self, Which};
+use crate::ops::moving::Plan;
+use crate::output::json_control::{CancelMembers, MovedMembers};
 
 const VERB: Verb = Verb {
     result: "cancelled",
@@ -56,7 +59,7 @@ pub(super) fn run(cx: &mut Context, args: &CancelArgs) -> Result<Exits, CliError
         }
     };
     if plan.chosen.is_empty() {
-        moved::answer(cx, &VERB, &plan, currency, false)?;
+        answer(cx, &plan, currency, false)?;
         return Ok(exit_of(plan.refused.len()).into());
     }
     moved::ask(cx, &VERB, &plan, currency)?;
@@ -66,6 +69,15 @@ pub(super) fn run(cx: &mut Context, args: &CancelArgs) -> Result<Exits, CliError
         let exit = exit_of(done.refused.len());
         Ok((done, exit, summary))
     })?;
-    moved::answer(cx, &VERB, &done, currency, false)?;
+    answer(cx, &done, currency, false)?;
     Ok(exit_of(done.refused.len()).into())
+}
+
+fn answer(cx: &Context, plan: &Plan, currency: Currency, dry_run: bool) -> Result<(), CliError> {
+    let members = CancelMembers {
+        dry_run,
+        cancelled: plan.chosen.len(),
+        moved: MovedMembers::of(plan, currency),
+    };
+    moved::answer(cx, &VERB, plan, currency, dry_run, &members)
 }

@@ -17,6 +17,7 @@ use crate::model::listing::Totals;
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::ops::creators;
+use crate::output::json::PageMembers;
 use crate::output::json_records::{CreatorShowView, CreatorView};
 use crate::output::{Answer, record, table, text};
 use crate::store::Store;
@@ -115,7 +116,9 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
     let next = args.page.cut(&mut found, |creator| creator.id.to_string());
     let views = found.iter().map(CreatorView::from).collect();
     Answer::new("creators", views)
-        .with("next", &next)
+        .with(PageMembers {
+            next: next.as_deref(),
+        })
         .print(cx.format, &cx.ui, |ui, _| {
             let columns = [
                 table::left("Creator"),

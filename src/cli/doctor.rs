@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::model::money::Currency;
 use crate::ops::doctor::{self, Check, Verdict};
-use crate::output::json::{CheckView, SettingView};
+use crate::output::json::{CheckView, DoctorMembers, SettingView};
 use crate::output::table::{self, Tone, left};
 use crate::output::ui::Ui;
 use crate::output::{Answer, text};
@@ -39,7 +39,9 @@ pub(super) fn run(cx: &mut Context, _: &DoctorArgs) -> Result<Exits, CliError> {
         .collect();
     let views: Vec<CheckView<'_>> = checks.iter().map(CheckView::of).collect();
     Answer::new("checks", views)
-        .with("settings", &settings)
+        .with(DoctorMembers {
+            settings: &settings,
+        })
         .print(cx.format, &cx.ui, |ui, _| {
             format!(
                 "{}\n{}",

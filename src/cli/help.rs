@@ -6,15 +6,14 @@
 use std::ffi::OsString;
 
 use clap::{Args, Command, CommandFactory};
-use serde::Serialize;
 
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::{Cli, print_parse_error};
-use crate::output::rows::csv_fields;
+use crate::output::json::ExitView;
 use crate::output::table::{left, right};
 use crate::output::ui::Ui;
-use crate::output::{Answer, Format, table};
+use crate::output::{Answer, Format, schema, table};
 
 /// Every command under its heading, in the order they are shown.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -31,31 +30,29 @@ const GROUPS: &[(&str, &[&str])] = &[
 /// Characters in a line of help: what every terminal and every mail can show.
 const PAGE_WIDTH: usize = 80;
 
-/// The topic that is no command.
+/// The topics that are no commands.
 const EXIT_CODES: &str = "exit-codes";
+const JSON: &str = "json";
 
-/// Explain a command, or the exit codes
+/// Explain a command, the exit codes, or the JSON
 ///
 /// `payouts help COMMAND` is the same as `payouts COMMAND --help`;
 /// `payouts help exit-codes` is the table that a script may rely on, in any
-/// format.
+/// format. `payouts help json` is what a script may rely on in the JSON of every
+/// command, as JSON Schema; `payouts help json COMMAND` is one of them alone.
 #[derive(Debug, Args)]
 pub(super) struct HelpArgs {
-    /// A command, such as `creators import`, or `exit-codes`
+    /// A command, such as `creators import`, or `exit-codes`, or `json`
     #[arg(value_name = "TOPIC")]
     topic: Vec<String>,
 }
 
-#[derive(Debug, Serialize)]
-struct ExitView {
-    code: u8,
-    meaning: &'static str,
-}
-csv_fields!(ExitView: code, meaning);
-
 pub(super) fn run(ui: &Ui, format: Format, args: &HelpArgs) -> Result<Exits, CliError> {
     if args.topic == [EXIT_CODES] {
         return exit_codes(ui, format);
+    }
+    if let Some((JSON, command)) = args.topic.split_first().map(|(a, b)| (a.as_str(), b)) {
+        return json_schema(ui, format, &command.join(" "));
     }
     let words = std::iter::once("payouts")
         .chain(args.topic.iter().map(String::as_str))
@@ -87,6 +84,31 @@ fn exit_codes(ui: &Ui, format: Format) -> Result<Exits, CliError> {
                 .collect(),
         )
     })?;
+    Ok(Exit::Done.into())
+}
+
+/// The schema of what a command prints, or of what all do.
+fn json_schema(ui: &Ui, format: Format, command: &str) -> Result<Exits, CliError> {
+    if matches!(format, Format::Ndjson | Format::Csv) {
+        return Err(CliError::new(
+            Exit::Usage,
+            "`payouts help json` writes JSON, and nothing else: leave out --output",
+        ));
+    }
+    let schema = match command {
+        "" => schema::all(),
+        command => schema::of(command).ok_or_else(|| {
+            CliError::new(
+                Exit::Usage,
+                format!("no command with JSON has this name: {command}"),
+            )
+            .hint(format!(
+                "those that have: {}",
+                schema::commands().collect::<Vec<_>>().join(", ")
+            ))
+        })?,
+    };
+    ui.answer(&format!("{schema:#}"))?;
     Ok(Exit::Done.into())
 }
 

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use crate::cli::consent;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -49,13 +51,15 @@ pub(super) fn ask(
     consent::confirm(cx, format!("{to_do}: {}?", amount_of(plan, currency)))
 }
 
-/// Writes what was moved, or in a dry run would be.
+/// Writes what was moved, or in a dry run would be. `members` are what JSON says
+/// besides the payouts.
 pub(super) fn answer(
     cx: &Context,
     verb: &Verb,
     plan: &Plan,
     currency: Currency,
     dry_run: bool,
+    members: &impl Serialize,
 ) -> Result<(), CliError> {
     let moved = plan
         .chosen
@@ -66,11 +70,7 @@ pub(super) fn answer(
         .iter()
         .map(|(one, refusal)| MovedView::new(one, currency, "refused", Some(*refusal)));
     Answer::new("payouts", moved.chain(refused).collect())
-        .with("dry_run", dry_run)
-        .with(verb.result, plan.chosen.len())
-        .with("refused", plan.refused.len())
-        .with("total_cents", plan.total_cents())
-        .with("currency", currency.as_str())
+        .with(members)
         .print(cx.format, &cx.ui, |ui, _| {
             let result = if dry_run { verb.planned } else { verb.done };
             text(ui, verb, result, plan, currency)

@@ -17,7 +17,7 @@ use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
 use crate::ops::consent::Agreement;
 use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
-use crate::output::json_process::{PlanView, ResultView, SkippedView, TroubleView};
+use crate::output::json_process::{PlanMembers, PlanView, ResultView, RunMembers, TroubleView};
 use crate::output::progress::Progress;
 use crate::output::table::{self, left, right};
 use crate::output::text::{brief, clean, count, grouped, held};
@@ -477,16 +477,15 @@ fn print_report(
         .map(|unresolved| TroubleView::of_unresolved(unresolved, currency))
         .collect();
     Answer::new("results", ResultView::all(report, currency))
-        .with("currency", currency.as_str())
-        .with("failed", failed)
-        .with("unresolved", unresolved)
-        .with("alarms", &report.alarms)
-        .with("findings", &report.findings)
-        .with(
-            "stopped",
-            report.stop.as_ref().map(|stop| stop_text(stop, currency)),
-        )
-        .with("exit_code", code)
+        .with(RunMembers {
+            currency: currency.as_str(),
+            failed,
+            unresolved,
+            alarms: &report.alarms,
+            findings: &report.findings,
+            stopped: report.stop.as_ref().map(|stop| stop_text(stop, currency)),
+            exit_code: code,
+        })
         .print(cx.format, &cx.ui, |ui, rows| {
             let columns = [left("Result"), right("Payouts"), right("Amount"), left("")];
             let rows = rows
@@ -516,17 +515,7 @@ fn print_plan(cx: &Context, plan: &Plan) -> Result<(), CliError> {
         .map(|row| PlanView::of(row, plan.currency))
         .collect();
     Answer::new("plan", rows)
-        .with("due", plan.due)
-        .with("due_cents", plan.due_cents)
-        .with("resends", plan.resends)
-        .with("resend_cents", plan.resend_cents)
-        .with("total_cents", plan.total_cents())
-        .with("currency", plan.currency.as_str())
-        .with("account", &plan.account)
-        .with("livemode", plan.livemode)
-        .with("balance_cents", plan.balance_cents)
-        .with("balance_after_cents", plan.balance_after_cents())
-        .with("skipped", SkippedView::all(plan))
+        .with(PlanMembers::of(plan))
         .print(cx.format, &cx.ui, |_, _| String::new())?;
     Ok(())
 }

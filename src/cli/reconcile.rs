@@ -19,7 +19,9 @@ use crate::ops::period;
 use crate::ops::process::ProcessError;
 use crate::ops::reconcile::{Compared, Request, default_period, reconcile};
 use crate::output::progress::Progress;
-use crate::output::reconcile::{FindingView, SHOWN, fixed_group, members, open_group, summary};
+use crate::output::reconcile::{
+    FindingView, ReconcileMembers, SHOWN, fixed_group, open_group, summary,
+};
 use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream};
 use crate::output::text::count;
 use crate::output::{Answer, Format};
@@ -204,7 +206,12 @@ fn print(
     each_finding(store, &of.run_id, |finding| {
         Ok(stream.write(&FindingView::from(finding))?)
     })?;
-    Ok(stream.finish(&members(of, compared.from_before, currency, code))?)
+    Ok(stream.finish(&ReconcileMembers::of(
+        of,
+        compared.from_before,
+        currency,
+        code,
+    ))?)
 }
 
 fn print_table(

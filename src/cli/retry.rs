@@ -8,8 +8,11 @@ use crate::cli::exit::{Exit, Exits};
 use crate::cli::moved::{self, Verb};
 use crate::cli::recorded::recorded_with_exit;
 use crate::cli::selection;
+use crate::model::money::Currency;
 use crate::model::standing::Asked;
+use crate::ops::moving::Plan;
 use crate::ops::retry::{self, Request, Search, Which};
+use crate::output::json_control::{MovedMembers, RetryMembers};
 use crate::store::Store;
 
 /// Up to so many payouts are put back without a question.
@@ -85,7 +88,7 @@ pub(super) fn run(cx: &mut Context, args: &RetryArgs) -> Result<Exits, CliError>
         }
     };
     if args.dry_run || plan.chosen.is_empty() {
-        moved::answer(cx, &VERB, &plan, currency, args.dry_run)?;
+        answer(cx, &plan, currency, args.dry_run)?;
         return Ok(exit_of(plan.refused.len()).into());
     }
     if plan.chosen.len() > ASKED_ABOVE {
@@ -97,8 +100,17 @@ pub(super) fn run(cx: &mut Context, args: &RetryArgs) -> Result<Exits, CliError>
         let exit = exit_of(done.refused.len());
         Ok((done, exit, summary))
     })?;
-    moved::answer(cx, &VERB, &done, currency, false)?;
+    answer(cx, &done, currency, false)?;
     Ok(exit_of(done.refused.len()).into())
+}
+
+fn answer(cx: &Context, plan: &Plan, currency: Currency, dry_run: bool) -> Result<(), CliError> {
+    let members = RetryMembers {
+        dry_run,
+        retried: plan.chosen.len(),
+        moved: MovedMembers::of(plan, currency),
+    };
+    moved::answer(cx, &VERB, plan, currency, dry_run, &members)
 }
 
 fn request(cx: &Context, args: &RetryArgs, store: &mut Store) -> Result<Request, CliError> {

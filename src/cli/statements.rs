@@ -15,6 +15,7 @@ use crate::model::ids::StatementId;
 use crate::model::money::{Currency, major, with_currency};
 use crate::model::statement::RoyaltyStatementStatus;
 use crate::ops::statements;
+use crate::output::json::PageMembers;
 use crate::output::json_records::{PayoutBriefView, StatementShowView, StatementView};
 use crate::output::{Answer, SCHEMA, record, table, text};
 use crate::store::Store;
@@ -148,7 +149,9 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
         .cut(&mut found, |line| line.account.statement.id.to_string());
     let views = found.iter().map(|line| view(line, currency)).collect();
     Answer::new("statements", views)
-        .with("next", &next)
+        .with(PageMembers {
+            next: next.as_deref(),
+        })
         .print(cx.format, &cx.ui, |ui, _| {
             let columns = [
                 table::left("Statement"),

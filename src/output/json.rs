@@ -4,14 +4,14 @@
 //! known. Amounts are integers in minor units beside their currency; moments are
 //! RFC 3339 in UTC. Nothing else in the crate names a field of these.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
 use crate::model::hold::Hold;
 use crate::model::ids::{BatchId, StatementId};
-use crate::model::listing::{ListedPayout, Totals};
+use crate::model::listing::{ListedPayout, Total, Totals};
 use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
 use crate::model::record::{AttemptRecord, PayoutRecord};
@@ -21,7 +21,7 @@ use crate::ops::doctor::Check;
 use crate::output::rows::{Row, csv_fields};
 
 /// A payout, in lists and wherever else one is shown. Also a line of CSV.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PayoutView<'a> {
     /// Primary key.
     pub id: &'a str,
@@ -112,25 +112,66 @@ impl<'a> PayoutView<'a> {
     }
 }
 
-/// Count and sum for each status, whether or not there is any of it, and under
-/// `all` of all together:
-/// `{"PENDING":{"count":1,"amount_cents":50000,"currency":"usd"}, …}`.
-pub fn totals(totals: &Totals, currency: Currency) -> Value {
-    let named = PayoutStatus::ALL
-        .iter()
-        .map(|status| (status.as_str(), totals.of(*status)))
-        .chain([("all", totals.all())]);
-    let members: Map<String, Value> = named
-        .map(|(name, total)| {
-            let value = json!({
-                "count": total.count,
-                "amount_cents": total.amount_cents,
-                "currency": currency.as_str(),
-            });
-            (name.to_owned(), value)
-        })
-        .collect();
-    Value::Object(members)
+/// How many payouts, and their sum.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+pub struct TotalView {
+    /// How many.
+    pub count: i64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+}
+
+/// Count and sum for each status, whether or not there is any of it.
+#[derive(Debug, Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+pub struct TotalsView {
+    /// In the queue.
+    pub pending: TotalView,
+    /// Claimed by a run.
+    pub processing: TotalView,
+    /// Paid.
+    pub completed: TotalView,
+    /// Refused or cancelled.
+    pub failed: TotalView,
+    /// All of them together.
+    #[serde(rename = "all")]
+    pub all: TotalView,
+}
+
+impl TotalsView {
+    /// Of sums in this currency.
+    pub fn of(totals: &Totals, currency: Currency) -> Self {
+        let view = |total: Total| TotalView {
+            count: total.count,
+            amount_cents: total.amount_cents,
+            currency: currency.as_str(),
+        };
+        Self {
+            pending: view(totals.of(PayoutStatus::Pending)),
+            processing: view(totals.of(PayoutStatus::Processing)),
+            completed: view(totals.of(PayoutStatus::Completed)),
+            failed: view(totals.of(PayoutStatus::Failed)),
+            all: view(totals.all()),
+        }
+    }
+}
+
+/// What `list` says besides the payouts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ListMembers<'a> {
+    /// Of all payouts that match, whichever page is shown.
+    pub totals: Option<TotalsView>,
+    /// What `--after` takes for the next page; null on the last.
+    pub next: Option<&'a str>,
+}
+
+/// What other lists say besides their rows.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PageMembers<'a> {
+    /// What `--after` takes for the next page; null on the last.
+    pub next: Option<&'a str>,
 }
 
 /// RFC 3339 in UTC with milliseconds.
@@ -139,7 +180,7 @@ fn moment(time: Option<Time>) -> Option<String> {
 }
 
 /// A payout with everything that is known of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct RecordView<'a> {
     /// The fields of a list.
     #[serde(flatten)]
@@ -161,7 +202,7 @@ pub struct RecordView<'a> {
 }
 
 /// Whom a payout pays.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CreatorView<'a> {
     /// Primary key.
     pub id: &'a str,
@@ -178,7 +219,7 @@ pub struct CreatorView<'a> {
 }
 
 /// The statement a payout settles.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StatementView<'a> {
     /// Primary key.
     pub id: &'a str,
@@ -199,7 +240,7 @@ pub struct StatementView<'a> {
 }
 
 /// The batch a payout was loaded with.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BatchView<'a> {
     /// Primary key.
     pub id: &'a str,
@@ -216,7 +257,7 @@ pub struct BatchView<'a> {
 }
 
 /// A hold.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HoldView<'a> {
     /// `payout`, `creator`, `batch` or `all`.
     pub kind: &'static str,
@@ -231,7 +272,7 @@ pub struct HoldView<'a> {
 }
 
 /// One try at paying.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AttemptView<'a> {
     /// 1, 2, …
     pub attempt: i32,
@@ -284,7 +325,7 @@ pub struct AttemptView<'a> {
 }
 
 /// One answer to one send.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct AnswerView<'a> {
     /// 1, 2, …
     pub send: i32,
@@ -305,7 +346,7 @@ pub struct AnswerView<'a> {
 }
 
 /// One change of a payout.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryView<'a> {
     /// 1, 2, …
     pub seq: i32,
@@ -452,7 +493,7 @@ impl<'a> HistoryView<'a> {
 }
 
 /// A migration, and whether it ran here.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MigrationView {
     /// The name, `005_add_payouts_table`.
     pub name: &'static str,
@@ -462,7 +503,7 @@ pub struct MigrationView {
 csv_fields!(MigrationView: name, applied);
 
 /// A migration that is still to run.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MigrationSqlView {
     /// The name, `005_add_payouts_table`.
     pub name: &'static str,
@@ -472,7 +513,7 @@ pub struct MigrationSqlView {
 csv_fields!(MigrationSqlView: name, sql);
 
 /// One thing that `doctor` looked at.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckView<'a> {
     /// What: `database`, `schema`, `stripe`, …
     pub check: &'a str,
@@ -483,6 +524,7 @@ pub struct CheckView<'a> {
     /// What to do.
     pub hint: Option<&'a str>,
 }
+csv_fields!(CheckView<'a>: check, state, found, hint);
 
 impl<'a> CheckView<'a> {
     /// Shows a check.
@@ -497,7 +539,7 @@ impl<'a> CheckView<'a> {
 }
 
 /// A setting and where it comes from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SettingView<'a> {
     /// The variable that sets it.
     pub name: &'a str,
@@ -506,4 +548,20 @@ pub struct SettingView<'a> {
     /// `flag`, `environment`, `.env` or `default`.
     pub origin: String,
 }
-csv_fields!(CheckView<'a>: check, state, found, hint);
+
+/// What `doctor` says besides its checks.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct DoctorMembers<'a> {
+    /// Every setting.
+    pub settings: &'a [SettingView<'a>],
+}
+
+/// What an exit code means.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ExitView {
+    /// As the shell sees it.
+    pub code: u8,
+    /// What a script may take it for.
+    pub meaning: &'static str,
+}
+csv_fields!(ExitView: code, meaning);

@@ -4,17 +4,18 @@
 //! A contract: a field keeps its name and meaning. Amounts are integers in minor
 //! units, times RFC 3339 in UTC; what is unknown is null and never missing.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::hold::HoldKind;
 use crate::model::money::Currency;
 use crate::model::standing::Refusal;
 use crate::ops::hold::HoldLine;
-use crate::ops::moving::Moving;
+use crate::ops::moving::{Moving, Plan};
 use crate::output::rows::csv_fields;
 
 /// A payout that was moved, or was not.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct MovedView<'a> {
     /// Primary key.
     pub id: &'a str,
@@ -60,8 +61,54 @@ impl<'a> MovedView<'a> {
     }
 }
 
+/// What `retry` says besides the payouts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RetryMembers {
+    /// Nothing was moved: this is what would be.
+    pub dry_run: bool,
+    /// Payouts that were moved.
+    pub retried: usize,
+    /// What holds for every command that moves payouts.
+    #[serde(flatten)]
+    pub moved: MovedMembers,
+}
+
+/// What `cancel` says besides the payouts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct CancelMembers {
+    /// Nothing was moved: this is what would be.
+    pub dry_run: bool,
+    /// Payouts that were moved.
+    pub cancelled: usize,
+    /// What holds for every command that moves payouts.
+    #[serde(flatten)]
+    pub moved: MovedMembers,
+}
+
+/// What every command that moves payouts says besides them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MovedMembers {
+    /// Payouts that were refused.
+    pub refused: usize,
+    /// Sum of those that were moved, minor units.
+    pub total_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+}
+
+impl MovedMembers {
+    /// Of what was moved, or would be.
+    pub fn of(plan: &Plan, currency: Currency) -> Self {
+        Self {
+            refused: plan.refused.len(),
+            total_cents: plan.total_cents(),
+            currency: currency.as_str(),
+        }
+    }
+}
+
 /// What stands on a payout, a creator, a batch or everything.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct HoldLineView<'a> {
     /// `payout`, `creator`, `batch` or `all`.
     pub kind: &'static str,

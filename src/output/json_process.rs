@@ -4,6 +4,7 @@
 //! units beside their currency, times RFC 3339 in UTC; what is unknown is null
 //! and never missing.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::money::Currency;
@@ -13,7 +14,7 @@ use crate::output::json::HoldView;
 use crate::output::rows::csv_fields;
 
 /// What became of some payouts.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct ResultView {
     /// `paid`, `found paid`, `failed`, `given back`, `unresolved` or `skipped`.
     pub result: &'static str,
@@ -83,7 +84,7 @@ impl ResultView {
 }
 
 /// A payout that failed, or whose outcome is unknown.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct TroubleView<'a> {
     /// Primary key.
     pub id: &'a str,
@@ -121,8 +122,27 @@ impl<'a> TroubleView<'a> {
     }
 }
 
+/// What `process` says besides the results.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RunMembers<'a> {
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// Payouts with a definite no.
+    pub failed: Vec<TroubleView<'a>>,
+    /// Payouts whose outcome is unknown.
+    pub unresolved: Vec<TroubleView<'a>>,
+    /// What a person must look at now, in words.
+    pub alarms: &'a [String],
+    /// What else was noticed, in words.
+    pub findings: &'a [String],
+    /// Why the run ended early, in words.
+    pub stopped: Option<String>,
+    /// What the command exits with.
+    pub exit_code: u8,
+}
+
 /// One payout of a plan.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct PlanView<'a> {
     /// Which.
     pub payout_id: &'a str,
@@ -157,8 +177,54 @@ impl<'a> PlanView<'a> {
     }
 }
 
+/// What `process --dry-run` says besides the payouts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PlanMembers<'a> {
+    /// Payouts that would be sent for the first time, or after a definite no.
+    pub due: u64,
+    /// Their sum, minor units.
+    pub due_cents: i64,
+    /// Payouts that would be sent again under their own key.
+    pub resends: u64,
+    /// Their sum, minor units.
+    pub resend_cents: i64,
+    /// The sum of both, minor units.
+    pub total_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// `acct_…` of the platform.
+    pub account: &'a str,
+    /// Real money.
+    pub livemode: bool,
+    /// What is available at Stripe, minor units; null when it was not told.
+    pub balance_cents: Option<i64>,
+    /// What would be left of it, minor units.
+    pub balance_after_cents: Option<i64>,
+    /// What is left alone, and why.
+    pub skipped: Vec<SkippedView<'a>>,
+}
+
+impl<'a> PlanMembers<'a> {
+    /// Of a plan.
+    pub fn of(plan: &'a Plan) -> Self {
+        Self {
+            due: plan.due,
+            due_cents: plan.due_cents,
+            resends: plan.resends,
+            resend_cents: plan.resend_cents,
+            total_cents: plan.total_cents(),
+            currency: plan.currency.as_str(),
+            account: &plan.account,
+            livemode: plan.livemode,
+            balance_cents: plan.balance_cents,
+            balance_after_cents: plan.balance_after_cents(),
+            skipped: SkippedView::all(plan),
+        }
+    }
+}
+
 /// Payouts that a plan leaves alone for one reason.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SkippedView<'a> {
     /// Why, as a fixed word.
     pub reason_code: &'static str,

@@ -4,6 +4,7 @@
 //! A contract: a field keeps its name and meaning. Amounts are integers in minor
 //! units, times RFC 3339 in UTC; what is unknown is null and never missing.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::batch::Batch;
@@ -19,15 +20,15 @@ use crate::ops::create::Created;
 use crate::ops::fault::RowFault;
 use crate::ops::from_statements::{FromStatements, Line, Outcome, Reason};
 use crate::ops::import::Imported;
-use crate::output::json::{HoldView, PayoutView};
+use crate::output::SCHEMA;
+use crate::output::json::{HoldView, PayoutView, TotalsView};
 use crate::output::rows::csv_fields;
-use crate::output::{SCHEMA, json};
 
 /// Ids that one answer lists; the batch holds all of them.
 pub const IDS_MAX: usize = 1000;
 
 /// A creator.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CreatorView {
     /// Primary key.
     pub id: String,
@@ -61,16 +62,17 @@ impl From<&Creator> for CreatorView {
 }
 
 /// The answer of `creators show`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CreatorShowView<'a> {
     /// The version of this contract.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// Who.
     pub creator: CreatorView,
     /// Why nothing is paid to them; null when nothing holds them.
     pub hold: Option<HoldView<'a>>,
     /// What the payouts come to, by status, as in `list`.
-    pub totals: serde_json::Value,
+    pub totals: TotalsView,
     /// The newest ten.
     pub payouts: Vec<PayoutBriefView>,
     /// Lowercase code.
@@ -90,7 +92,7 @@ impl<'a> CreatorShowView<'a> {
             schema: SCHEMA,
             creator: CreatorView::from(creator),
             hold: hold.map(HoldView::of),
-            totals: json::totals(totals, currency),
+            totals: TotalsView::of(totals, currency),
             payouts: payouts
                 .iter()
                 .map(|payout| PayoutBriefView::of(payout, currency))
@@ -101,7 +103,7 @@ impl<'a> CreatorShowView<'a> {
 }
 
 /// A payout among others: `show` has all of it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct PayoutBriefView {
     /// Primary key.
     pub id: String,
@@ -141,7 +143,7 @@ impl PayoutBriefView {
 }
 
 /// A loaded file.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct BatchView {
     /// Primary key.
     pub id: String,
@@ -185,9 +187,10 @@ impl BatchView {
 }
 
 /// The answer of `batches show`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct BatchShowView<'a> {
     /// The version of this contract.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The batch.
     pub batch: BatchView,
@@ -198,7 +201,7 @@ pub struct BatchShowView<'a> {
     /// When it was let go; null while it is held.
     pub released_at: Option<String>,
     /// What its payouts come to, by status, as in `list`.
-    pub totals: serde_json::Value,
+    pub totals: TotalsView,
 }
 
 impl<'a> BatchShowView<'a> {
@@ -216,13 +219,13 @@ impl<'a> BatchShowView<'a> {
             hold: hold.map(HoldView::of),
             released_by: released.map(|(actor, _)| actor.clone()),
             released_at: released.map(|(_, at)| at.to_string()),
-            totals: json::totals(totals, currency),
+            totals: TotalsView::of(totals, currency),
         }
     }
 }
 
 /// A royalty statement.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StatementView {
     /// Primary key.
     pub id: String,
@@ -302,9 +305,10 @@ impl StatementView {
 }
 
 /// The answer of `statements show`.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct StatementShowView {
     /// The version of this contract.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// The statement.
     pub statement: StatementView,
@@ -313,7 +317,7 @@ pub struct StatementShowView {
 }
 
 /// Something wrong with a row or an argument.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct FaultView {
     /// The line an editor shows, counted from 1; null for an argument.
     pub line: Option<u64>,
@@ -341,9 +345,10 @@ impl From<&RowFault> for FaultView {
 }
 
 /// The answer of `create`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CreateView<'a> {
     /// The version of this contract.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// Nothing was written: this is what would have been.
     pub dry_run: bool,
@@ -380,7 +385,7 @@ pub struct CreateView<'a> {
 }
 
 /// What became of a statement that was to be paid.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct StatementOutcomeView<'a> {
     /// Primary key.
     pub id: &'a str,
@@ -498,9 +503,10 @@ impl<'a> CreateView<'a> {
 }
 
 /// The answer of an import.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ImportView {
     /// The version of this contract.
+    #[schemars(extend("const" = SCHEMA))]
     pub schema: u32,
     /// Rows that were added.
     pub added: usize,
@@ -540,13 +546,13 @@ impl ImportView {
 }
 
 /// One line of an import as ndjson and CSV show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct ImportRow {
-    /// As in [`ImportView`].
+    /// Rows that were added.
     pub added: usize,
-    /// As in [`ImportView`].
+    /// Rows that were changed.
     pub updated: usize,
-    /// As in [`ImportView`].
+    /// Rows that say what is stored.
     pub already_there: usize,
 }
 csv_fields!(ImportRow: added, updated, already_there);
@@ -568,9 +574,9 @@ impl From<&ImportView> for ImportRow {
 }
 
 /// One line of `create` as ndjson and CSV show it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CreateRow {
-    /// As in [`CreateView`].
+    /// The batch, also when the file was loaded before; null when there is none.
     pub batch_id: Option<String>,
     /// The batch is held.
     pub held: Option<bool>,

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use chrono::TimeZone;
 use chrono_tz::Tz;
-use serde_json::{Map, Value as Json};
 
+use crate::model::ids::PayoutId;
 use crate::model::listing::{ListedPayout, Totals};
 use crate::model::money::{self, Currency};
 use crate::model::payout::PayoutStatus;
@@ -13,7 +13,7 @@ use crate::model::standing::RetryOutlook;
 use crate::model::time::Time;
 use crate::ops::list::Walked;
 use crate::output::Format;
-use crate::output::json::{self, PayoutView};
+use crate::output::json::{ListMembers, PayoutView, TotalsView};
 use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream};
 use crate::output::table::{self, Tone, Value};
 use crate::output::text::{brief, count, grouped};
@@ -107,16 +107,11 @@ impl<'a> ListWriter<'a> {
                 out.flush()
             }
             To::Machine(stream) => {
-                let totals = walked.totals.as_ref().map_or(Json::Null, |totals| {
-                    json::totals(totals, self.shown.currency)
-                });
-                let next = walked
-                    .next
-                    .as_ref()
-                    .map_or(Json::Null, |id| id.as_str().into());
-                let members =
-                    Map::from_iter([("totals".to_owned(), totals), ("next".to_owned(), next)]);
-                stream.finish(&members)
+                let totals = walked.totals.as_ref();
+                stream.finish(&ListMembers {
+                    totals: totals.map(|totals| TotalsView::of(totals, self.shown.currency)),
+                    next: walked.next.as_ref().map(PayoutId::as_str),
+                })
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod progress;
 pub mod reconcile;
 pub mod record;
 pub mod rows;
+pub mod schema;
 pub mod show;
 pub mod table;
 pub mod text;
@@ -35,13 +36,13 @@ pub enum Format {
 /// meaning or goes away.
 pub const SCHEMA: u32 = 1;
 
-/// An answer that is a list of rows, in any format.
+/// An answer that is a list of rows, in any format. What JSON says besides them
+/// are the fields of `M`. [`schema`] has a line for each that is printed.
 #[derive(Debug)]
-pub struct Answer<T> {
+pub struct Answer<T, M = ()> {
     name: &'static str,
     rows: Vec<T>,
-    /// Further members of the JSON object.
-    extra: serde_json::Map<String, serde_json::Value>,
+    members: M,
 }
 
 impl<T: rows::Row> Answer<T> {
@@ -50,18 +51,22 @@ impl<T: rows::Row> Answer<T> {
         Self {
             name,
             rows,
-            extra: serde_json::Map::new(),
+            members: (),
         }
     }
 
-    /// Adds a member to the JSON object, such as `totals`.
+    /// Adds members to the JSON object, such as `totals`.
     #[must_use]
-    pub fn with(mut self, name: &str, value: impl serde::Serialize) -> Self {
-        let value = serde_json::to_value(value).unwrap_or(serde_json::Value::Null);
-        self.extra.insert(name.to_owned(), value);
-        self
+    pub fn with<M: serde::Serialize>(self, members: M) -> Answer<T, M> {
+        Answer {
+            name: self.name,
+            rows: self.rows,
+            members,
+        }
     }
+}
 
+impl<T: rows::Row, M: serde::Serialize> Answer<T, M> {
     /// Writes the answer to stdout; `table` renders it for people.
     pub fn print(
         &self,
@@ -72,14 +77,40 @@ impl<T: rows::Row> Answer<T> {
         match format {
             Format::Table => ui.answer(&table(ui, &self.rows)),
             Format::Json => {
-                let mut object = serde_json::Map::new();
-                object.insert("schema".to_owned(), SCHEMA.into());
-                object.insert(self.name.to_owned(), serde_json::to_value(&self.rows)?);
-                object.extend(self.extra.clone());
-                ui.answer(&rows::harmless(&serde_json::to_string_pretty(&object)?))
+                let mut out = ui.out();
+                let mut object = rows::JsonRows::begin(&mut out, self.name)?;
+                for row in &self.rows {
+                    object.write(row)?;
+                }
+                object.finish(&self.members)
             }
             Format::Ndjson => rows::write_ndjson(&mut std::io::stdout().lock(), &self.rows),
             Format::Csv => rows::write_csv(&mut std::io::stdout().lock(), &self.rows),
         }
     }
+}
+
+/// The schema of the object that an [`Answer`] is in JSON: the version, `row`s
+/// under `name`, and the properties of `members`.
+fn envelope(name: &str, row: &schemars::Schema, members: schemars::Schema) -> schemars::Schema {
+    let mut object = schemars::json_schema!({
+        "type": "object",
+        "properties": {
+            "schema": {"description": "The version of this contract.", "const": SCHEMA},
+            name: {"type": "array", "items": row},
+        },
+        "required": ["schema", name],
+    });
+    for (keyword, added) in members.to_value().as_object_mut().into_iter().flatten() {
+        match (object.get_mut(keyword), added) {
+            (Some(serde_json::Value::Object(all)), serde_json::Value::Object(added)) => {
+                all.append(added);
+            }
+            (Some(serde_json::Value::Array(all)), serde_json::Value::Array(added)) => {
+                all.append(added);
+            }
+            _ => {}
+        }
+    }
+    object
 }

@@ -3,8 +3,8 @@
 //! The JSON is a contract as in [`json`](crate::output::json): a field is
 //! always there, amounts are minor units, times RFC 3339 in UTC.
 
+use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 
 use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
@@ -23,7 +23,7 @@ pub const SHOWN: usize = 20;
 const TEXT_MAX: usize = 60;
 
 /// A finding. Also a line of CSV.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct FindingView<'a> {
     /// The same in every run that sees it; what `--accept` takes.
     pub id: &'a str,
@@ -78,46 +78,96 @@ impl<'a> From<&'a Finding> for FindingView<'a> {
     }
 }
 
-/// What JSON says besides the findings.
-pub fn members(
-    of: &Reconciliation,
-    from_before: i64,
-    currency: Currency,
-    exit_code: u8,
-) -> Map<String, Value> {
-    let moment = |time: Option<Time>| time.map(|time| time.to_string());
-    let members = [
-        ("run_id", json!(of.run_id.as_str())),
-        (
-            "period",
-            json!({"from": moment(of.period_from), "until": moment(of.period_until)}),
-        ),
-        ("currency", json!(currency.as_str())),
-        (
-            "stripe",
-            json!({
-                "transfers": of.transfer_count,
-                "amount_cents": of.transfer_cents,
-                "reversed_cents": of.reversed_cents,
-            }),
-        ),
-        (
-            "table",
-            json!({"payouts": of.payout_count, "amount_cents": of.payout_cents}),
-        ),
-        ("difference_cents", json!(of.difference_cents())),
-        ("matched", json!(of.matched_count)),
-        ("open", json!(of.open_count)),
-        ("open_from_before", json!(from_before)),
-        ("fixed", json!(of.fixed_count)),
-        ("accepted", json!(of.accepted_count)),
-        ("clean", json!(of.clean)),
-        ("exit_code", json!(exit_code)),
-    ];
-    members
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+/// What `reconcile` says besides the findings.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReconcileMembers<'a> {
+    /// The run that compared.
+    pub run_id: &'a str,
+    /// What was compared.
+    pub period: PeriodView,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// What Stripe lists.
+    pub stripe: StripeSideView,
+    /// What we recorded as paid.
+    pub table: TableSideView,
+    /// What Stripe lists less what we recorded, minor units.
+    pub difference_cents: i64,
+    /// Transfers that agree with a payout.
+    pub matched: i64,
+    /// Findings left to a person.
+    pub open: i64,
+    /// Of the open ones, those that an earlier run found.
+    pub open_from_before: i64,
+    /// Findings that were repaired.
+    pub fixed: i64,
+    /// Findings that a person accepted.
+    pub accepted: i64,
+    /// Nothing is open.
+    pub clean: bool,
+    /// What the command exits with.
+    pub exit_code: u8,
+}
+
+/// A time between two moments.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PeriodView {
+    /// The first moment; null for the beginning.
+    pub from: Option<String>,
+    /// The moment behind the last.
+    pub until: Option<String>,
+}
+
+/// Transfers at Stripe.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct StripeSideView {
+    /// How many.
+    pub transfers: i64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+    /// What was taken back of that, minor units.
+    pub reversed_cents: i64,
+}
+
+/// Payouts in the table.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct TableSideView {
+    /// How many.
+    pub payouts: i64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+}
+
+impl<'a> ReconcileMembers<'a> {
+    /// Of a comparison.
+    pub fn of(of: &'a Reconciliation, from_before: i64, currency: Currency, exit_code: u8) -> Self {
+        let moment = |time: Option<Time>| time.map(|time| time.to_string());
+        Self {
+            run_id: of.run_id.as_str(),
+            period: PeriodView {
+                from: moment(of.period_from),
+                until: moment(of.period_until),
+            },
+            currency: currency.as_str(),
+            stripe: StripeSideView {
+                transfers: of.transfer_count,
+                amount_cents: of.transfer_cents,
+                reversed_cents: of.reversed_cents,
+            },
+            table: TableSideView {
+                payouts: of.payout_count,
+                amount_cents: of.payout_cents,
+            },
+            difference_cents: of.difference_cents(),
+            matched: of.matched_count,
+            open: of.open_count,
+            open_from_before: from_before,
+            fixed: of.fixed_count,
+            accepted: of.accepted_count,
+            clean: of.clean,
+            exit_code,
+        }
+    }
 }
 
 /// The open findings of one kind, and what to do about them. `all` is how many

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::output::SCHEMA;
 use crate::output::text::{clean, formula_safe, is_harmful};
@@ -59,8 +59,8 @@ impl RowStream<'_> {
         }
     }
 
-    /// Ends the answer. `members` are what JSON says besides the rows.
-    pub fn finish(self, members: &Map<String, Value>) -> io::Result<()> {
+    /// Ends the answer. The fields of `members` are what JSON says besides the rows.
+    pub fn finish(self, members: &impl Serialize) -> io::Result<()> {
         match self {
             Self::Json(rows) => rows.finish(members),
             Self::Ndjson(rows) => rows.finish(),
@@ -164,11 +164,14 @@ impl<'a> JsonRows<'a> {
         write!(self.out, "{before}{}", indented(row, "    ")?)
     }
 
-    /// Ends the list, writes further members, and ends the object.
-    pub fn finish(self, members: &Map<String, Value>) -> io::Result<()> {
+    /// Ends the list, writes the fields of `members`, if it has any, and ends the
+    /// object.
+    pub fn finish(self, members: &impl Serialize) -> io::Result<()> {
         self.out.write_all(if self.any { b"\n  ]" } else { b"]" })?;
-        for (name, value) in members {
-            write!(self.out, ",\n  \"{name}\": {}", indented(value, "  ")?)?;
+        if let Value::Object(members) = serde_json::to_value(members)? {
+            for (name, value) in members {
+                write!(self.out, ",\n  \"{name}\": {}", indented(&value, "  ")?)?;
+            }
         }
         self.out.write_all(b"\n}\n")?;
         self.out.flush()
@@ -242,6 +245,8 @@ fn cell(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::*;
 
     #[test]
@@ -280,7 +285,7 @@ mod tests {
     }
     csv_fields!(Named: name, tags);
 
-    fn streamed(rows: &[Named], members: &Map<String, Value>) -> String {
+    fn streamed(rows: &[Named], members: &impl Serialize) -> String {
         let mut out = Vec::new();
         let mut stream = RowStream::Json(JsonRows::begin(&mut out, "rows").unwrap());
         for row in rows {
@@ -328,7 +333,7 @@ mod tests {
             name: NAME,
             tags: vec![],
         };
-        let json = streamed(&[row()], &Map::new());
+        let json = streamed(&[row()], &());
         let mut ndjson = Vec::new();
         write_ndjson(&mut ndjson, &[row()]).unwrap();
         let ndjson = String::from_utf8(ndjson).unwrap();

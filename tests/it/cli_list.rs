@@ -268,6 +268,23 @@ on_both! {
         assert_eq!(env.run(&["list", "--limit", "4", "-q"]).expect_code(0).stderr, "");
     }
 
+    // What scripts were promised from the first version on.
+    fn json_has_the_names_that_scripts_rely_on(db: TestDb) {
+        let list = json(&shop(&db).run(&["list", "-o", "json"]).expect_code(0).stdout);
+        let names: Vec<_> = list.as_object().unwrap().keys().collect();
+        assert_eq!(names, ["schema", "payouts", "totals", "next"]);
+        let payouts = list["payouts"].as_array().unwrap();
+        assert!(!payouts.is_empty());
+        for payout in payouts {
+            for name in [
+                "id", "status", "amount_cents", "currency", "creator_id", "stripe_transfer_id",
+                "failed_code", "failed_reason", "retry_count", "created_at", "processed_at",
+            ] {
+                assert!(payout.get(name).is_some(), "{name}: {payout}");
+            }
+        }
+    }
+
     fn json_is_the_contract(db: TestDb) {
         let env = shop(&db);
         let run = env.run(&["list", "--status", "failed", "--limit", "1", "--after", "payout-17", "-o", "json"]);

@@ -6,6 +6,7 @@
 use std::io::pipe;
 use std::process::Stdio;
 
+use payouts::output::schema;
 use serde_json::Value;
 
 use crate::common::db::{TestDb, on_both};
@@ -71,7 +72,7 @@ const NOT_FOR_MACHINES: [(&str, &str); 4] = [
     ("completions", "a script; other formats are refused"),
     (
         "help",
-        "pages for people; only `help exit-codes` has formats",
+        "pages for people; only `help exit-codes` has formats, and `help json` is JSON",
     ),
 ];
 
@@ -371,4 +372,178 @@ fn no_color_means_no_colour() {
             .run_in_terminal(100, &["list", "--frobnicate"], &[])
             .coloured
     );
+}
+
+#[test]
+fn every_command_that_machines_read_has_a_schema() {
+    let mut expected: Vec<_> = all().0;
+    expected.retain(|command| !is_in(&NOT_FOR_MACHINES, command));
+    expected.push("help exit-codes".to_owned());
+    expected.sort_unstable();
+    let mut have: Vec<_> = schema::commands().map(str::to_owned).collect();
+    have.sort_unstable();
+    assert_eq!(have, expected);
+}
+
+#[test]
+fn help_json_prints_the_schema_of_every_command_and_of_one() {
+    let env = TestEnv::new();
+    let json = |args: &[&str]| -> Value {
+        serde_json::from_str(&env.run(args).expect_code(0).stdout).unwrap()
+    };
+    let all = json(&["help", "json"]);
+    assert_eq!(all["schema"], 1);
+    let printed: Vec<_> = all["commands"].as_object().unwrap().keys().collect();
+    assert_eq!(printed, schema::commands().collect::<Vec<_>>());
+    for command in printed {
+        let words = [
+            &["help", "json"],
+            &command.split(' ').collect::<Vec<_>>()[..],
+        ]
+        .concat();
+        let one = json(&words);
+        assert_eq!(one, all["commands"][command], "{command}");
+        assert_eq!(
+            one["$schema"],
+            "https://json-schema.org/draft/2020-12/schema"
+        );
+    }
+    assert_eq!(json(&["help", "json", "-o", "json"]), all);
+    env.run(&["help", "json", "-o", "csv"]).expect_code(2);
+    insta::assert_snapshot!(env.run(&["help", "json", "sandbox"]).transcript(), @r#"
+    $ payouts help json sandbox
+    --- stderr
+    error: no command with JSON has this name: sandbox
+    hint: those that have: create, list, show, process, retry, reconcile, hold, release, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, migrate, doctor, help exit-codes
+    --- exit 2
+    "#);
+    insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"
+    $ payouts help json batches list
+    {
+      "$schema": "https://json-schema.org/draft/2020-12/schema",
+      "title": "payouts batches list",
+      "type": "object",
+      "properties": {
+        "schema": {
+          "description": "The version of this contract.",
+          "const": 1
+        },
+        "batches": {
+          "type": "array",
+          "items": {
+            "$ref": "#/$defs/BatchView"
+          }
+        },
+        "next": {
+          "type": [
+            "string",
+            "null"
+          ],
+          "description": "What `--after` takes for the next page; null on the last."
+        }
+      },
+      "required": [
+        "schema",
+        "batches",
+        "next"
+      ],
+      "$defs": {
+        "BatchView": {
+          "type": "object",
+          "properties": {
+            "id": {
+              "type": "string",
+              "description": "Primary key."
+            },
+            "source": {
+              "type": "string",
+              "description": "The file's name, or `stdin`."
+            },
+            "sha256": {
+              "type": "string",
+              "description": "Of the file's bytes, lowercase hex."
+            },
+            "payout_count": {
+              "type": "integer",
+              "format": "int32",
+              "description": "Payouts created from it."
+            },
+            "total_cents": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Their sum."
+            },
+            "currency": {
+              "type": "string",
+              "description": "Lowercase code."
+            },
+            "held": {
+              "type": "boolean",
+              "description": "Nothing of it is paid before it is released."
+            },
+            "actor": {
+              "type": "string",
+              "description": "Who loaded it."
+            },
+            "run_id": {
+              "type": "string",
+              "description": "The run that loaded it."
+            },
+            "created_at": {
+              "type": "string",
+              "description": "When."
+            }
+          },
+          "required": [
+            "id",
+            "source",
+            "sha256",
+            "payout_count",
+            "total_cents",
+            "currency",
+            "held",
+            "actor",
+            "run_id",
+            "created_at"
+          ],
+          "description": "A loaded file."
+        },
+        "line": {
+          "$ref": "#/$defs/BatchView"
+        }
+      }
+    }
+    --- stderr
+    --- exit 0
+    "##);
+}
+
+/// A script that knows a field finds it, and one that meets a new field goes on.
+#[test]
+fn a_schema_requires_every_field_it_names_and_allows_others() {
+    fn walk(schema: &Value, path: &str, objects: &mut usize) {
+        let Some(keywords) = schema.as_object() else {
+            return;
+        };
+        assert_eq!(schema.get("additionalProperties"), None, "{path}");
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            let named: Vec<_> = properties.keys().collect();
+            assert_eq!(schema["required"], serde_json::json!(named), "{path}");
+            for (name, property) in properties {
+                assert!(
+                    property.get("description").is_some() || property["items"].is_object(),
+                    "{path}/{name} is not described"
+                );
+            }
+            *objects += 1;
+        }
+        for (keyword, inner) in keywords {
+            walk(inner, &format!("{path}/{keyword}"), objects);
+        }
+    }
+    for command in schema::commands() {
+        let mut objects = 0;
+        walk(&schema::of(command).unwrap(), command, &mut objects);
+        assert!(objects > 0, "{command}");
+    }
 }

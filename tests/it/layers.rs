@@ -30,7 +30,7 @@ const MAY_IMPORT: [(&str, &[&str]); 10] = [
 ];
 
 /// Packages that only some parts may use.
-const ONLY_IN: [(&str, &[&str]); 9] = [
+const ONLY_IN: [(&str, &[&str]); 10] = [
     ("stripe_client_core", &["stripe"]),
     ("stripe_connect", &["stripe"]),
     ("stripe_core", &["stripe"]),
@@ -39,6 +39,7 @@ const ONLY_IN: [(&str, &[&str]); 9] = [
     ("dialoguer", &["cli"]),
     ("indicatif", &["output"]),
     ("comfy_table", &["output"]),
+    ("schemars", &["output"]),
     ("axum", &["sandbox"]),
 ];
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use payouts::sandbox::Fault;
 use serde_json::Value;
 
+use crate::common::contract;
 use crate::common::db::{TestDb, on_both};
 use crate::common::env::Run;
 use crate::common::shop::Shop;
@@ -468,6 +469,7 @@ on_both! {
             let output = child.wait_with_output().unwrap();
             assert_eq!(output.status.code(), Some(0));
             let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+            contract::check(&["retry", "-o", "json"], &answer.to_string());
             retried += answer["retried"].as_u64().unwrap();
         }
         assert_eq!(retried, 40);

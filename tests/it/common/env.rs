@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use super::db::TestDb;
 use super::redact::Redactor;
 use super::terminal::Reads;
-use super::{outside, terminal};
+use super::{contract, outside, terminal};
 
 /// What the binary takes for now, unless a test says otherwise. Only read with the feature
 /// `testing`.
@@ -114,24 +114,30 @@ impl TestEnv {
     }
 
     /// Runs `payouts` with nothing on standard input, and no terminal anywhere.
+    #[track_caller]
     pub(crate) fn run(&self, args: &[&str]) -> Run {
         self.run_with_input(args, "")
     }
 
-    /// Runs `payouts` with `input` piped into it.
+    /// Runs `payouts` with `input` piped into it. JSON that it prints is held against its schema.
+    #[track_caller]
     pub(crate) fn run_with_input(&self, args: &[&str], input: impl Into<Vec<u8>>) -> Run {
-        self.capture(
+        let run = self.capture(
             self.command(args),
             Self::shown("payouts", args),
             input.into(),
-        )
+        );
+        contract::check(args, &run.stdout);
+        run
     }
 
     /// Runs `payouts` under another program, such as a shell that sets a limit first. What is shown
     /// is the command line of `payouts` alone.
     pub(crate) fn run_under(&self, program: &[&str], args: &[&str]) -> Run {
         let command = self.command_under(program, args);
-        self.capture(command, Self::shown("payouts", args), Vec::new())
+        let run = self.capture(command, Self::shown("payouts", args), Vec::new());
+        contract::check(args, &run.stdout);
+        run
     }
 
     /// A command that runs `payouts` under another program.

@@ -3,6 +3,7 @@
 
 pub(crate) mod catalog;
 pub(crate) mod clients;
+pub(crate) mod contract;
 pub(crate) mod db;
 pub(crate) mod env;
 pub(crate) mod platform;
