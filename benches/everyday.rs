@@ -1,7 +1,8 @@
 //! How long everyday work takes, each beside a baseline that is measured in turns with it: machines
 //! are noisy, so medians and their ratio count.
 //!
-//! `cargo bench` runs all of it. The databases hold a million pending payouts. PostgreSQL is the one
+//! `cargo bench` runs all of it, `cargo bench -- postgresql` one part: `start`, `list`, `sqlite`
+//! or `postgresql`. The databases hold a million pending payouts. PostgreSQL is the one
 //! that `tests/run --serve` starts; its address is in `PAYOUTS_TEST_POSTGRES`.
 
 #![expect(
@@ -46,12 +47,37 @@ fn main() {
         "{:<52} {:>10} {:>10} {:>7}",
         "median", "payouts", "baseline", "ratio"
     );
-    start_of_a_process();
-    list_of_a_small_database(&folder);
+    if asked_for("start") {
+        start_of_a_process();
+    }
+    if asked_for("list") {
+        list_of_a_small_database(&folder);
+    }
+    if asked_for("sqlite") {
+        on_a_million_in_sqlite(&folder);
+    }
+    if asked_for("postgresql") {
+        on_a_million_in_postgresql();
+    }
+}
+
+/// Whether a part was named on the command line, or none was.
+fn asked_for(part: &str) -> bool {
+    let mut named = std::env::args()
+        .skip(1)
+        .filter(|argument| !argument.starts_with("--"))
+        .peekable();
+    named.peek().is_none() || named.any(|name| name == part)
+}
+
+fn on_a_million_in_sqlite(folder: &tempfile::TempDir) {
     let file = folder.path().join("million.db");
     let sqlite = format!("sqlite:{}", file.display());
     let mut connection = SqliteConnection::establish(&file.display().to_string()).unwrap();
     on_a_million("SQLite", &sqlite, &mut connection);
+}
+
+fn on_a_million_in_postgresql() {
     let server = std::env::var("PAYOUTS_TEST_POSTGRES").expect(
         "PAYOUTS_TEST_POSTGRES is not set: `tests/run --serve` starts a server and prints it",
     );
@@ -314,6 +340,7 @@ fn claims<C: SimpleConnection>(backend: &str, store: &mut Store, connection: &mu
     };
     let terms = ClaimTerms {
         payouts_max: CLAIM,
+        rows_max: CLAIM,
         total_max_cents: i64::MAX,
         attempt: AttemptTerms {
             currency: Currency::USD,

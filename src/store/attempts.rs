@@ -18,8 +18,8 @@ use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{payout_answers, payout_attempts, payouts};
 use crate::model::time::Time;
-use crate::store::connection::{AnyConnection, backend_of};
-use crate::store::dialect::{self, PaidRow, batch_rows_max, on_each};
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::{self, PaidRow, on_each};
 use crate::store::runs::{RunStamp, has_ended};
 use crate::store::statements::mark_covered_in_tx;
 use crate::store::{Store, StoreError, history, queue, reversals, settings};
@@ -198,6 +198,7 @@ impl Store {
     ) -> Result<Vec<Recorded>, StoreError> {
         let now = self.clock.now();
         let (recorded, heads) = self.write(|conn| {
+            dialect::find_by_index(conn)?;
             let mut changes = Vec::with_capacity(settlements.len());
             let mut recorded = Vec::with_capacity(settlements.len());
             let mut settled = settle_usual(conn, now, settlements)?;
@@ -1050,16 +1051,9 @@ fn answers_insert(conn: &mut AnyConnection, settlements: &[Settlement]) -> Resul
         .iter()
         .flat_map(|s| s.answers.iter().cloned())
         .collect();
-    let rows = batch_rows_max(backend_of(conn), 10);
-    for chunk in answers.chunks(rows) {
-        let kept = on_each!(conn, c => diesel::insert_into(payout_answers::table)
-            .values(chunk)
-            .on_conflict_do_nothing()
-            .execute(c))?;
-        if kept < chunk.len() {
-            for answer in chunk {
-                answer_insert_beside(conn, answer)?;
-            }
+    if dialect::answers_append(conn, &answers)? < answers.len() {
+        for answer in &answers {
+            answer_insert_beside(conn, answer)?;
         }
     }
     Ok(())

@@ -8,12 +8,15 @@ use sha2::{Digest, Sha256};
 
 use crate::model::history::{Change, HistoryEvent, HistoryHead, HistoryRow, hex};
 use crate::model::ids::PayoutId;
-use crate::model::schema::{payout_history, payout_history_heads};
+use crate::model::schema::{payout_history, payout_history_heads, payouts};
 use crate::model::time::Time;
-use crate::store::connection::{AnyConnection, backend_of};
-use crate::store::dialect::{IDS_MAX, batch_rows_max, on_each};
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::{self, IDS_MAX};
 use crate::store::runs::RunStamp;
 use crate::store::{Store, StoreError};
+
+/// Rows of one statement: a file may bring a million.
+const WRITTEN_TOGETHER_MAX: usize = 10_000;
 
 /// A hash over a set of history rows, whatever their order: the exclusive or of
 /// each row's own SHA-256. A run keeps one over all it wrote, so that rows cut
@@ -73,13 +76,12 @@ pub(crate) fn append_in_tx(
         heads.insert(head.payout_id.clone(), head);
         rows.push(row);
     }
-    let backend = backend_of(conn);
-    for chunk in rows.chunks(batch_rows_max(backend, 10)) {
-        on_each!(conn, c => diesel::insert_into(payout_history::table).values(chunk).execute(c))?;
+    for chunk in rows.chunks(WRITTEN_TOGETHER_MAX) {
+        dialect::history_append(conn, chunk)?;
     }
     let heads: Vec<HistoryHead> = heads.into_values().collect();
-    for chunk in heads.chunks(batch_rows_max(backend, 3)) {
-        upsert_heads(conn, chunk)?;
+    for chunk in heads.chunks(WRITTEN_TOGETHER_MAX) {
+        dialect::heads_put(conn, chunk)?;
     }
     Ok(written)
 }
@@ -101,6 +103,18 @@ pub(crate) fn cancelled_in_tx<'a>(
         cancelled.extend(found);
     }
     Ok(cancelled)
+}
+
+/// Whether the payout of a row was cancelled, as a column of a query; for what
+/// [`cancelled_in_tx`] asks about many.
+#[diesel::dsl::auto_type]
+pub(crate) fn was_cancelled() -> _ {
+    let cancelled: HistoryEvent = HistoryEvent::Cancelled;
+    diesel::dsl::exists(
+        payout_history::table
+            .filter(payout_history::payout_id.eq(payouts::id))
+            .filter(payout_history::event.eq(cancelled)),
+    )
 }
 
 /// The ends of the chains that the changes extend.
@@ -127,20 +141,6 @@ fn heads_of(
         heads.extend(found.into_iter().map(|head| (head.payout_id.clone(), head)));
     }
     Ok(heads)
-}
-
-fn upsert_heads(conn: &mut AnyConnection, heads: &[HistoryHead]) -> Result<(), StoreError> {
-    use diesel::upsert::excluded;
-    on_each!(conn, c => diesel::insert_into(payout_history_heads::table)
-        .values(heads)
-        .on_conflict(payout_history_heads::payout_id)
-        .do_update()
-        .set((
-            payout_history_heads::seq.eq(excluded(payout_history_heads::seq)),
-            payout_history_heads::hash.eq(excluded(payout_history_heads::hash)),
-        ))
-        .execute(c))?;
-    Ok(())
 }
 
 impl Store {

@@ -6,7 +6,7 @@
 //! Stripe is in flight.
 //!
 //! Most queries are plain Diesel on `AnyConnection`; what the two databases
-//! do differently is a short list of named functions in `dialect.rs`.
+//! do differently is a short list of named functions in `dialect`.
 //! PostgreSQL spreads claims over several runs; on SQLite one run at a time
 //! takes most of them, which is correct and right for an embedded database.
 

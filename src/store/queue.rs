@@ -27,12 +27,12 @@ use crate::model::schema::{
 };
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::{self, batch_rows_max, on_each};
+use crate::store::dialect;
 use crate::store::payout_create::Locks;
-use crate::store::reconcile::held_by_findings_in_tx;
+use crate::store::reconcile::is_held_by_a_finding;
 use crate::store::runs::RunStamp;
 use crate::store::statements::accounts_in_tx;
-use crate::store::{Store, StoreError, connection, history, reversals};
+use crate::store::{Store, StoreError, history, reversals};
 
 /// A place in the queue: everything up to and with this row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,6 +93,9 @@ pub struct QueueRequest {
 pub struct ClaimTerms {
     /// At most this many payouts.
     pub payouts_max: usize,
+    /// Rows looked at, and locked meanwhile: as many as payouts are wanted, or
+    /// more where many are skipped. At most [`WINDOW_MAX`].
+    pub rows_max: usize,
     /// At most this much, minor units.
     pub total_max_cents: i64,
     /// How the attempt is written.
@@ -171,14 +174,14 @@ pub struct Preview {
 }
 
 /// Rows looked at in one window.
-const WINDOW: usize = 500;
+pub const WINDOW_MAX: usize = 500;
 
 impl Store {
     /// Walks one window of the queue without claiming anything.
     pub fn queue_preview(&mut self, request: &QueueRequest) -> Result<Preview, StoreError> {
         self.read(|conn| {
-            let marks = due_marks(conn, request, WINDOW)?;
-            let more = marks.len() == WINDOW;
+            let marks = due_marks(conn, request, WINDOW_MAX)?;
+            let more = marks.len() == WINDOW_MAX;
             let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             let mut preview = Preview {
                 more,
@@ -205,7 +208,8 @@ impl Store {
     ) -> Result<Window, StoreError> {
         let now = self.clock.now();
         let (window, heads) = self.write(|conn| {
-            let size = terms.payouts_max.saturating_mul(4).clamp(1, WINDOW);
+            dialect::find_by_index(conn)?;
+            let size = terms.rows_max.clamp(1, WINDOW_MAX);
             let marks = due_marks(conn, request, size)?;
             let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             // Rows that another run holds are passed over; the walk goes on behind them.
@@ -394,6 +398,15 @@ fn due_marks(
         .collect())
 }
 
+/// A payout; its creator's account and end; its batch and reference, where this
+/// tool created it; whether it was cancelled, reversed, or found at Stripe.
+type Row = (
+    Payout,
+    (Option<String>, Option<Time>),
+    Option<(PayoutId, Option<BatchId>, Option<String>)>,
+    (bool, bool, bool),
+);
+
 /// Reads everything that decides about these payouts, in the queue's order.
 pub(super) fn candidates(
     conn: &mut AnyConnection,
@@ -402,25 +415,28 @@ pub(super) fn candidates(
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<(Payout, Option<String>, Option<Time>)> = payouts::table
+    let rows: Vec<Row> = payouts::table
         .inner_join(creators::table)
+        .left_join(payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)))
         .filter(payouts::id.eq_any(ids))
         .order((payouts::created_at, payouts::id))
         .select((
             payouts::all_columns,
-            creators::stripe_account_id,
-            creators::deleted_at,
+            (creators::stripe_account_id, creators::deleted_at),
+            (
+                payout_batch_items::payout_id,
+                payout_batch_items::batch_id,
+                payout_batch_items::reference,
+            )
+                .nullable(),
+            // Asked about every row: other software may have wiped whatever it bore.
+            (
+                history::was_cancelled(),
+                reversals::was_reversed(),
+                is_held_by_a_finding(),
+            ),
         ))
         .load(conn)?;
-    let items: HashMap<PayoutId, (Option<BatchId>, Option<String>)> = payout_batch_items::table
-        .filter(payout_batch_items::payout_id.eq_any(ids))
-        .select((
-            payout_batch_items::payout_id,
-            (payout_batch_items::batch_id, payout_batch_items::reference),
-        ))
-        .load::<(PayoutId, (Option<BatchId>, Option<String>))>(conn)?
-        .into_iter()
-        .collect();
     let mut attempts: HashMap<PayoutId, (i32, AttemptOutcome)> = HashMap::new();
     let mut transferred: HashSet<PayoutId> = HashSet::new();
     for (id, number, outcome) in payout_attempts::table
@@ -444,57 +460,58 @@ pub(super) fn candidates(
         .collect();
     let mut statements = statements_of(conn, &statement_ids)?;
     let holds = holds_of(conn)?;
-    // Asked about every row: other software may have wiped whatever it bore.
-    let cancelled = history::cancelled_in_tx(conn, ids)?;
-    let reversed = reversals::among_in_tx(conn, ids)?;
-    let found = held_by_findings_in_tx(conn, ids)?;
 
     Ok(rows
         .into_iter()
-        .map(|(payout, destination, deleted_at)| {
-            let item = items.get(&payout.id);
-            let batch_id = item.and_then(|(batch, _)| batch.clone());
-            let statement = payout
-                .royalty_statement_id
-                .as_ref()
-                .and_then(|id| statements.get_mut(id))
-                .map(|(statement, holder)| CandidateStatement {
-                    taken_by_another: holder.as_ref().is_some_and(|holder| *holder != payout.id),
-                    ..statement.clone()
-                });
-            let held_since = |kind: HoldKind, target: Option<&str>| {
-                holds.get(&(kind, target?.to_owned())).copied()
-            };
-            let batch_held_since =
-                held_since(HoldKind::Batch, batch_id.as_ref().map(BatchId::as_str));
-            let holds = [
-                (HoldKind::All, Some("")),
-                (HoldKind::Payout, Some(payout.id.as_str())),
-                (HoldKind::Creator, Some(payout.creator_id.as_str())),
-                (HoldKind::Batch, batch_id.as_ref().map(BatchId::as_str)),
-            ]
-            .into_iter()
-            .filter(|(kind, target)| held_since(*kind, *target).is_some())
-            .map(|(kind, _)| kind)
-            .collect();
-            Candidate {
-                destination,
-                creator_deleted: deleted_at.is_some(),
-                statement,
-                reference: item.and_then(|(_, reference)| reference.clone()),
-                ours: item.is_some(),
-                cancelled: cancelled.contains(&payout.id),
-                transferred: payout.stripe_transfer_id.is_some()
-                    || transferred.contains(&payout.id)
-                    || reversed.contains(&payout.id)
-                    || found.contains(&payout.id),
-                batch_held_since,
-                batch_id,
-                holds,
-                last_attempt: attempts.get(&payout.id).copied(),
-                payout,
-            }
-        })
+        .map(
+            |(payout, (destination, deleted_at), item, (cancelled, reversed, found))| {
+                let ours = item.is_some();
+                let (batch_id, reference) =
+                    item.map_or((None, None), |(_, batch, reference)| (batch, reference));
+                let statement = payout
+                    .royalty_statement_id
+                    .as_ref()
+                    .and_then(|id| statements.get_mut(id))
+                    .map(|(statement, holder)| CandidateStatement {
+                        taken_by_another: holder
+                            .as_ref()
+                            .is_some_and(|holder| *holder != payout.id),
+                        ..statement.clone()
+                    });
+                let held_since = |kind: HoldKind, target: Option<&str>| {
+                    holds.get(&(kind, target?.to_owned())).copied()
+                };
+                let batch_held_since =
+                    held_since(HoldKind::Batch, batch_id.as_ref().map(BatchId::as_str));
+                let holds = [
+                    (HoldKind::All, Some("")),
+                    (HoldKind::Payout, Some(payout.id.as_str())),
+                    (HoldKind::Creator, Some(payout.creator_id.as_str())),
+                    (HoldKind::Batch, batch_id.as_ref().map(BatchId::as_str)),
+                ]
+                .into_iter()
+                .filter(|(kind, target)| held_since(*kind, *target).is_some())
+                .map(|(kind, _)| kind)
+                .collect();
+                Candidate {
+                    destination,
+                    creator_deleted: deleted_at.is_some(),
+                    statement,
+                    reference,
+                    ours,
+                    cancelled,
+                    transferred: payout.stripe_transfer_id.is_some()
+                        || transferred.contains(&payout.id)
+                        || reversed
+                        || found,
+                    batch_held_since,
+                    batch_id,
+                    holds,
+                    last_attempt: attempts.get(&payout.id).copied(),
+                    payout,
+                }
+            },
+        )
         .collect())
 }
 
@@ -598,10 +615,7 @@ fn claim_in_tx(
             batch_id: candidate.batch_id,
         });
     }
-    let rows = batch_rows_max(connection::backend_of(conn), 26);
-    for chunk in fresh.chunks(rows) {
-        on_each!(conn, c => diesel::insert_into(payout_attempts::table).values(chunk).execute(c))?;
-    }
+    dialect::attempts_append(conn, &fresh)?;
     history::append_in_tx(conn, stamp, now, history_rows)
 }
 
@@ -620,21 +634,7 @@ fn take_statements(
     if wanted.is_empty() {
         return Ok(chosen);
     }
-    let rows: Vec<_> = wanted
-        .iter()
-        .map(|(statement, payout)| {
-            (
-                payout_statement_claims::statement_id.eq(statement),
-                payout_statement_claims::payout_id.eq(payout),
-            )
-        })
-        .collect();
-    for row in &rows {
-        on_each!(conn, c => diesel::insert_into(payout_statement_claims::table)
-            .values(row)
-            .on_conflict_do_nothing()
-            .execute(c))?;
-    }
+    dialect::statement_claims_append(conn, &wanted)?;
     let ids: Vec<StatementId> = wanted.into_iter().map(|(statement, _)| statement).collect();
     let statements = statements_of(conn, &ids)?;
     let mut taken = Vec::with_capacity(chosen.len());

@@ -753,27 +753,23 @@ fn obstacle_in_tx(
 /// Those of some payouts that a finding, open or accepted, says a transfer was
 /// made for. Accepting a finding settles what is reported of it; it is no leave
 /// to pay again.
-pub(super) fn held_by_findings_in_tx(
-    conn: &mut AnyConnection,
-    ids: &[PayoutId],
-) -> Result<HashSet<PayoutId>, StoreError> {
-    let payments = FindingKind::ALL
-        .iter()
-        .copied()
-        .filter(|kind| kind.may_be_a_payment());
-    let payments: Vec<FindingKind> = payments.collect();
-    let mut held = HashSet::new();
-    for chunk in ids.chunks(IDS_MAX) {
-        let found: Vec<PayoutId> = findings::table
-            .filter(findings::payout_id.assume_not_null().eq_any(chunk))
+#[diesel::dsl::auto_type]
+pub(super) fn is_held_by_a_finding() -> _ {
+    let payments: Vec<FindingKind> = payments();
+    let fixed: FindingState = FindingState::Fixed;
+    diesel::dsl::exists(
+        findings::table
+            .filter(findings::payout_id.assume_not_null().eq(payouts::id))
             .filter(findings::transfer_id.is_not_null())
-            .filter(findings::state.ne(FindingState::Fixed))
-            .filter(findings::kind.eq_any(&payments))
-            .select(findings::payout_id.assume_not_null())
-            .load(conn)?;
-        held.extend(found);
-    }
-    Ok(held)
+            .filter(findings::state.ne(fixed))
+            .filter(findings::kind.eq_any(payments)),
+    )
+}
+
+/// The kinds that say that a transfer may have been a payment.
+fn payments() -> Vec<FindingKind> {
+    let all = FindingKind::ALL.iter().copied();
+    all.filter(|kind| kind.may_be_a_payment()).collect()
 }
 
 /// Those of some transfers that a person accepted although no payout holds them.

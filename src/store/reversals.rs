@@ -133,6 +133,12 @@ pub(super) fn among_in_tx(
     Ok(found)
 }
 
+/// Whether anything of the payout of a row was taken back, as a column of a query.
+#[diesel::dsl::auto_type]
+pub(super) fn was_reversed() -> _ {
+    diesel::dsl::exists(reversals::table.filter(reversals::payout_id.eq(payouts::id)))
+}
+
 /// What is kept for these transfers, minor units.
 pub(super) fn of_transfers_in_tx(
     conn: &mut AnyConnection,

@@ -71,6 +71,7 @@ impl Run {
         };
         let terms = ClaimTerms {
             payouts_max: 100,
+            rows_max: 100,
             total_max_cents: i64::MAX,
             attempt: AttemptTerms {
                 currency: Currency::USD,

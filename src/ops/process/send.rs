@@ -30,7 +30,7 @@ use crate::ops::process::{
 };
 use crate::store::Store;
 use crate::store::attempts::{LastAnswer, Recorded, Resolution, Settlement};
-use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, Window};
+use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, WINDOW_MAX, Window};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
 use crate::stripe::api::{TransferRequest, api_version};
@@ -163,6 +163,7 @@ impl Session {
             payouts_room: agreement.payouts_max,
             total_room_cents: agreement.total_max_cents,
             queue_empty: agreement.payouts_max == 0,
+            rows_max: 0,
             claiming: false,
             recording: false,
             pulsing: false,
@@ -268,6 +269,8 @@ struct Run {
     payouts_room: u64,
     total_room_cents: i64,
     queue_empty: bool,
+    /// Rows that the next claim looks at, where that is more than it wants.
+    rows_max: usize,
     claiming: bool,
     recording: bool,
     pulsing: bool,
@@ -425,6 +428,7 @@ impl Run {
         let room = usize::try_from(self.payouts_room).unwrap_or(usize::MAX);
         let terms = ClaimTerms {
             payouts_max: wanted.min(room),
+            rows_max: self.rows_max.max(wanted),
             total_max_cents: self.total_room_cents,
             attempt: self.terms.clone(),
         };
@@ -548,6 +552,13 @@ impl Run {
     }
 
     fn take_in_window(&mut self, window: Window) {
+        // A stretch of rows that are skipped is walked in ever longer strides.
+        let (claimed, skipped) = (window.claimed.len(), window.skipped.len());
+        self.rows_max = if skipped > claimed {
+            (skipped + claimed).saturating_mul(2).min(WINDOW_MAX)
+        } else {
+            0
+        };
         for skipped in window.skipped {
             self.report.skip(skipped.reason, skipped.amount_cents);
         }

@@ -1,0 +1,171 @@
+//! The rows that every payout adds: attempts, answers, history. They are most of
+//! what a run writes, so each database takes them the way it is fastest at:
+//! PostgreSQL as one statement over columns of values, SQLite row by row, both
+//! with statements that were read and planned before.
+
+use diesel::prelude::*;
+use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamp};
+
+use crate::model::attempt::{AnswerRow, Attempt};
+use crate::model::history::{HistoryHead, HistoryRow};
+use crate::model::ids::{PayoutId, StatementId};
+use crate::model::schema::{
+    payout_answers, payout_attempts, payout_history, payout_history_heads, payout_statement_claims,
+};
+use crate::store::connection::AnyConnection;
+use crate::store::dialect::fixed::fixed;
+
+/// One column of rows, as PostgreSQL takes an array.
+fn column<'a, Row, T>(rows: &'a [Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
+/// Attempts as they are claimed: nothing sent, nothing answered.
+pub(crate) fn attempts_append(conn: &mut AnyConnection, rows: &[Attempt]) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Sqlite(c) => one_by_one(rows, |row| {
+            diesel::insert_into(payout_attempts::table)
+                .values(row)
+                .execute(c)
+        }),
+        AnyConnection::Postgres(c) => fixed(
+            "INSERT INTO payout_attempts (payout_id, attempt, idempotency_key, body, amount_cents,
+                 currency, destination, transfer_group, stripe_account, livemode, api_version,
+                 run_id, outcome, created_at, first_sent_at)
+             SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind::<Array<Text>, _>(column(rows, |row| row.payout_id.as_str()))
+        .bind::<Array<Integer>, _>(column(rows, |row| row.attempt))
+        .bind::<Array<Text>, _>(column(rows, |row| row.idempotency_key.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.body.as_str()))
+        .bind::<Array<Integer>, _>(column(rows, |row| row.amount_cents))
+        .bind::<Array<Text>, _>(column(rows, |row| row.currency.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.destination.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.transfer_group.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.stripe_account.as_str()))
+        .bind::<Array<Bool>, _>(column(rows, |row| row.livemode))
+        .bind::<Array<Text>, _>(column(rows, |row| row.api_version.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.run_id.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.outcome.as_str()))
+        .bind::<Array<Timestamp>, _>(column(rows, |row| row.created_at))
+        .bind::<Array<Timestamp>, _>(column(rows, |row| row.first_sent_at))
+        .execute(c)
+        .map(drop),
+    }
+}
+
+/// Answers, but those whose number is taken. Returns how many were kept.
+pub(crate) fn answers_append(conn: &mut AnyConnection, rows: &[AnswerRow]) -> QueryResult<usize> {
+    match conn {
+        AnyConnection::Sqlite(c) => rows.iter().try_fold(0, |kept, row| {
+            let inserted = diesel::insert_into(payout_answers::table)
+                .values(row)
+                .on_conflict_do_nothing()
+                .execute(c)?;
+            Ok(kept + inserted)
+        }),
+        AnyConnection::Postgres(c) => fixed(
+            "INSERT INTO payout_answers (payout_id, attempt, send, sent_at, answered_at,
+                 http_status, request_id, replayed, verdict, body)
+             SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind::<Array<Text>, _>(column(rows, |row| row.payout_id.as_str()))
+        .bind::<Array<Integer>, _>(column(rows, |row| row.attempt))
+        .bind::<Array<Integer>, _>(column(rows, |row| row.send))
+        .bind::<Array<Timestamp>, _>(column(rows, |row| row.sent_at))
+        .bind::<Array<Timestamp>, _>(column(rows, |row| row.answered_at))
+        .bind::<Array<Nullable<Integer>>, _>(column(rows, |row| row.http_status))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.request_id.as_deref()))
+        .bind::<Array<Bool>, _>(column(rows, |row| row.replayed))
+        .bind::<Array<Text>, _>(column(rows, |row| row.verdict.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.body.as_str()))
+        .execute(c),
+    }
+}
+
+/// Claims of statements, but of those that are taken.
+pub(crate) fn statement_claims_append(
+    conn: &mut AnyConnection,
+    rows: &[(StatementId, PayoutId)],
+) -> QueryResult<()> {
+    use payout_statement_claims::{payout_id, statement_id};
+    match conn {
+        AnyConnection::Sqlite(c) => one_by_one(rows, |(statement, payout)| {
+            diesel::insert_into(payout_statement_claims::table)
+                .values((statement_id.eq(statement), payout_id.eq(payout)))
+                .on_conflict_do_nothing()
+                .execute(c)
+        }),
+        AnyConnection::Postgres(c) => fixed(
+            "INSERT INTO payout_statement_claims (statement_id, payout_id)
+             SELECT * FROM unnest(?, ?)
+             ON CONFLICT DO NOTHING",
+        )
+        .bind::<Array<Text>, _>(column(rows, |(statement, _)| statement.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |(_, payout)| payout.as_str()))
+        .execute(c)
+        .map(drop),
+    }
+}
+
+/// History, at the end of its chains.
+pub(crate) fn history_append(conn: &mut AnyConnection, rows: &[HistoryRow]) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Sqlite(c) => one_by_one(rows, |row| {
+            diesel::insert_into(payout_history::table)
+                .values(row)
+                .execute(c)
+        }),
+        AnyConnection::Postgres(c) => fixed(
+            "INSERT INTO payout_history (payout_id, seq, event, from_status, to_status, at, actor,
+                 run_id, reason, hash)
+             SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        )
+        .bind::<Array<Text>, _>(column(rows, |row| row.payout_id.as_str()))
+        .bind::<Array<Integer>, _>(column(rows, |row| row.seq))
+        .bind::<Array<Text>, _>(column(rows, |row| row.event.as_str()))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.from_status.as_deref()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.to_status.as_str()))
+        .bind::<Array<Timestamp>, _>(column(rows, |row| row.at))
+        .bind::<Array<Text>, _>(column(rows, |row| row.actor.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.run_id.as_str()))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.reason.as_deref()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.hash.as_str()))
+        .execute(c)
+        .map(drop),
+    }
+}
+
+/// The ends of chains, each named once.
+pub(crate) fn heads_put(conn: &mut AnyConnection, rows: &[HistoryHead]) -> QueryResult<()> {
+    use diesel::upsert::excluded;
+    use payout_history_heads::{hash, payout_id, seq};
+    match conn {
+        AnyConnection::Sqlite(c) => one_by_one(rows, |row| {
+            diesel::insert_into(payout_history_heads::table)
+                .values(row)
+                .on_conflict(payout_id)
+                .do_update()
+                .set((seq.eq(excluded(seq)), hash.eq(excluded(hash))))
+                .execute(c)
+        }),
+        AnyConnection::Postgres(c) => fixed(
+            "INSERT INTO payout_history_heads (payout_id, seq, hash)
+             SELECT * FROM unnest(?, ?, ?)
+             ON CONFLICT (payout_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
+        )
+        .bind::<Array<Text>, _>(column(rows, |row| row.payout_id.as_str()))
+        .bind::<Array<Integer>, _>(column(rows, |row| row.seq))
+        .bind::<Array<Text>, _>(column(rows, |row| row.hash.as_str()))
+        .execute(c)
+        .map(drop),
+    }
+}
+
+fn one_by_one<Row>(
+    rows: &[Row],
+    mut insert: impl FnMut(&Row) -> QueryResult<usize>,
+) -> QueryResult<()> {
+    rows.iter().try_for_each(|row| insert(row).map(drop))
+}
