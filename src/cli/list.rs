@@ -1,8 +1,8 @@
 //! `payouts list`.
 
-use chrono_tz::Tz;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -67,7 +67,7 @@ pub(super) struct ListArgs {
 
     /// Whose days and months are meant, such as Europe/Berlin; tables show its time
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = period::zone, help_heading = "Selection")]
-    tz: Tz,
+    tz: TimeZone,
 
     /// What to sort by, newest or largest first
     #[arg(
@@ -139,7 +139,7 @@ pub(super) fn run(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> 
     let mut out = cx.ui.out();
     let shown = Shown {
         currency,
-        zone: args.tz,
+        zone: args.tz.clone(),
         now: cx.clock.now(),
     };
     let mut writer = ListWriter::begin(&cx.ui, cx.format, shown, &mut out)?;
@@ -165,7 +165,7 @@ fn filter(
         let Some(text) = text else {
             return Ok(Span::default());
         };
-        period::span(text, args.tz, cx.clock.now()).map_err(|error| wrong_flag(flag, &error))
+        period::span(text, &args.tz, cx.clock.now()).map_err(|error| wrong_flag(flag, &error))
     };
     let amount = |flag: &str, text: Option<&String>| -> Result<Option<i32>, CliError> {
         let Some(text) = text else { return Ok(None) };

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use chrono_tz::Tz;
 use clap::Args;
+use jiff::tz::TimeZone;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
@@ -58,7 +58,7 @@ pub(super) struct ReconcileArgs {
 
     /// Whose days and months are meant, such as Europe/Berlin
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = period::zone, help_heading = "Selection")]
-    tz: Tz,
+    tz: TimeZone,
 
     /// Apply the repairs that are provably safe
     #[arg(long, help_heading = "Repair")]
@@ -171,7 +171,7 @@ fn period_of(cx: &Context, store: &mut Store, args: &ReconcileArgs) -> Result<Sp
             ("--from and --to", format!("{}..{}", side(from), side(to)))
         }
     };
-    period::span(&text, args.tz, now)
+    period::span(&text, &args.tz, now)
         .map_err(|error| CliError::new(Exit::Usage, format!("{flag}: {error}")))
 }
 

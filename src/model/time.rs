@@ -69,6 +69,13 @@ impl Time {
         self.0.and_utc()
     }
 
+    /// This moment as the clocks of a zone show it.
+    pub fn local(self, zone: &jiff::tz::TimeZone) -> jiff::civil::DateTime {
+        // It holds all but the last day of the year 9999.
+        let moment = jiff::Timestamp::from_millisecond(self.millis());
+        zone.to_datetime(moment.unwrap_or(jiff::Timestamp::MAX))
+    }
+
     /// This moment plus a duration.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

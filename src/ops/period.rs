@@ -6,8 +6,9 @@
 
 use std::time::Duration;
 
-use chrono::{Days, LocalResult, Months, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, TimeZone};
-use chrono_tz::Tz;
+use chrono::{Datelike, Days, Months, NaiveDate};
+use jiff::civil;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 
 use crate::model::time::{Span, Time};
 
@@ -36,8 +37,8 @@ pub enum PeriodError {
 ///
 /// # Errors
 /// When there is none of that name.
-pub fn zone(name: &str) -> Result<Tz, PeriodError> {
-    name.parse().map_err(|_| PeriodError::Zone(name.to_owned()))
+pub fn zone(name: &str) -> Result<TimeZone, PeriodError> {
+    TimeZone::get(name).map_err(|_| PeriodError::Zone(name.to_owned()))
 }
 
 /// Reads a span of time in one of the [`FORMS`]. Either side of `..` may be
@@ -45,7 +46,7 @@ pub fn zone(name: &str) -> Result<Tz, PeriodError> {
 ///
 /// # Errors
 /// What is wrong with the text, and which forms there are.
-pub fn span(text: &str, zone: Tz, now: Time) -> Result<Span, PeriodError> {
+pub fn span(text: &str, zone: &TimeZone, now: Time) -> Result<Span, PeriodError> {
     if let Some(duration) = back(text) {
         return Ok(Span {
             from: Some(now.minus(duration)),
@@ -99,7 +100,7 @@ struct Edge {
 }
 
 /// Reads one side of `..`; nothing there leaves the span open.
-fn edge(text: &str, zone: Tz) -> Result<Option<Edge>, PeriodError> {
+fn edge(text: &str, zone: &TimeZone) -> Result<Option<Edge>, PeriodError> {
     if text.is_empty() {
         return Ok(None);
     }
@@ -160,31 +161,31 @@ fn all_digits(text: &str) -> bool {
 
 /// The first moment of a day in a zone. Where clocks go back over midnight it is
 /// the earlier one; where they go forward over it, the moment they do.
-fn first_moment(day: NaiveDate, zone: Tz) -> Time {
-    let midnight = day.and_time(NaiveTime::MIN);
-    match zone.from_local_datetime(&midnight) {
-        LocalResult::Single(moment) | LocalResult::Ambiguous(moment, _) => {
-            Time::from_utc(moment.naive_utc())
+fn first_moment(day: NaiveDate, zone: &TimeZone) -> Time {
+    let parts = || {
+        let (year, month, day) = (day.year(), day.month(), day.day());
+        civil::Date::new(
+            year.try_into().ok()?,
+            month.try_into().ok()?,
+            day.try_into().ok()?,
+        )
+        .ok()
+    };
+    let moment = parts().and_then(|date| {
+        let midnight = zone.to_ambiguous_timestamp(date.to_datetime(civil::Time::midnight()));
+        let skipped = matches!(midnight.offset(), AmbiguousOffset::Gap { .. });
+        // As the clocks before a jump would have had it: at the jump, or behind it.
+        let moment = midnight.compatible().ok()?;
+        if !skipped {
+            return Some(moment);
         }
-        LocalResult::None => Time::from_utc(skipped(midnight, zone)),
-    }
-}
-
-/// The moment, in UTC, at which a zone's clocks jump over a local time: the first
-/// at which they show a later one, found by halving.
-fn skipped(local: NaiveDateTime, zone: Tz) -> NaiveDateTime {
-    // No zone ever was further from UTC than this.
-    let most = TimeDelta::hours(16);
-    let (mut before, mut after) = (local - most, local + most);
-    while after - before > TimeDelta::milliseconds(1) {
-        let middle = before + (after - before) / 2;
-        if zone.from_utc_datetime(&middle).naive_local() > local {
-            after = middle;
-        } else {
-            before = middle;
-        }
-    }
-    after
+        let behind = moment.checked_add(jiff::Span::new().nanoseconds(1)).ok()?;
+        zone.preceding(behind).next().map(|jump| jump.timestamp())
+    });
+    // The ends of the calendar lie beyond every payout.
+    moment.map_or(Time::from_millis(i64::MAX), |moment| {
+        Time::from_millis(moment.as_millisecond())
+    })
 }
 
 #[cfg(test)]
@@ -195,13 +196,13 @@ mod tests {
     const NOW: &str = "2026-11-02T09:30:00.000Z";
 
     fn read(text: &str, zone_name: &str) -> (String, String) {
-        let span = span(text, zone(zone_name).unwrap(), NOW.parse().unwrap()).unwrap();
+        let span = span(text, &zone(zone_name).unwrap(), NOW.parse().unwrap()).unwrap();
         let show = |time: Option<Time>| time.map_or_else(|| "…".to_owned(), |t| t.to_string());
         (show(span.from), show(span.until))
     }
 
     fn refused(text: &str) -> PeriodError {
-        span(text, Tz::UTC, NOW.parse().unwrap()).unwrap_err()
+        span(text, &TimeZone::UTC, NOW.parse().unwrap()).unwrap_err()
     }
 
     #[track_caller]
@@ -322,10 +323,10 @@ mod tests {
         );
         // Clocks went back from 01:00 to 00:00.
         reads(
-            "2026-11-01",
+            "2024-11-03",
             "America/Havana",
-            "2026-11-01T04:00:00.000Z",
-            "2026-11-02T05:00:00.000Z",
+            "2024-11-03T04:00:00.000Z",
+            "2024-11-04T05:00:00.000Z",
         );
         // A gap over midnight: 23:30 became 00:30.
         reads(
@@ -401,23 +402,33 @@ mod tests {
         );
     }
 
+    /// Every zone there is.
+    fn zones() -> impl Strategy<Value = TimeZone> {
+        let names: Vec<String> = jiff::tz::db()
+            .available()
+            .map(|name| name.to_string())
+            .collect();
+        assert!(names.len() > 400, "{}", names.len());
+        prop::sample::select(names).prop_map(|name| zone(&name).unwrap())
+    }
+
     proptest! {
         #[test]
         fn no_text_makes_the_reader_panic(text in "\\PC{0,24}|[0-9dhTZ:.+-]{0,48}") {
-            let _ = span(&text, Tz::UTC, Time::from_millis(0));
+            let _ = span(&text, &TimeZone::UTC, Time::from_millis(0));
         }
 
         /// What a month pays is what its days pay: no moment is in two days, or in none.
         #[test]
         fn the_days_of_a_month_cover_it_without_gap_or_overlap(
-            year in 1880..2100_i32, month in 1..=12_u32, zone in prop::sample::select(&chrono_tz::TZ_VARIANTS[..]),
+            year in 1880..2100_i32, month in 1..=12_u32, zone in zones(),
         ) {
             let now = Time::from_millis(0);
-            let whole = span(&format!("{year}-{month:02}"), zone, now).unwrap();
+            let whole = span(&format!("{year}-{month:02}"), &zone, now).unwrap();
             let mut reached = whole.from;
             let first = NaiveDate::from_ymd_opt(year, month, 1).unwrap();
             for day in first.iter_days().take_while(|day| day.format("%m").to_string() == format!("{month:02}")) {
-                let day = span(&day.to_string(), zone, now).unwrap();
+                let day = span(&day.to_string(), &zone, now).unwrap();
                 prop_assert_eq!(day.from, reached);
                 prop_assert!(day.until >= day.from);
                 reached = day.until;
@@ -429,13 +440,13 @@ mod tests {
         /// one), and the millisecond before does not.
         #[test]
         fn the_first_moment_of_a_day_is_the_first(
-            days in 0..80_000_i32, zone in prop::sample::select(&chrono_tz::TZ_VARIANTS[..]),
+            days in 0..80_000_i32, zone in zones(),
         ) {
-            let day = NaiveDate::from_ymd_opt(1880, 1, 1).unwrap() + TimeDelta::days(days.into());
-            let first = first_moment(day, zone);
-            let shown = |time: Time| zone.from_utc_datetime(&time.utc().naive_utc()).date_naive();
-            prop_assert!(shown(first) >= day, "{} {} {}", zone, day, first);
-            prop_assert!(shown(Time::from_millis(first.millis() - 1)) < day, "{} {} {}", zone, day, first);
+            let day = NaiveDate::from_ymd_opt(1880, 1, 1).unwrap() + chrono::TimeDelta::days(days.into());
+            let first = first_moment(day, &zone);
+            let shown = |time: Time| time.local(&zone).date().to_string().parse::<NaiveDate>().unwrap();
+            prop_assert!(shown(first) >= day, "{:?} {} {}", zone, day, first);
+            prop_assert!(shown(Time::from_millis(first.millis() - 1)) < day, "{:?} {} {}", zone, day, first);
         }
     }
 }

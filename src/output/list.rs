@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use chrono::TimeZone;
-use chrono_tz::Tz;
+use jiff::tz::TimeZone;
 
 use crate::model::ids::PayoutId;
 use crate::model::listing::{ListedPayout, Totals};
@@ -26,12 +25,12 @@ const WIDE: u16 = 110;
 const TEXT_MAX: usize = 60;
 
 /// What rows are shown in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Shown {
     /// Of every amount.
     pub currency: Currency,
     /// Of the times in a table; everything else is UTC.
-    pub zone: Tz,
+    pub zone: TimeZone,
     /// What is due is due by now.
     pub now: Time,
 }
@@ -83,7 +82,7 @@ impl<'a> ListWriter<'a> {
         match &mut self.to {
             To::People(out) if rows.is_empty() => out.flush(),
             To::People(out) => {
-                let table = table_of(self.ui, rows, self.shown);
+                let table = table_of(self.ui, rows, &self.shown);
                 out.write_all(table.as_bytes())
             }
             To::Machine(stream) => {
@@ -119,7 +118,7 @@ impl<'a> ListWriter<'a> {
 
 /// A table of payouts. On a narrow screen the time of day goes first, then
 /// references, then whatever tells least about these rows.
-fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
+fn table_of(ui: &Ui, rows: &[ListedPayout], shown: &Shown) -> String {
     let day_only = ui.width.is_some_and(|width| width < WIDE);
     // Why something failed matters more than when it was created.
     let failures = rows
@@ -149,10 +148,7 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: Shown) -> String {
         } else {
             "%Y-%m-%d %H:%M"
         };
-        let moment = |time: Time| {
-            let local = shown.zone.from_utc_datetime(&time.utc().naive_utc());
-            local.format(format).to_string()
-        };
+        let moment = |time: Time| time.local(&shown.zone).strftime(format).to_string();
         let mut cells = vec![
             payout.id.as_str().into(),
             moment(payout.created_at).into(),
