@@ -24,6 +24,7 @@ mod connection;
 mod control;
 mod from_statements;
 mod generated;
+mod kills;
 mod layers;
 mod platform;
 mod process;
