@@ -24,15 +24,24 @@ pub struct NamedTransfer {
     pub taken_back: bool,
 }
 
+/// Why the rollback guard looks at a transfer twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unremembered {
+    /// This database made it, or it pays one of its payouts, and nothing here says so.
+    Forgotten,
+    /// It names this payout, of which an attempt is open: it may be its transfer.
+    InDoubt(PayoutId),
+}
+
 impl Store {
-    /// Those transfers that this database made, or that pay its payouts, and
-    /// that it does not remember: held by no attempt and no payout, in no
-    /// attempt's doubt, and accepted by nobody. One too many that was taken back
+    /// Of each of these transfers, in their order, whether this database made it,
+    /// or it pays one of its payouts, and it is not remembered: held by no attempt
+    /// and no payout, and accepted by nobody. One too many that was taken back
     /// whole is remembered by the payment it stands beside.
-    pub fn transfers_forgotten(
+    pub fn transfers_unremembered(
         &mut self,
         transfers: &[NamedTransfer],
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<Option<Unremembered>>, StoreError> {
         let ids: Vec<&PayoutId> = transfers
             .iter()
             .filter_map(|t| t.payout_id.as_ref())
@@ -73,35 +82,34 @@ impl Store {
                         .load::<PayoutId>(conn)?,
                 );
             }
-            let remembered = |transfer: &NamedTransfer| {
+            let judge = |transfer: &NamedTransfer| {
                 let id = &transfer.transfer_id;
                 if held.contains_key(id) {
-                    return true;
+                    return None;
                 }
                 // What was accepted was not to be sent any more; now it may be.
                 let sendable = |payout: &PayoutId| rows.get(payout).is_some_and(|may| *may);
                 if accepted.contains(id) && !transfer.payout_id.as_ref().is_some_and(sendable) {
-                    return true;
+                    return None;
                 }
+                let forgotten = Some(Unremembered::Forgotten);
                 let Some(payout) = &transfer.payout_id else {
-                    return !transfer.of_this_database;
+                    return forgotten.filter(|_| transfer.of_this_database);
                 };
                 if transfer.taken_back && paid.contains(payout) {
-                    return true;
+                    return None;
                 }
                 // The ledger first: it outlives a payout's row.
-                if let Some(in_doubt) = in_doubt.get(payout) {
-                    return *in_doubt;
+                match in_doubt.get(payout) {
+                    Some(true) => return Some(Unremembered::InDoubt(payout.clone())),
+                    Some(false) => return forgotten,
+                    None => {}
                 }
                 // A row of other software, sent by it or by nobody: looked up before it is sent.
                 let our_row = rows.contains_key(payout) && ours.contains(payout);
-                !transfer.of_this_database && !our_row
+                forgotten.filter(|_| transfer.of_this_database || our_row)
             };
-            Ok(transfers
-                .iter()
-                .filter(|t| !remembered(t))
-                .map(|t| t.transfer_id.clone())
-                .collect())
+            Ok(transfers.iter().map(judge).collect())
         })
     }
 

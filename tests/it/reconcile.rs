@@ -14,14 +14,14 @@ use crate::sandbox_client;
 
 impl Shop {
     /// `payouts reconcile` and more.
-    fn reconcile(&self, more: &[&str]) -> Run {
+    pub(crate) fn reconcile(&self, more: &[&str]) -> Run {
         let mut args = vec!["reconcile"];
         args.extend(more);
         self.env.run(&args)
     }
 
     /// The kinds of what `reconcile` and more finds, as `kind payout`, sorted, and its exit code.
-    fn found(&self, more: &[&str]) -> (Vec<String>, i32) {
+    pub(crate) fn found(&self, more: &[&str]) -> (Vec<String>, i32) {
         let mut args = vec!["-o", "json"];
         args.extend(more);
         let run = self.reconcile(&args);
@@ -40,7 +40,7 @@ impl Shop {
     }
 
     /// A transfer that somebody else makes, with `more` form fields.
-    fn transfer(&self, creator: &str, cents: i64, more: &str) -> String {
+    pub(crate) fn transfer(&self, creator: &str, cents: i64, more: &str) -> String {
         let form = format!("amount={cents}&currency=usd&destination=acct_{creator}{more}");
         let made = sandbox_client::post(&self.stripe, "/v1/transfers", &form)
             .api_key("sk_test_shop")
@@ -63,7 +63,7 @@ impl Shop {
     }
 
     /// The database as it was before anything was paid, as a backup of that moment restores it.
-    fn restore_backup(&self) {
+    pub(crate) fn restore_backup(&self) {
         for sql in [
             "DELETE FROM payout_answers",
             "DELETE FROM payout_attempts",

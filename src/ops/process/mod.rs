@@ -21,7 +21,7 @@ mod plan;
 mod send;
 pub mod verdict;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ use crate::store::Store;
 use crate::store::queue::QueueFilter;
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
-use crate::stripe::Stripe;
 use crate::stripe::api::ReadError;
+use crate::stripe::{Stripe, Transfer};
 use lookup::Resend;
 use pace::Pace;
 
@@ -260,6 +260,8 @@ pub struct Session {
     foreign_looked_up: Arc<HashSet<PayoutId>>,
     /// Up to here, by Stripe's clock, the rollback guard has seen every transfer.
     guarded_until: Time,
+    /// What the rollback guard saw that names a payout with an open attempt.
+    guard_saw: HashMap<PayoutId, Vec<Transfer>>,
     /// Payouts that a look-up spoke against, or found paid.
     in_doubt: HashSet<PayoutId>,
     /// What was done so far.
@@ -294,6 +296,7 @@ impl Session {
             resends: Vec::new(),
             foreign_looked_up: Arc::default(),
             guarded_until: Time::from_millis(0),
+            guard_saw: HashMap::new(),
             in_doubt: HashSet::new(),
             report: Report::default(),
         };

@@ -1,7 +1,8 @@
 //! Comparing the table with Stripe, transfer by transfer, both ways.
 //!
 //! 1. Payouts that may have been paid although they bear no transfer's id: each
-//!    is looked up by its group, whenever it was created.
+//!    is looked up by its group, and an open attempt by what went to its account
+//!    since, whenever it was created.
 //! 2. Every transfer of the period, page by page, against the ledger.
 //! 3. Every transfer that the table holds for the period and that Stripe did not
 //!    list in it: each is fetched, so that a period that cuts the two sides
@@ -35,7 +36,7 @@ use crate::ops::event::Event;
 use crate::ops::process::lookup::{FOREIGN_MARGIN, OVERLAP};
 use crate::ops::process::pace::Pace;
 use crate::ops::process::{ProcessError, account_of_this_database};
-use crate::ops::transfers::{ReadFailed, TransferReader};
+use crate::ops::transfers::{ReadFailed, TransferReader, lists_for, may_have_paid};
 use crate::store::attempts::Recorded;
 use crate::store::reconcile::{LedgerEntry, StatementsToMark, TransferKey};
 use crate::store::thread::StoreThread;
@@ -220,7 +221,10 @@ impl Comparison<'_> {
     }
 
     async fn payout_in_doubt(&mut self, entry: &LedgerEntry) -> Result<(), ProcessError> {
-        let group = self.group_of(&entry.id).await?;
+        let mut group = self.group_of(&entry.id).await?;
+        if let Some(open) = open_attempt(entry) {
+            self.paid_by_hand(open, &mut group).await?;
+        }
         if group.transfers.is_empty() {
             let found = judge_without_transfer(entry, group.doubts.is_empty());
             return self.keep(Vec::new(), found.into_iter().collect()).await;
@@ -485,6 +489,32 @@ impl Comparison<'_> {
             self.keep(Vec::new(), found).await?;
         }
         Ok(Group { transfers, doubts })
+    }
+
+    /// Adds what names the payout of an open attempt without bearing its group.
+    async fn paid_by_hand(&self, open: &Attempt, group: &mut Group) -> Result<(), ProcessError> {
+        let [_, to_its_account] = lists_for(open);
+        let known: HashSet<String> = group.transfers.iter().map(|t| t.id.clone()).collect();
+        let complete = self
+            .reader
+            .pages(
+                &to_its_account,
+                GROUP_PAGES_MAX,
+                async |page: TransferPage| {
+                    let fresh = |t: &Transfer| may_have_paid(t, open) && !known.contains(&t.id);
+                    group
+                        .transfers
+                        .extend(page.transfers.into_iter().filter(fresh));
+                    Ok::<(), ProcessError>(())
+                },
+            )
+            .await?;
+        if !complete {
+            group
+                .doubts
+                .push("more to its account that were not read".to_owned());
+        }
+        Ok(())
     }
 
     /// Covered statements that are not marked.
