@@ -21,12 +21,12 @@ const VERB: Verb = Verb {
     nothing: "nothing to cancel",
 };
 
-/// End payouts that were never sent, for good
+/// End payouts that were not paid, for good
 ///
-/// A PENDING payout becomes FAILED with the reason `cancelled: …` and is never
-/// retried. Its statement is free for another payout, and its reference can be
-/// loaded again. What is on its way, or may have been paid, is refused; what is
-/// paid can only be reversed at Stripe.
+/// A payout that is PENDING, or that Stripe refused for good, becomes FAILED with
+/// the reason `cancelled: …` and is never retried. Its statement is free for
+/// another payout, and its reference can be loaded again. What is on its way, or
+/// may have been paid, is refused; what is paid can only be reversed at Stripe.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["ids", "batch"]))]
 pub(super) struct CancelArgs {

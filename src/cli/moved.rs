@@ -129,7 +129,12 @@ fn text(ui: &Ui, verb: &Verb, result: &str, plan: &Plan, currency: Currency) -> 
     let rows = moved
         .map(|one| cells(one, result, table::Tone::Good))
         .chain(refused.map(|(one, refusal)| {
-            let result = format!("refused: {}", refusal.briefly());
+            let result = match (refusal, &one.finding) {
+                (Refusal::FoundAtStripe, Some(finding)) => {
+                    format!("refused: {}, {finding}", refusal.briefly())
+                }
+                _ => format!("refused: {}", refusal.briefly()),
+            };
             cells(one, &result, table::Tone::Bad)
         }));
     let mut text = table::render(ui, &columns, rows.collect());

@@ -1,4 +1,4 @@
-//! Ending payouts that were never sent.
+//! Ending payouts that were never sent, or that Stripe refused.
 //!
 //! [`plan`] chooses and changes nothing; [`execute`] asks the same rule again for
 //! each payout, in the transaction that ends it.

@@ -22,12 +22,15 @@ pub struct Moving {
     pub retry_count: i32,
     /// Stripe's code in the last refusal.
     pub code: Option<String>,
+    /// The finding that says a transfer was made for it.
+    pub finding: Option<String>,
 }
 
 impl From<Standing> for Moving {
     fn from(standing: Standing) -> Self {
         Self {
             code: standing.code().map(str::to_owned),
+            finding: standing.found.map(|found| found.finding),
             payout_id: standing.payout.id,
             creator_id: standing.payout.creator_id,
             amount_cents: standing.payout.amount_cents,

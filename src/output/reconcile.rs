@@ -3,6 +3,8 @@
 //! The JSON is a contract as in [`json`](crate::output::json): a field is
 //! always there, amounts are minor units, times RFC 3339 in UTC.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -52,7 +54,7 @@ pub struct FindingView<'a> {
     /// What was done, or why it stays as it is.
     pub reason: Option<&'a str>,
     /// What a person does about it, in words; null once it is settled.
-    pub next_step: Option<&'static str>,
+    pub next_step: Option<Cow<'static, str>>,
 }
 
 csv_fields!(FindingView<'a>: id, kind, state, payout_id, attempt, transfer_id, expected, found, first_seen_at, seen_at, settled_at, actor, reason, next_step);
@@ -73,7 +75,7 @@ impl<'a> From<&'a Finding> for FindingView<'a> {
             settled_at: finding.settled_at.map(|time| time.to_string()),
             actor: finding.actor.as_deref(),
             reason: finding.reason.as_deref(),
-            next_step: (finding.state == FindingState::Open).then(|| finding.kind.next_step()),
+            next_step: (finding.state == FindingState::Open).then(|| finding.next_step()),
         }
     }
 }
@@ -176,7 +178,11 @@ pub fn open_group(ui: &Ui, kind: FindingKind, findings: &[Finding], all: u64) ->
     let heading = format!("{kind}: {}", kind.meaning());
     let mut text = format!("{heading}\n{}", findings_table(ui, findings));
     text.push_str(&more(findings, all));
-    let advice = format!("Next: {}", kind.next_step());
+    let advice = match findings {
+        [one] if all == 1 => one.next_step(),
+        _ => kind.next_step().into(),
+    };
+    let advice = format!("Next: {advice}");
     let lines = match ui.width {
         Some(width) => wrapped(&advice, width.into()),
         None => vec![advice],

@@ -9,7 +9,7 @@ use crate::model::ids::PayoutId;
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{creators, payout_attempts, payout_batch_items, payouts};
 use crate::model::time::Time;
-use crate::store::{Store, StoreError, dialect, reconcile};
+use crate::store::{Store, StoreError, dialect, history, reconcile};
 
 /// A transfer that may be one of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +55,8 @@ impl Store {
             // Whether each may still be sent.
             let mut rows: HashMap<PayoutId, bool> = HashMap::new();
             let mut ours: HashSet<PayoutId> = HashSet::new();
+            let cancelled = history::cancelled_in_tx(conn, ids.iter().copied())?;
+            let found = reconcile::payments_found_in_tx(conn, ids.iter().copied())?;
             for chunk in ids.chunks(dialect::IDS_MAX) {
                 let chunk: Vec<&PayoutId> = chunk.to_vec();
                 for (id, outcome) in payout_attempts::table
@@ -67,13 +69,15 @@ impl Store {
                     }
                     *in_doubt.entry(id).or_default() |= outcome.is_unresolved();
                 }
-                for row in payouts::table
+                for (id, status) in payouts::table
                     .filter(payouts::id.eq_any(chunk.iter().copied()))
-                    .select(Payout::as_select())
-                    .load::<Payout>(conn)?
+                    .select((payouts::id, payouts::status))
+                    .load::<(PayoutId, PayoutStatus)>(conn)?
                 {
-                    let sendable = !row.is_settled_for_good();
-                    rows.insert(row.id, sendable);
+                    let sendable = status != PayoutStatus::Completed
+                        && !cancelled.contains(&id)
+                        && !found.contains_key(&id);
+                    rows.insert(id, sendable);
                 }
                 ours.extend(
                     payout_batch_items::table

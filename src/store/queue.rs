@@ -29,7 +29,7 @@ use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, batch_rows_max, on_each};
 use crate::store::payout_create::Locks;
-use crate::store::reconcile::held_by_findings_in_tx;
+use crate::store::reconcile::payments_found_in_tx;
 use crate::store::runs::RunStamp;
 use crate::store::statements::accounts_in_tx;
 use crate::store::{Store, StoreError, connection, history, reversals};
@@ -447,7 +447,7 @@ pub(super) fn candidates(
     // Asked about every row: other software may have wiped whatever it bore.
     let cancelled = history::cancelled_in_tx(conn, ids)?;
     let reversed = reversals::among_in_tx(conn, ids)?;
-    let found = held_by_findings_in_tx(conn, ids)?;
+    let found = payments_found_in_tx(conn, ids)?;
 
     Ok(rows
         .into_iter()
@@ -487,7 +487,7 @@ pub(super) fn candidates(
                 transferred: payout.stripe_transfer_id.is_some()
                     || transferred.contains(&payout.id)
                     || reversed.contains(&payout.id)
-                    || found.contains(&payout.id),
+                    || found.contains_key(&payout.id),
                 batch_held_since,
                 batch_id,
                 holds,

@@ -21,6 +21,7 @@ use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_findings as findings,
     payout_reconciliations, payouts, royalty_statements,
 };
+use crate::model::standing::FoundPayment;
 use crate::model::statement::StatementAccount;
 use crate::model::time::{Span, Time};
 use crate::store::attempts::{ProvenTransfer, attempt_prove_in_tx};
@@ -405,19 +406,36 @@ impl Store {
         self.write(|conn| settle_in_tx(conn, stamp, now, id, FindingState::Fixed, how))
     }
 
+    /// The findings with these ids that exist.
+    pub fn findings_with(&mut self, ids: &[String]) -> Result<Vec<Finding>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in ids.chunks(IDS_MAX) {
+            let rows: Vec<Finding> = self.read(|conn| {
+                Ok(findings::table
+                    .filter(findings::id.eq_any(chunk))
+                    .load(conn)?)
+            })?;
+            found.extend(rows);
+        }
+        Ok(found)
+    }
+
     /// Records why findings stay as they are: all of them or none. From then on
     /// they are no reason to refuse to send, nor to be reported, as long as they
-    /// say the same.
+    /// say the same. `references` are those of forgotten payouts, by finding: they
+    /// stay taken, so that nobody loads the same payment again.
     ///
     /// # Errors
     /// The finding that stands against it, with [`StoreError::NotFound`] when
     /// there is none of this id, or a conflict when it may not be accepted: it is
-    /// not open, it is to be repaired instead, or its payout could still be sent.
+    /// not open, it is to be repaired instead, its payout could still be sent, or
+    /// the payment was loaded again.
     pub fn findings_accept(
         &mut self,
         stamp: &RunStamp,
         ids: &[String],
         reason: &str,
+        references: &HashMap<String, String>,
     ) -> Result<Vec<Finding>, (String, StoreError)> {
         let now = self.clock.now();
         let mut at = String::new();
@@ -425,7 +443,8 @@ impl Store {
             let mut accepted = Vec::with_capacity(ids.len());
             for id in ids {
                 at.clone_from(id);
-                accepted.push(accept_in_tx(conn, stamp, now, id, reason)?);
+                let reference = references.get(id).map(String::as_str);
+                accepted.push(accept_in_tx(conn, stamp, now, id, reason, reference)?);
             }
             Ok(accepted)
         });
@@ -634,16 +653,7 @@ impl Store {
             diesel::insert_into(payouts::table)
                 .values(row)
                 .execute(conn)?;
-            let item = BatchItem {
-                payout_id: lost.id.clone(),
-                batch_id: None,
-                line: None,
-                reference: lost.reference.clone(),
-            };
-            on_each!(conn, c => diesel::insert_into(payout_batch_items::table)
-                .values(&item)
-                .on_conflict_do_nothing()
-                .execute(c))?;
+            origin_keep_in_tx(conn, &lost.id, lost.reference.as_deref())?;
             attempt_prove_in_tx(conn, stamp, now, &lost.id, transfer)?;
             if transfer.reversed_cents > 0 {
                 let reversal =
@@ -678,6 +688,7 @@ fn accept_in_tx(
     now: Time,
     id: &str,
     reason: &str,
+    reference: Option<&str>,
 ) -> Result<Finding, StoreError> {
     let finding: Finding = findings::table.filter(findings::id.eq(id)).first(conn)?;
     if finding.state != FindingState::Open {
@@ -693,17 +704,20 @@ fn accept_in_tx(
             finding.kind.next_step()
         )));
     }
-    if let Some(payout) = &finding.payout_id {
-        let row: Option<Payout> = payouts::table
-            .filter(payouts::id.eq(payout))
-            .first(conn)
-            .optional()?;
-        if let Some(row) = row.filter(|row| !row.is_settled_for_good()) {
-            return Err(StoreError::Conflict(format!(
-                "payout {payout} is {} and could be sent again; cancel it first, or correct its row",
-                row.status
-            )));
+    // What says that a transfer paid a payout keeps that from being sent, accepted or not.
+    let holds = finding.kind.may_be_a_payment() && finding.transfer_id.is_some();
+    if let Some(payout) = finding.payout_id.as_ref().filter(|_| !holds)
+        && let Some(status) = status_if_sendable(conn, payout)?
+    {
+        return Err(StoreError::Conflict(format!(
+            "payout {payout} is {status} and could be sent again; cancel it first, or correct its row"
+        )));
+    }
+    if let (Some(lost), Some(reference)) = (&finding.payout_id, reference) {
+        if let Some(obstacle) = loaded_again_in_tx(conn, lost, reference)? {
+            return Err(StoreError::Conflict(obstacle));
         }
+        origin_keep_in_tx(conn, lost, Some(reference))?;
     }
     settle_in_tx(conn, stamp, now, id, FindingState::Accepted, reason)?;
     Ok(findings::table.filter(findings::id.eq(id)).first(conn)?)
@@ -735,45 +749,108 @@ fn obstacle_in_tx(
             return Ok(Some(format!("its statement {id} is not in this database")));
         }
     }
-    let Some(reference) = &lost.reference else {
-        return Ok(None);
-    };
-    // The same payment was loaded again under a new id: paying that one too would be twice.
+    match &lost.reference {
+        Some(reference) => loaded_again_in_tx(conn, &lost.id, reference),
+        None => Ok(None),
+    }
+}
+
+/// The status of a payout that nothing keeps from being sent: it is neither paid
+/// nor cancelled. None as well where its row is gone.
+fn status_if_sendable(
+    conn: &mut AnyConnection,
+    payout: &PayoutId,
+) -> Result<Option<PayoutStatus>, StoreError> {
+    let status: Option<PayoutStatus> = payouts::table
+        .filter(payouts::id.eq(payout))
+        .select(payouts::status)
+        .first(conn)
+        .optional()?;
+    let cancelled = history::cancelled_in_tx(conn, [payout])?.contains(payout);
+    Ok(status.filter(|status| *status != PayoutStatus::Completed && !cancelled))
+}
+
+/// What to say where a lost payment was loaded again under a new id: paying that
+/// one too would be twice.
+fn loaded_again_in_tx(
+    conn: &mut AnyConnection,
+    lost: &PayoutId,
+    reference: &str,
+) -> Result<Option<String>, StoreError> {
     let holder: Option<PayoutId> = payout_batch_items::table
         .filter(payout_batch_items::reference.eq(reference))
-        .filter(payout_batch_items::payout_id.ne(&lost.id))
+        .filter(payout_batch_items::payout_id.ne(lost))
         .select(payout_batch_items::payout_id)
         .first(conn)
         .optional()?;
     Ok(holder.map(|holder| {
-        format!("its reference {reference} is held by payout {holder}, which was made again since: cancel that one first")
+        format!(
+            "its reference {reference} is held by payout {holder}, which was made again since: cancel \
+             that one first, with `payouts cancel {holder} --reason TEXT`"
+        )
     }))
 }
 
-/// Those of some payouts that a finding, open or accepted, says a transfer was
-/// made for. Accepting a finding settles what is reported of it; it is no leave
-/// to pay again.
-pub(super) fn held_by_findings_in_tx(
+/// Keeps where a lost payout came from, so that its reference stays taken.
+fn origin_keep_in_tx(
     conn: &mut AnyConnection,
-    ids: &[PayoutId],
-) -> Result<HashSet<PayoutId>, StoreError> {
+    lost: &PayoutId,
+    reference: Option<&str>,
+) -> Result<(), StoreError> {
+    let item = BatchItem {
+        payout_id: lost.clone(),
+        batch_id: None,
+        line: None,
+        reference: reference.map(str::to_owned),
+    };
+    on_each!(conn, c => diesel::insert_into(payout_batch_items::table)
+        .values(&item)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(())
+}
+
+/// Those of some payouts that a finding, open or accepted, says a transfer was
+/// made for, with an open one where there is one. Accepting a finding settles what
+/// is reported of it; it is no leave to pay again.
+pub(super) fn payments_found_in_tx<'a>(
+    conn: &mut AnyConnection,
+    ids: impl IntoIterator<Item = &'a PayoutId>,
+) -> Result<HashMap<PayoutId, FoundPayment>, StoreError> {
+    let ids: Vec<&PayoutId> = ids.into_iter().collect();
     let payments = FindingKind::ALL
         .iter()
         .copied()
         .filter(|kind| kind.may_be_a_payment());
     let payments: Vec<FindingKind> = payments.collect();
-    let mut held = HashSet::new();
+    let mut payments_found = HashMap::new();
     for chunk in ids.chunks(IDS_MAX) {
-        let found: Vec<PayoutId> = findings::table
-            .filter(findings::payout_id.assume_not_null().eq_any(chunk))
+        let found: Vec<(PayoutId, String, FindingState)> = findings::table
+            .filter(
+                findings::payout_id
+                    .assume_not_null()
+                    .eq_any(chunk.iter().copied()),
+            )
             .filter(findings::transfer_id.is_not_null())
             .filter(findings::state.ne(FindingState::Fixed))
             .filter(findings::kind.eq_any(&payments))
-            .select(findings::payout_id.assume_not_null())
+            .order(findings::id)
+            .select((
+                findings::payout_id.assume_not_null(),
+                findings::id,
+                findings::state,
+            ))
             .load(conn)?;
-        held.extend(found);
+        for (payout, finding, state) in found {
+            let open = state == FindingState::Open;
+            let this = FoundPayment { finding, open };
+            let known = payments_found.entry(payout).or_insert_with(|| this.clone());
+            if open && !known.open {
+                *known = this;
+            }
+        }
     }
-    Ok(held)
+    Ok(payments_found)
 }
 
 /// Those of some transfers that a person accepted although no payout holds them.

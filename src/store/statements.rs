@@ -22,6 +22,7 @@ use crate::store::creators::{NamedCreator, named_in_tx};
 use crate::store::dialect::{IDS_MAX, batch_rows_max, lock_statements, on_each};
 use crate::store::history::cancelled_in_tx;
 use crate::store::payout_create::Locks;
+use crate::store::reconcile::payments_found_in_tx;
 use crate::store::reversals::of_payouts_in_tx;
 use crate::store::settings::currency_once_in_tx;
 use crate::store::{Store, StoreError};
@@ -534,24 +535,33 @@ pub(super) fn mark_covered_in_tx(
 }
 
 /// Those of some failed payouts of which it is certain that they were not paid:
-/// Stripe refused the last attempt, or they were cancelled without being sent.
+/// Stripe refused the last attempt, or they were cancelled; and no attempt and no
+/// finding says that a transfer may have been made all the same.
 fn certainly_unpaid(
     conn: &mut AnyConnection,
     ids: &[&PayoutId],
 ) -> Result<HashSet<PayoutId>, StoreError> {
     let mut last = HashMap::new();
+    let mut in_doubt = HashSet::new();
     for chunk in ids.chunks(IDS_MAX) {
         let attempts: Vec<(PayoutId, AttemptOutcome)> = payout_attempts::table
             .filter(payout_attempts::payout_id.eq_any(chunk.iter().copied()))
             .order((payout_attempts::payout_id, payout_attempts::attempt))
             .select((payout_attempts::payout_id, payout_attempts::outcome))
             .load(conn)?;
+        let may_be_paid = attempts
+            .iter()
+            .filter(|(_, outcome)| outcome.may_have_paid())
+            .map(|(id, _)| id.clone());
+        in_doubt.extend(may_be_paid);
         last.extend(attempts);
     }
+    in_doubt.extend(payments_found_in_tx(conn, ids.iter().copied())?.into_keys());
     let mut unpaid = cancelled_in_tx(conn, ids.iter().copied())?;
     let declined = last
         .into_iter()
         .filter(|(_, outcome)| *outcome == AttemptOutcome::Declined);
     unpaid.extend(declined.map(|(id, _)| id));
+    unpaid.retain(|id| !in_doubt.contains(id));
     Ok(unpaid)
 }

@@ -473,7 +473,7 @@ on_both! {
         assert_eq!(results, [
             ("cp2", "cancelled"),
             ("cp0", "unresolved"),
-            ("cp1", "not_pending"),
+            ("cp1", "maybe_sent_elsewhere"),
             ("cf0", "maybe_sent_elsewhere"),
         ]);
         assert_eq!((&answer["cancelled"], &answer["refused"]), (&1.into(), &3.into()));

@@ -385,15 +385,16 @@ on_both! {
         assert_eq!(shop.found(&[]), (vec![], 0));
         shop.process(&[]).expect_code(0);
         assert_eq!(shop.one("SELECT reason FROM payout_findings WHERE state = 'accepted'"), "creator left");
-        // The row comes back by another way, as if it had never been paid.
+        // The row comes back by another way, as if it had never been paid: what was found keeps it.
         shop.creator("again");
         shop.payout("cp0", "again", 1000);
-        shop.process(&[]).expect_code(4);
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stdout.contains("its transfer exists already"), "{run}");
         assert_eq!(shop.transfers().len(), 2);
     }
 
     // Accepting must not open a way to pay twice.
-    fn what_could_still_be_sent_is_not_accepted(db: TestDb) {
+    fn what_is_accepted_is_not_sent_for_that(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);
         shop.process(&[]).expect_code(0);
@@ -402,9 +403,12 @@ on_both! {
         shop.db.execute("UPDATE payouts SET amount_cents = 999");
         assert_eq!(shop.found(&["--fix"]), (vec!["amount_differs cp0".into()], 5));
         let finding = shop.one("SELECT id FROM payout_findings WHERE state = 'open'");
-        let refused = shop.reconcile(&["--accept", &finding, "--reason", "fine"]).expect_code(4);
-        assert!(refused.stderr.contains("payout cp0 is PENDING and could be sent again"), "{}", refused.stderr);
         shop.process(&[]).expect_code(4);
+        shop.reconcile(&["--accept", &finding, "--reason", "fine"]).expect_code(0);
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stdout.contains("its transfer exists already"), "{run}");
+        let shown = shop.env.run(&["show", "cp0"]).expect_code(0);
+        assert!(shown.stdout.contains(&format!("a person accepted that ({finding}): fine")), "{shown}");
         assert_eq!(shop.transfers().len(), 1);
         shop.db.execute("UPDATE payouts SET amount_cents = 1000");
         assert_eq!(shop.found(&["--fix"]), (vec![], 0));

@@ -361,8 +361,21 @@ pub(in crate::ops) async fn account_of_this_database(
     reader: &TransferReader,
     livemode: bool,
 ) -> Result<(String, Option<Time>), ProcessError> {
+    let stamp = db.call(Store::stamp).await?;
+    account_of_stamp(stamp, reader, livemode).await
+}
+
+/// The same, where the stamp was read before.
+///
+/// # Errors
+/// When the account or the mode is not the one of the stamp.
+pub(in crate::ops) async fn account_of_stamp(
+    stamp: Option<Stamp>,
+    reader: &TransferReader,
+    livemode: bool,
+) -> Result<(String, Option<Time>), ProcessError> {
     let (account, date) = reader.account().await?;
-    match db.call(Store::stamp).await? {
+    match stamp {
         Some(stamp) if stamp.account != account || stamp.livemode != livemode => {
             Err(ProcessError::OtherAccount {
                 stamp,

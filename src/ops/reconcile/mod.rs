@@ -19,7 +19,7 @@
 
 pub mod judge;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,12 +35,12 @@ use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said};
 use crate::ops::event::Event;
 use crate::ops::process::lookup::{FOREIGN_MARGIN, OVERLAP};
 use crate::ops::process::pace::Pace;
-use crate::ops::process::{ProcessError, account_of_this_database};
+use crate::ops::process::{ProcessError, account_of_stamp, account_of_this_database};
 use crate::ops::transfers::{ReadFailed, TransferReader, lists_for, may_have_paid};
 use crate::store::attempts::Recorded;
 use crate::store::reconcile::{LedgerEntry, StatementsToMark, TransferKey};
 use crate::store::thread::StoreThread;
-use crate::store::{RunStamp, Store, StoreError};
+use crate::store::{RunStamp, Stamp, Store, StoreError};
 use crate::stripe::api::{ReadError, TransferQuery};
 use crate::stripe::object::{OddEntry, TransferPage, Unreadable};
 use crate::stripe::{Stripe, Transfer};
@@ -157,6 +157,37 @@ pub async fn reconcile(
         .repair(&[FindingKind::StatementNotMarked])
         .await?;
     comparison.finish(clock).await
+}
+
+/// The references under which forgotten payouts had been loaded, by the ids of
+/// their findings. Their rows are lost; only their transfers still say it.
+///
+/// # Errors
+/// A read at Stripe, or a key of another account or mode.
+pub async fn references_forgotten(
+    stripe: Arc<Stripe>,
+    rate: Option<u32>,
+    stamp: Option<Stamp>,
+    findings: &[Finding],
+) -> Result<HashMap<String, String>, ProcessError> {
+    let mut references = HashMap::new();
+    let forgotten = findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::ForgottenPayout)
+        .filter_map(|finding| Some((&finding.id, finding.transfer_id.as_deref()?)));
+    let livemode = stripe.livemode();
+    let reader = TransferReader::new(stripe, Arc::new(Pace::new(rate)));
+    let mut asked = false;
+    for (finding, transfer) in forgotten {
+        if !asked {
+            account_of_stamp(stamp.clone(), &reader, livemode).await?;
+            asked = true;
+        }
+        let transfer = reader.transfer(transfer).await?;
+        let reference = transfer.and_then(|transfer| transfer.metadata.get("reference").cloned());
+        references.extend(reference.map(|reference| (finding.clone(), reference)));
+    }
+    Ok(references)
 }
 
 /// In this order: a row that is made again may then be behind or reversed.
