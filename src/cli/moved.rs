@@ -80,7 +80,7 @@ pub(super) fn answer(
 
 /// One line on what was done, for the record of runs.
 pub(super) fn summary(verb: &Verb, done: &Plan, currency: Currency) -> String {
-    let refused = count(done.refused.len() as u64, "payout");
+    let refused = count(done.refused_count() as u64, "payout");
     format!(
         "{} {}; {refused} refused",
         verb.result,
@@ -145,13 +145,13 @@ fn text(ui: &Ui, verb: &Verb, result: &str, plan: &Plan, currency: Currency) -> 
         }
     };
     more(plan.chosen.len(), result);
-    more(plan.refused.len(), "refused");
+    more(plan.refused_count(), "refused");
     let chosen = if plan.chosen.is_empty() {
         verb.nothing.to_owned()
     } else {
         format!("{result}: {}", amount_of(plan, currency))
     };
-    let refused = match plan.refused.len() as u64 {
+    let refused = match plan.refused_count() as u64 {
         0 => String::new(),
         refused => format!("; {} refused", grouped(refused)),
     };

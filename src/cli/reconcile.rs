@@ -24,7 +24,7 @@ use crate::output::reconcile::{
     FindingView, ReconcileMembers, SHOWN, fixed_group, open_group, summary,
 };
 use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream};
-use crate::output::text::count;
+use crate::output::text::{count, held_by};
 use crate::output::{Answer, Format};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Store, StoreError};
@@ -40,7 +40,8 @@ use crate::stripe::Stripe;
 /// that prove a payout paid are recorded, rows that a restored backup lost are
 /// made again, amounts taken back are kept, covered statements are marked PAID.
 /// Ends with 0 when nothing is open, with 1 when something is, with 5 when a
-/// payout has two transfers, one that does not fit, or an unknown outcome.
+/// payout has two transfers, one that does not fit, or an unknown outcome, also
+/// while another run is at work on it.
 #[derive(Debug, Args)]
 pub(super) struct ReconcileArgs {
     /// The transfers made in this time: 2026, 2026-10, 2026-10-05,
@@ -187,6 +188,9 @@ fn exits_of(compared: &Compared) -> Exits {
             Exit::Attention
         });
     }
+    if !compared.holders.is_empty() {
+        exits.add(Exit::Unresolved);
+    }
     exits
 }
 
@@ -198,6 +202,10 @@ fn print(
     code: u8,
 ) -> Result<(), CliError> {
     let of = &compared.reconciliation;
+    let now = cx.clock.now();
+    for holder in &compared.holders {
+        cx.ui.line(&held_by(holder, now));
+    }
     let mut out = cx.ui.out();
     let mut stream = match cx.format {
         Format::Table => return print_table(cx, store, compared, currency),
@@ -211,6 +219,7 @@ fn print(
     Ok(stream.finish(&ReconcileMembers::of(
         of,
         compared.from_before,
+        &compared.holders,
         currency,
         code,
     ))?)

@@ -377,7 +377,7 @@ pub struct Reconciliation {
     pub fixed_count: i64,
     /// Findings seen that a person has accepted.
     pub accepted_count: i64,
-    /// Nothing is open.
+    /// Nothing is open, and no other run was at work on a payout.
     pub clean: bool,
     /// When it was done.
     pub finished_at: Time,

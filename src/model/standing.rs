@@ -608,9 +608,26 @@ mod tests {
             ask(|s| s.attempts.clear()),
             Err(Refusal::MaybeSentElsewhere)
         );
-        for status in [S::Processing, S::Failed] {
-            let standing = standing(|s| s.payout.status = status);
-            assert_eq!(may_cancel(&standing), Err(Refusal::NotPending));
+        let processing = standing(|s| s.payout.status = S::Processing);
+        assert_eq!(may_cancel(&processing), Err(Refusal::NotPending));
+        // Refused for certain, where it is; without an attempt, other software failed it.
+        assert_eq!(may_cancel(&standing(|_| ())), Ok(()));
+        let theirs = standing(|s| {
+            fresh(s);
+            s.payout.status = S::Failed;
+        });
+        assert_eq!(may_cancel(&theirs), Err(Refusal::MaybeSentElsewhere));
+    }
+
+    #[test]
+    fn what_was_found_at_stripe_is_a_persons_decision_first() {
+        for (open, cancel) in [(true, Err(Refusal::FoundAtStripe)), (false, Ok(()))] {
+            let found = |s: &mut Standing| {
+                let finding = "f1".to_owned();
+                s.found = Some(FoundPayment { finding, open });
+            };
+            assert_eq!(may_cancel(&standing(found)), cancel);
+            assert_eq!(named(found), Err(Refusal::FoundAtStripe));
         }
     }
 }

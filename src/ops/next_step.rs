@@ -178,8 +178,9 @@ fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
              it again by itself; a person must look.",
             last.outcome
         ),
-        None => "Other software marked it as failed, and may have sent it under a key that is not known here. The \
-                 next `payouts process` looks for its transfer at Stripe; this tool never sends it by itself."
+        None => "Other software marked it as failed, and may have sent it under a key that is not known here. \
+                 `payouts process` looks for its transfer at Stripe during the 35 days after its last change, \
+                 `payouts reconcile --from DAY` as far back as that; this tool never sends it by itself."
             .to_owned(),
     }
 }

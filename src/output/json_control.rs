@@ -103,7 +103,7 @@ impl MovedMembers {
     /// Of what was moved, or would be.
     pub fn of(plan: &Plan, currency: Currency) -> Self {
         Self {
-            refused: plan.refused.len(),
+            refused: plan.refused_count(),
             total_cents: plan.total_cents(),
             currency: currency.as_str(),
         }

@@ -11,7 +11,9 @@ use serde::Serialize;
 use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
 use crate::model::reconciliation::{Finding, FindingKind, FindingState, Reconciliation};
+use crate::model::run::Holder;
 use crate::model::time::Time;
+use crate::output::json_process::HolderView;
 use crate::output::record;
 use crate::output::rows::csv_fields;
 use crate::output::table::{self, left};
@@ -105,7 +107,9 @@ pub struct ReconcileMembers<'a> {
     pub fixed: i64,
     /// Findings that a person accepted.
     pub accepted: i64,
-    /// Nothing is open.
+    /// Other runs that are at work on payouts, or were within their lease.
+    pub held_by: Vec<HolderView<'a>>,
+    /// Nothing is open, and no other run holds a payout.
     pub clean: bool,
     /// What the command exits with.
     pub exit_code: u8,
@@ -142,7 +146,13 @@ pub struct TableSideView {
 
 impl<'a> ReconcileMembers<'a> {
     /// Of a comparison.
-    pub fn of(of: &'a Reconciliation, from_before: i64, currency: Currency, exit_code: u8) -> Self {
+    pub fn of(
+        of: &'a Reconciliation,
+        from_before: i64,
+        holders: &'a [Holder],
+        currency: Currency,
+        exit_code: u8,
+    ) -> Self {
         let moment = |time: Option<Time>| time.map(|time| time.to_string());
         Self {
             run_id: of.run_id.as_str(),
@@ -166,6 +176,7 @@ impl<'a> ReconcileMembers<'a> {
             open_from_before: from_before,
             fixed: of.fixed_count,
             accepted: of.accepted_count,
+            held_by: holders.iter().map(HolderView::from).collect(),
             clean: of.clean,
             exit_code,
         }

@@ -5,9 +5,12 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 
 use crate::model::attempt::AttemptOutcome;
+use crate::model::history::HistoryEvent;
 use crate::model::ids::PayoutId;
 use crate::model::payout::{Payout, PayoutStatus};
-use crate::model::schema::{creators, payout_attempts, payout_batch_items, payouts};
+use crate::model::schema::{
+    creators, payout_attempts, payout_batch_items, payout_history, payouts,
+};
 use crate::model::time::Time;
 use crate::store::{Store, StoreError, dialect, history, reconcile};
 
@@ -117,21 +120,33 @@ impl Store {
         })
     }
 
-    /// Payouts that are pending or being processed without an attempt of ours
-    /// and that other software wrote or touched: since when, and the pending ones.
-    pub fn foreign_open_since(&mut self) -> Result<Option<(Time, Vec<PayoutId>)>, StoreError> {
+    /// Payouts without an attempt of ours that other software wrote or touched and
+    /// that are not paid: pending, being processed, or marked as failed by it since
+    /// `failed_since`. Since when there are any, and which.
+    pub fn foreign_open_since(
+        &mut self,
+        failed_since: Time,
+    ) -> Result<Option<(Time, Vec<PayoutId>)>, StoreError> {
+        let cancelled = payout_history::table
+            .filter(payout_history::payout_id.eq(payouts::id))
+            .filter(payout_history::event.eq(HistoryEvent::Cancelled));
+        let failed = payouts::status
+            .eq(PayoutStatus::Failed)
+            .and(payouts::updated_at.ge(failed_since))
+            .and(diesel::dsl::not(diesel::dsl::exists(cancelled)));
+        let open = payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]);
         let rows: Vec<(PayoutId, Time)> = self.read(|conn| {
             Ok(payouts::table
                 .left_join(
                     payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
                 )
                 .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
-                .filter(payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]))
+                .filter(open.or(failed))
                 .filter(payout_attempts::payout_id.is_null())
                 .filter(
                     payout_batch_items::payout_id
                         .is_null()
-                        .or(payouts::status.eq(PayoutStatus::Processing))
+                        .or(payouts::status.ne(PayoutStatus::Pending))
                         .or(payouts::retry_count.gt(0))
                         .or(payouts::last_retry_at.is_not_null())
                         .or(payouts::failed_reason.is_not_null()),

@@ -173,6 +173,28 @@ impl Store {
         self.read(|conn| Ok(query.load(conn)?))
     }
 
+    /// Those of some payouts of which a finding says that Stripe has no transfer,
+    /// and nobody has found one since.
+    pub fn payouts_known_missing(
+        &mut self,
+        ids: &[PayoutId],
+    ) -> Result<HashSet<PayoutId>, StoreError> {
+        let mut known = HashSet::new();
+        for chunk in ids.chunks(IDS_MAX) {
+            let found: Vec<PayoutId> = self.read(|conn| {
+                Ok(findings::table
+                    .filter(findings::payout_id.assume_not_null().eq_any(chunk))
+                    .filter(findings::kind.eq(FindingKind::MissingAtStripe))
+                    .filter(findings::transfer_id.is_null())
+                    .filter(findings::state.ne(FindingState::Fixed))
+                    .select(findings::payout_id.assume_not_null())
+                    .load(conn)?)
+            })?;
+            known.extend(found);
+        }
+        Ok(known)
+    }
+
     /// A page of the payouts with an attempt nobody knows the outcome of,
     /// whether or not their rows are still there, behind `after`.
     pub fn payouts_unresolved(
@@ -267,41 +289,29 @@ impl Store {
         after: Option<&StatementId>,
     ) -> Result<StatementsToMark, StoreError> {
         self.read(|conn| {
-            let mut query = payouts::table
-                .inner_join(royalty_statements::table)
-                .filter(payouts::status.eq(PayoutStatus::Completed))
+            let mut query = royalty_statements::table
                 .filter(royalty_statements::paid_at.is_null())
-                .select(Payout::as_select())
-                // Said in full, because databases sort what is missing each in their way.
-                .order((
-                    royalty_statements::id,
-                    payouts::stripe_transfer_id.is_null(),
-                    payouts::processed_at.is_null(),
-                    payouts::processed_at.desc(),
-                    payouts::id,
-                ))
+                .select(royalty_statements::id)
+                .order(royalty_statements::id)
                 .limit(PAGE)
                 .into_boxed();
             if let Some(after) = after {
                 query = query.filter(royalty_statements::id.gt(after));
             }
-            let rows: Vec<Payout> = query.load(conn)?;
-            let mut last_payouts: HashMap<StatementId, Payout> = HashMap::new();
-            let mut last = None;
-            for payout in rows {
-                let Some(statement) = payout.royalty_statement_id.clone() else {
-                    continue;
-                };
-                last = Some(statement.clone());
-                last_payouts.entry(statement).or_insert(payout);
-            }
-            let ids: Vec<StatementId> = last_payouts.keys().cloned().collect();
-            let mut unmarked: Vec<(StatementAccount, Payout)> =
-                accounts_in_tx(conn, &ids, Locks::None)?
-                    .into_iter()
-                    .filter(|(_, account)| account.is_to_be_marked())
-                    .filter_map(|(id, account)| Some((account, last_payouts.remove(&id)?)))
-                    .collect();
+            let ids: Vec<StatementId> = query.load(conn)?;
+            let last = ids.last().cloned();
+            let covered: Vec<StatementAccount> = accounts_in_tx(conn, &ids, Locks::None)?
+                .into_values()
+                .filter(StatementAccount::is_to_be_marked)
+                .collect();
+            let mut paid_by = last_payouts_of(conn, &covered)?;
+            let mut unmarked: Vec<(StatementAccount, Payout)> = covered
+                .into_iter()
+                .filter_map(|account| {
+                    let payout = paid_by.remove(&account.statement.id)?;
+                    Some((account, payout))
+                })
+                .collect();
             unmarked.sort_by(|(a, _), (b, _)| a.statement.id.cmp(&b.statement.id));
             Ok(StatementsToMark { unmarked, last })
         })
@@ -404,6 +414,15 @@ impl Store {
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.write(|conn| settle_in_tx(conn, stamp, now, id, FindingState::Fixed, how))
+    }
+
+    /// Those of some transfers about which a person accepted a finding.
+    pub fn transfers_accepted(
+        &mut self,
+        transfers: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
+        let transfers: Vec<&str> = transfers.iter().map(String::as_str).collect();
+        self.read(|conn| accepted_of(conn, &transfers))
     }
 
     /// The findings with these ids that exist.
@@ -598,23 +617,27 @@ impl Store {
     // --- what is repaired ---------------------------------------------------------------------
 
     /// Marks a covered statement PAID, on behalf of the payout that covered it.
-    /// Returns whether it is marked now.
-    pub fn statement_mark(&mut self, payout: &PayoutId) -> Result<bool, StoreError> {
+    /// Returns what keeps it from being marked, where something does.
+    pub fn statement_mark(&mut self, payout: &PayoutId) -> Result<Result<(), String>, StoreError> {
         let now = self.clock.now();
         self.write(|conn| {
             let row: Payout = payouts::table.filter(payouts::id.eq(payout)).first(conn)?;
             let (Some(statement), Some(transfer)) =
                 (&row.royalty_statement_id, &row.stripe_transfer_id)
             else {
-                return Ok(false);
+                return Ok(Err("its payout bears no transfer".to_owned()));
             };
             let at = row.processed_at.unwrap_or(now);
             mark_covered_in_tx(conn, now, statement, transfer, at)?;
-            let paid_at: Option<Time> = royalty_statements::table
-                .filter(royalty_statements::id.eq(statement))
-                .select(royalty_statements::paid_at)
-                .first(conn)?;
-            Ok(paid_at.is_some())
+            let accounts = accounts_in_tx(conn, std::slice::from_ref(statement), Locks::None)?;
+            Ok(match accounts.get(statement) {
+                None => Err(format!("statement {statement} is gone")),
+                Some(account) if account.statement.paid_at.is_some() => Ok(()),
+                Some(account) if !account.is_covered() => {
+                    Err("its payouts do not cover it any more".to_owned())
+                }
+                Some(account) => Err(format!("it is {}", account.statement.status)),
+            })
         })
     }
 
@@ -682,6 +705,41 @@ impl Store {
     }
 }
 
+/// The last payout that paid each of these statements, one with a transfer if there is one.
+fn last_payouts_of(
+    conn: &mut AnyConnection,
+    accounts: &[StatementAccount],
+) -> Result<HashMap<StatementId, Payout>, StoreError> {
+    let ids: Vec<&StatementId> = accounts
+        .iter()
+        .map(|account| &account.statement.id)
+        .collect();
+    let mut last_payouts = HashMap::new();
+    for chunk in ids.chunks(IDS_MAX) {
+        let rows: Vec<Payout> = payouts::table
+            .inner_join(royalty_statements::table)
+            // By creator, for whom there is an index.
+            .filter(payouts::creator_id.eq(royalty_statements::creator_id))
+            .filter(royalty_statements::id.eq_any(chunk.iter().copied()))
+            .filter(payouts::status.eq(PayoutStatus::Completed))
+            .select(Payout::as_select())
+            // Said in full, because databases sort what is missing each in their way.
+            .order((
+                payouts::stripe_transfer_id.is_null(),
+                payouts::processed_at.is_null(),
+                payouts::processed_at.desc(),
+                payouts::id,
+            ))
+            .load(conn)?;
+        for payout in rows {
+            if let Some(statement) = payout.royalty_statement_id.clone() {
+                last_payouts.entry(statement).or_insert(payout);
+            }
+        }
+    }
+    Ok(last_payouts)
+}
+
 fn accept_in_tx(
     conn: &mut AnyConnection,
     stamp: &RunStamp,
@@ -714,8 +772,11 @@ fn accept_in_tx(
         )));
     }
     if let (Some(lost), Some(reference)) = (&finding.payout_id, reference) {
-        if let Some(obstacle) = loaded_again_in_tx(conn, lost, reference)? {
-            return Err(StoreError::Conflict(obstacle));
+        // One that is paid by now cannot be helped any more.
+        if let Some(double) = double_in_tx(conn, lost, reference)?
+            && status_if_sendable(conn, &double)?.is_some()
+        {
+            return Err(StoreError::Conflict(loaded_again(reference, &double)));
         }
         origin_keep_in_tx(conn, lost, Some(reference))?;
     }
@@ -749,10 +810,11 @@ fn obstacle_in_tx(
             return Ok(Some(format!("its statement {id} is not in this database")));
         }
     }
-    match &lost.reference {
-        Some(reference) => loaded_again_in_tx(conn, &lost.id, reference),
-        None => Ok(None),
-    }
+    let Some(reference) = &lost.reference else {
+        return Ok(None);
+    };
+    let double = double_in_tx(conn, &lost.id, reference)?;
+    Ok(double.map(|double| loaded_again(reference, &double)))
 }
 
 /// The status of a payout that nothing keeps from being sent: it is neither paid
@@ -770,25 +832,26 @@ fn status_if_sendable(
     Ok(status.filter(|status| *status != PayoutStatus::Completed && !cancelled))
 }
 
-/// What to say where a lost payment was loaded again under a new id: paying that
+/// The payout as which a lost payment was loaded again under a new id: paying that
 /// one too would be twice.
-fn loaded_again_in_tx(
+fn double_in_tx(
     conn: &mut AnyConnection,
     lost: &PayoutId,
     reference: &str,
-) -> Result<Option<String>, StoreError> {
-    let holder: Option<PayoutId> = payout_batch_items::table
+) -> Result<Option<PayoutId>, StoreError> {
+    Ok(payout_batch_items::table
         .filter(payout_batch_items::reference.eq(reference))
         .filter(payout_batch_items::payout_id.ne(lost))
         .select(payout_batch_items::payout_id)
         .first(conn)
-        .optional()?;
-    Ok(holder.map(|holder| {
-        format!(
-            "its reference {reference} is held by payout {holder}, which was made again since: cancel \
-             that one first, with `payouts cancel {holder} --reason TEXT`"
-        )
-    }))
+        .optional()?)
+}
+
+fn loaded_again(reference: &str, double: &PayoutId) -> String {
+    format!(
+        "its reference {reference} is held by payout {double}, which was made again since: cancel \
+         that one first, with `payouts cancel {double} --reason TEXT`"
+    )
 }
 
 /// Keeps where a lost payout came from, so that its reference stays taken.

@@ -505,8 +505,9 @@ fn add_payouts(
     Ok(())
 }
 
-/// Marks a statement PAID once its completed payouts cover it; in a savepoint,
-/// so that a platform's refusal does not undo the record of the payment.
+/// Marks a statement PAID once its completed payouts cover it, unless its creator
+/// disputes it or nobody has reviewed it; in a savepoint, so that a platform's
+/// refusal does not undo the record of the payment.
 pub(super) fn mark_covered_in_tx(
     conn: &mut AnyConnection,
     now: Time,
@@ -516,11 +517,11 @@ pub(super) fn mark_covered_in_tx(
 ) -> Result<(), StoreError> {
     conn.transaction(|conn| {
         let accounts = accounts_in_tx(conn, std::slice::from_ref(id), Locks::None)?;
-        if accounts.get(id).is_some_and(StatementAccount::is_covered) {
+        if let Some(account) = accounts.get(id).filter(|account| account.is_to_be_marked()) {
             diesel::update(
                 statements::table
                     .filter(statements::id.eq(id))
-                    .filter(statements::status.ne(RoyaltyStatementStatus::Paid)),
+                    .filter(statements::status.eq(account.statement.status)),
             )
             .set((
                 statements::status.eq(RoyaltyStatementStatus::Paid),

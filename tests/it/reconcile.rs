@@ -157,7 +157,11 @@ on_both! {
         let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
         while shop.status("cp1") != "COMPLETED" { std::thread::yield_now(); }
-        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        // Nothing is found, and nothing is clean as long as it is on its way.
+        assert_eq!(shop.found(&["--fix"]), (vec![], 5));
+        let run = shop.reconcile(&[]).expect_code(5);
+        assert!(run.stderr.contains("1 payout held by run "), "{run}");
+        assert!(!run.stdout.contains("agree"), "{run}");
         assert_eq!(shop.status("cp0"), "PROCESSING");
         shop.stripe.release();
         assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(0));
@@ -895,7 +899,7 @@ on_both! {
 
 /// An address that answers every list of transfers with these entries, and every list of a group
 /// with those.
-fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
+pub(crate) fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it has an address");
@@ -905,6 +909,7 @@ fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
     };
     let (all, group) = (list(entries), list(group));
     let account = r#"{"id":"acct_1","object":"account"}"#;
+    let balance = r#"{"object":"balance","livemode":false,"available":[{"amount":0,"currency":"usd","source_types":{"card":0}}],"pending":[]}"#;
     std::thread::spawn(move || {
         for connection in listener.incoming() {
             let Ok(mut connection) = connection else {
@@ -919,6 +924,7 @@ fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
             {}
             let body = match first.as_str() {
                 line if line.contains("/v1/account") => account,
+                line if line.contains("/v1/balance") => balance,
                 line if line.contains("transfer_group=") => group.as_str(),
                 _ => all.as_str(),
             };
@@ -1020,6 +1026,7 @@ fn findings_are_grouped_with_what_to_do_next() {
       "open_from_before": 0,
       "fixed": 1,
       "accepted": 0,
+      "held_by": [],
       "clean": false,
       "exit_code": 1
     }

@@ -7,9 +7,10 @@ use std::time::Duration;
 use payouts::sandbox::Fault;
 use serde_json::Value;
 
-use crate::common::db::on_both;
+use crate::common::db::{Backend, on_both};
 use crate::common::env::Run;
 use crate::common::shop::Shop;
+use crate::reconcile::stripe_that_lists;
 
 const LEASE_OVER: Duration = Duration::from_secs(121);
 
@@ -104,6 +105,34 @@ on_both! {
         assert_eq!(shop.found(&["--period", "1d"]), (vec!["status_behind cp0".into()], 1));
         assert_eq!(shop.found(&["--period", "1d", "--fix"]), (vec![], 0));
         assert_eq!(shop.status("cp0"), "COMPLETED");
+    }
+
+    // Where only the lease says so, a run that was just killed looks alive.
+    fn what_another_run_holds_is_told_by_whoever_leaves_it_alone(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.killed_while_sending();
+        shop.pass(Duration::from_secs(10));
+        if shop.db.backend() == Backend::Postgres {
+            // The server knows at once that the session is gone.
+            shop.process(&[]).expect_code(0);
+            assert_eq!((shop.status("cp0"), shop.transfers().len()), ("COMPLETED".into(), 1));
+            return;
+        }
+        let held = "1 payout held by run ";
+        let told = "last seen 10 s ago; if that run is dead, what it held is looked up from 09:32:00 UTC on";
+        for run in [shop.process(&[]).expect_code(0), shop.process(&["--dry-run"]).expect_code(0), shop.reconcile(&[]).expect_code(5)] {
+            assert!(run.stderr.contains(held) && run.stderr.contains(told), "{run}");
+        }
+        let run = shop.reconcile(&["-o", "json"]).expect_code(5);
+        let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!((&answer["clean"], &answer["held_by"][0]["payouts"]), (&false.into(), &1.into()));
+        let run = shop.process(&["-o", "json"]).expect_code(0);
+        let answer: Value = serde_json::from_str(&run.stdout).unwrap();
+        assert_eq!(answer["held_by"][0]["until"], "2026-11-02T09:32:00.000Z");
+        shop.pass(LEASE_OVER);
+        let run = shop.process(&[]).expect_code(0);
+        assert!(!run.stderr.contains(held), "{run}");
+        assert_eq!(shop.transfers().len(), 1);
     }
 
     // The same file was loaded again: accepting what was forgotten would pay it a second time.
@@ -201,5 +230,143 @@ on_both! {
         shop.db.execute("UPDATE payouts SET status = 'FAILED' WHERE id = 'cf'");
         let run = shop.env.run(&["cancel", "cf", "--reason", "x", "-o", "json"]).expect_code(1);
         assert_eq!(word_of(&run), "maybe_sent_elsewhere");
+    }
+
+    fn what_a_repair_matched_counts_as_matched(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(3);
+        shop.fault("c1", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        let run = shop.reconcile(&["--fix"]).expect_code(0);
+        assert!(run.stdout.contains("3 of 3 transfers"), "{run}");
+    }
+
+    // `show` promises the look-up of a row that other software marked as failed.
+    fn what_other_software_failed_is_looked_up_and_never_sent(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        for id in ["cf_paid", "cf_unpaid", "cf_old"] {
+            shop.foreign_payout(id, "ann", 500);
+        }
+        shop.db.execute("UPDATE payouts SET status = 'FAILED', failed_reason = 'timed out', retry_count = 1");
+        let paid = shop.transfer("ann", 500, "&metadata[payoutId]=cf_paid");
+        shop.db.execute("UPDATE payouts SET created_at = '2026-01-01 00:00:00', updated_at = '2026-01-01 00:00:00' WHERE id = 'cf_old'");
+        let run = shop.process(&[]).expect_code(0);
+        // What failed long ago is the business of a comparison over that time.
+        assert!(run.stderr.contains("searching Stripe since 2026-10-31"), "{run}");
+        assert_eq!((shop.status("cf_paid"), shop.transfer_of("cf_paid")), ("COMPLETED".into(), paid));
+        assert_eq!((shop.status("cf_unpaid"), shop.status("cf_old")), ("FAILED".into(), "FAILED".into()));
+        // What this tool cancelled is not other software's.
+        shop.payout("cp0", "ann", 500);
+        shop.cancel("cp0").expect_code(0);
+        shop.pass(Duration::from_secs(40 * 86_400));
+        let run = shop.process(&[]).expect_code(0);
+        assert!(!run.stderr.contains("searching Stripe"), "{run}");
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
+    // The clock of the machine was days ahead when the database was made.
+    fn a_birth_in_the_future_does_not_blind_the_guard(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.db.execute("UPDATE payout_settings SET updated_at = '2026-11-05 09:30:00'");
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        shop.db.execute("DELETE FROM payout_runs");
+        shop.process(&[]).expect_code(4);
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (1, "PENDING".into()));
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        shop.process(&[]).expect_code(0);
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (1, "COMPLETED".into()));
+    }
+
+    // Days have passed since, and the birth no longer lies ahead: an earlier record gives it away.
+    fn nothing_is_older_than_the_birth_of_its_database(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.db.execute("UPDATE payout_settings SET updated_at = '2026-11-05 09:30:00'");
+        shop.process(&[]).expect_code(0);
+        shop.restore_backup();
+        shop.pass(Duration::from_secs(5 * 86_400));
+        shop.process(&[]).expect_code(4);
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (1, "PENDING".into()));
+    }
+
+    fn of_two_transfers_the_one_that_was_taken_back_is_none(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        let first = shop.transfer_of("cp0");
+        shop.restore_backup();
+        let second = shop.transfer("c0", 1000, "&transfer_group=cp0&metadata[payout_id]=cp0");
+        let third = shop.transfer("c0", 1000, "&metadata[payout_id]=cp0");
+        assert_eq!(shop.found(&[]), (vec!["two_transfers cp0".into(); 3], 5));
+        shop.reverse(&first, 1000);
+        shop.reverse(&third, 1000);
+        assert_eq!(shop.found(&[]), (vec!["status_behind cp0".into()], 1));
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!((shop.status("cp0"), shop.transfer_of("cp0")), ("COMPLETED".into(), second));
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 3);
+    }
+
+    fn an_odd_entry_that_a_person_accepted_stops_nobody(db: TestDb) {
+        let mut shop = Shop::open(db);
+        let odd = r#"{"id":"tr_odd","object":"transfer","amount":"five"}"#;
+        shop.env.set("STRIPE_API_BASE", &stripe_that_lists(&[odd], &[]));
+        shop.process(&[]).expect_code(3);
+        shop.reconcile(&[]).expect_code(1);
+        shop.accept(&shop.open_finding("odd_entry")).expect_code(0);
+        shop.process(&[]).expect_code(0);
+    }
+
+    // The objection came while the payment was on its way.
+    fn a_disputed_statement_is_never_marked(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.payout("cp0", "ann", 1000);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1'");
+        shop.fault("ann", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        shop.db.execute("UPDATE royalty_statements SET status = 'DISPUTED', disputed_at = '2026-11-02 09:30:00'");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.status("cp0"), "COMPLETED");
+        let mark = || shop.one("SELECT status FROM royalty_statements");
+        assert_eq!(mark(), "DISPUTED");
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(mark(), "DISPUTED");
+        shop.db.execute("UPDATE royalty_statements SET status = 'RESOLVED'");
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(mark(), "PAID");
+    }
+
+    fn the_guard_names_what_else_it_may_be(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.transfer("c0", 1000, "&metadata[payout_id]=cp0");
+        let run = shop.process(&[]).expect_code(4);
+        assert!(run.stderr.contains("made by hand, or by other software"), "{run}");
+        let run = shop.env.run(&["retry", "cp0", "cp1", "--limit", "1"]).expect_code(2);
+        assert!(run.stderr.contains("--limit"), "{run}");
+    }
+
+    // Other software marks its own rows without saying by what they were paid, thousands of them.
+    fn what_is_known_to_be_missing_is_not_asked_about_every_night(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.foreign_payout("cf", "ann", 500);
+        shop.db.execute("UPDATE payouts SET status = 'COMPLETED'");
+        shop.pass(Duration::from_secs(40 * 86_400));
+        let lists = || shop.stripe.ledger().requests["transfers.list"][&200];
+        let missing = (vec!["missing_at_stripe cf".to_owned()], 1);
+        assert_eq!(shop.found(&[]), missing);
+        let first = lists();
+        assert_eq!(shop.found(&["--period", "35d"]), missing);
+        assert_eq!((first, lists() - first), (2, 1));
+        // Over its own time it is asked about again.
+        assert_eq!(shop.found(&["--from", "2026-11-01"]), missing);
+        assert_eq!(lists(), 5);
     }
 }

@@ -23,19 +23,31 @@ use crate::store::attempts::Recorded;
 use crate::store::foreign::{NamedTransfer, Unremembered};
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
-use crate::stripe::object::TransferPage;
+use crate::stripe::object::{OddEntry, TransferPage};
 
 /// Read before the watermark, for transfers that appear late in lists.
 pub(in crate::ops) const OVERLAP: Duration = Duration::from_secs(300);
 /// Read before the oldest row of other software: the largest offset of a time
 /// zone is 14 hours.
 pub(in crate::ops) const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
+/// A row that other software marked as failed is searched for this long after its
+/// last change; `reconcile` looks as far back as a person says.
+pub(in crate::ops) const FAILED_SEARCHED: Duration = Duration::from_secs(35 * 86_400);
 /// Pages of 100 that the guard, and the search for foreign rows, read at most.
 const PAGES_MAX: usize = 500;
 /// Unresolved attempts read at once.
 const UNRESOLVED_PAGE: i64 = 200;
 /// Attempts parked as unknown this long ago are looked up while their run lives.
 const PARKED: Duration = Duration::from_secs(600);
+
+/// What to do about an entry of a list that cannot be read as a transfer.
+#[derive(Debug, Clone, Copy)]
+enum OddEntries {
+    /// It may be what is looked for.
+    Refuse,
+    /// A person has looked at it and accepted it.
+    PassAccepted,
+}
 
 /// What a look-up found.
 enum Found {
@@ -70,7 +82,7 @@ impl Session {
         let mut forgotten = Vec::new();
         let mut in_doubt: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
         let complete = self
-            .pages(&query, async |transfers| {
+            .pages(&query, OddEntries::PassAccepted, async |transfers| {
                 let named = transfers.iter().map(|t| self.named(t)).collect::<Vec<_>>();
                 let unremembered = self
                     .db
@@ -181,7 +193,7 @@ impl Session {
             .collect();
         for query in lists_for(attempt) {
             let complete = self
-                .pages(&query, async |transfers| {
+                .pages(&query, OddEntries::Refuse, async |transfers| {
                     let mine = transfers.into_iter().filter(|t| may_have_paid(t, attempt));
                     found.extend(mine.map(|transfer| (transfer.id.clone(), transfer)));
                     Ok(())
@@ -329,7 +341,12 @@ impl Session {
         stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
     ) -> Result<HashSet<PayoutId>, ProcessError> {
-        let Some((oldest, searched_for)) = self.db.call(Store::foreign_open_since).await? else {
+        let failed_since = self.clock.now().minus(FAILED_SEARCHED);
+        let found = self
+            .db
+            .call(move |store| store.foreign_open_since(failed_since))
+            .await?;
+        let Some((oldest, searched_for)) = found else {
             return Ok(HashSet::new());
         };
         // Other software may have stamped its rows in a local time, or ahead of us.
@@ -343,7 +360,7 @@ impl Session {
         };
         let mut naming: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
         let complete = self
-            .pages(&query, async |transfers| {
+            .pages(&query, OddEntries::PassAccepted, async |transfers| {
                 for transfer in transfers {
                     if let Some(payout) = transfer.payout_named() {
                         naming
@@ -425,12 +442,19 @@ impl Session {
     async fn pages(
         &self,
         query: &TransferQuery,
+        odd: OddEntries,
         mut each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), ProcessError>,
     ) -> Result<bool, ProcessError> {
         self.reader()
             .pages(query, PAGES_MAX, async |page: TransferPage| {
+                let accepted = match odd {
+                    OddEntries::PassAccepted => self.accepted_among(&page.odd).await?,
+                    OddEntries::Refuse => HashSet::new(),
+                };
+                let unknown =
+                    |odd: &&OddEntry| !odd.id.as_ref().is_some_and(|id| accepted.contains(id));
                 // Before money moves nothing may be overlooked.
-                if let Some(odd) = page.odd.first() {
+                if let Some(odd) = page.odd.iter().find(unknown) {
                     return Err(ProcessError::Stripe {
                         doing: "list transfers",
                         source: ReadError::Unreadable(odd.error.clone()),
@@ -439,5 +463,16 @@ impl Session {
                 each(page.transfers).await
             })
             .await
+    }
+
+    async fn accepted_among(&self, odd: &[OddEntry]) -> Result<HashSet<String>, ProcessError> {
+        let ids: Vec<String> = odd.iter().filter_map(|odd| odd.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        Ok(self
+            .db
+            .call(move |store| store.transfers_accepted(&ids))
+            .await?)
     }
 }

@@ -29,6 +29,7 @@ use crate::model::ids::PayoutId;
 use crate::model::mode::mode;
 use crate::model::money::Currency;
 use crate::model::payout::{SendRules, Skip};
+use crate::model::run::Holder;
 use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
 use crate::ops::transfers::{ReadFailed, TransferReader};
@@ -226,6 +227,8 @@ pub struct Report {
     pub findings: Vec<String>,
     /// PROCESSING rows of other software.
     pub foreign_processing: u64,
+    /// Other runs that hold payouts: left to them.
+    pub holders: Vec<Holder>,
     /// Why it ended early.
     pub stop: Option<Stop>,
     /// The newest transfer that was recorded.
@@ -328,6 +331,11 @@ impl Session {
         }
         let foreign = self.db.call(Store::foreign_processing).await?;
         self.report.foreign_processing = u64::try_from(foreign).unwrap_or(0);
+        let (own, lease) = (stamp.map(|stamp| stamp.run_id.clone()), self.settings.lease);
+        self.report.holders = self
+            .db
+            .call(move |store| store.attempts_holders(own.as_ref(), lease))
+            .await?;
         Ok(())
     }
 
