@@ -11,6 +11,7 @@ use crate::common::db::{Backend, on_both};
 use crate::common::env::Run;
 use crate::common::shop::Shop;
 use crate::reconcile::stripe_that_lists;
+use crate::sandbox_client;
 
 const LEASE_OVER: Duration = Duration::from_secs(121);
 
@@ -154,8 +155,26 @@ on_both! {
         shop.process(&[]).expect_code(4);
         shop.cancel("cp_again").expect_code(0);
         shop.accept(&forgotten).expect_code(0);
+        // Nor is it loaded once more.
+        shop.env.write("again.csv", "creator,amount,reference\ncr_c0,10.00,OCT-1\n");
+        let run = shop.env.run(&["create", "--file", "again.csv", "--release"]).expect_code(1);
+        assert!(run.stderr.contains("OCT-1"), "{run}");
         shop.process(&[]).expect_code(0);
         assert_eq!(shop.transfers().len(), 1);
+    }
+
+    fn what_a_person_is_told_to_do_names_what_it_is_about(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&["cp1"]).expect_code(0);
+        let path = format!("/v1/transfers/{}", shop.transfer_of("cp1"));
+        sandbox_client::post(&shop.stripe, &path, "metadata[payout_id]=cp0").api_key("sk_test_shop").ok();
+        shop.foreign_payout("cf", "c0", 500);
+        shop.db.execute("UPDATE payouts SET status = 'PROCESSING' WHERE id = 'cf'");
+        let run = shop.reconcile(&[]).expect_code(5);
+        assert!(run.stdout.contains("it paid cp1, and its metadata names cp0"), "{run}");
+        assert!(run.stdout.contains("`payouts cancel cp0 --reason TEXT`"), "{run}");
+        assert!(run.stdout.contains("other software took it, under a key that is not known here"), "{run}");
     }
 
     // Whoever cancels it may believe it unpaid: the finding says otherwise.
