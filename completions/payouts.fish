@@ -46,7 +46,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "reconcile" -d 'Comp
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "retry" -d 'Put failed payouts back into the queue'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "hold" -d 'Keep payouts from being sent'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "release" -d 'Let held payouts go, so that the next `process` may pay them'
-complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End payouts that were never sent, for good'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End payouts that were not paid, for good'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "migrate" -d 'Create the database, or bring it up to date'
@@ -238,7 +238,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s h -l help 
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l code -d 'Those that Stripe refused with this code, such as `resource_missing`, once somebody has seen to the cause' -r
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l batch -d 'Of those, only this batch' -r
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l creator -d 'Of those, only this creator: id, e-mail or Stripe account' -r
-complete -c payouts -n "__fish_payouts_using_subcommand retry" -l limit -d 'At most this many, oldest first' -r
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l limit -d 'Of those, at most this many, oldest first' -r
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'

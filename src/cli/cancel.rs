@@ -21,12 +21,12 @@ const VERB: Verb = Verb {
     nothing: "nothing to cancel",
 };
 
-/// End payouts that were never sent, for good
+/// End payouts that were not paid, for good
 ///
-/// A PENDING payout becomes FAILED with the reason `cancelled: …` and is never
-/// retried. Its statement is free for another payout, and its reference can be
-/// loaded again. What is on its way, or may have been paid, is refused; what is
-/// paid can only be reversed at Stripe.
+/// A payout that is PENDING, or that Stripe refused for good, becomes FAILED with
+/// the reason `cancelled: …` and is never retried. Its statement is free for
+/// another payout, and its reference can be loaded again. What is on its way, or
+/// may have been paid, is refused; what is paid can only be reversed at Stripe.
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("which").required(true).args(["ids", "batch"]))]
 pub(super) struct CancelArgs {
@@ -60,17 +60,17 @@ pub(super) fn run(cx: &mut Context, args: &CancelArgs) -> Result<Exits, CliError
     };
     if plan.chosen.is_empty() {
         answer(cx, &plan, currency, false)?;
-        return Ok(exit_of(plan.refused.len()).into());
+        return Ok(exit_of(plan.refused_count()).into());
     }
     moved::ask(cx, &VERB, &plan, currency)?;
     let done = recorded_with_exit(cx, &mut store, "cancel", |store, run| {
         let done = cancel::execute(store, run, &args.reason, plan)?;
         let summary = moved::summary(&VERB, &done, currency);
-        let exit = exit_of(done.refused.len());
+        let exit = exit_of(done.refused_count());
         Ok((done, exit, summary))
     })?;
     answer(cx, &done, currency, false)?;
-    Ok(exit_of(done.refused.len()).into())
+    Ok(exit_of(done.refused_count()).into())
 }
 
 fn answer(cx: &Context, plan: &Plan, currency: Currency, dry_run: bool) -> Result<(), CliError> {

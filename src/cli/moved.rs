@@ -80,7 +80,7 @@ pub(super) fn answer(
 
 /// One line on what was done, for the record of runs.
 pub(super) fn summary(verb: &Verb, done: &Plan, currency: Currency) -> String {
-    let refused = count(done.refused.len() as u64, "payout");
+    let refused = count(done.refused_count() as u64, "payout");
     format!(
         "{} {}; {refused} refused",
         verb.result,
@@ -129,7 +129,12 @@ fn text(ui: &Ui, verb: &Verb, result: &str, plan: &Plan, currency: Currency) -> 
     let rows = moved
         .map(|one| cells(one, result, table::Tone::Good))
         .chain(refused.map(|(one, refusal)| {
-            let result = format!("refused: {}", refusal.briefly());
+            let result = match (refusal, &one.finding) {
+                (Refusal::FoundAtStripe, Some(finding)) => {
+                    format!("refused: {}, {finding}", refusal.briefly())
+                }
+                _ => format!("refused: {}", refusal.briefly()),
+            };
             cells(one, &result, table::Tone::Bad)
         }));
     let mut text = table::render(ui, &columns, rows.collect());
@@ -140,13 +145,13 @@ fn text(ui: &Ui, verb: &Verb, result: &str, plan: &Plan, currency: Currency) -> 
         }
     };
     more(plan.chosen.len(), result);
-    more(plan.refused.len(), "refused");
+    more(plan.refused_count(), "refused");
     let chosen = if plan.chosen.is_empty() {
         verb.nothing.to_owned()
     } else {
         format!("{result}: {}", amount_of(plan, currency))
     };
-    let refused = match plan.refused.len() as u64 {
+    let refused = match plan.refused_count() as u64 {
         0 => String::new(),
         refused => format!("; {} refused", grouped(refused)),
     };

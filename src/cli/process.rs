@@ -15,12 +15,15 @@ use crate::cli::selection;
 use crate::model::hold::{HoldTarget, NamedBatch};
 use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
+use crate::model::run::Holder;
 use crate::ops::consent::Agreement;
 use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
-use crate::output::json_process::{PlanMembers, PlanView, ResultView, RunMembers, TroubleView};
+use crate::output::json_process::{
+    HolderView, PlanMembers, PlanView, ResultView, RunMembers, TroubleView,
+};
 use crate::output::progress::Progress;
 use crate::output::table::{self, left, right};
-use crate::output::text::{brief, clean, count, grouped, held};
+use crate::output::text::{brief, clean, count, grouped, held, held_by};
 use crate::output::ui::Ui;
 use crate::output::{Answer, Format};
 use crate::store::queue::QueueFilter;
@@ -225,6 +228,7 @@ async fn dry_run(
     for unresolved in &session.report.unresolved {
         cx.ui.line(&unresolved_line(unresolved, session.currency()));
     }
+    held_elsewhere(cx, &session.report.holders);
     Ok(session.plan().await?)
 }
 
@@ -330,9 +334,9 @@ impl From<ProcessError> for CliError {
             ProcessError::OtherAccount { .. } => Self::new(Exit::Refused, error.to_string())
                 .hint("use the key of the account this database was stamped with"),
             ProcessError::Forgotten { .. } => Self::new(Exit::Refused, error.to_string()).hint(
-                "this database was restored or copied from an older state; sending from it would pay \
-                 again. Use the newest database; if this is the newest, `payouts reconcile --fix` records \
-                 what was forgotten",
+                "this database was restored or copied from an older state, or a transfer was made by hand, or by other \
+                 software that names our payouts; sending now could pay again. Use the newest database; if this is \
+                 the newest, `payouts reconcile --fix` records what is provably ours and says what to do about the rest",
             ),
             ProcessError::TooManyTransfers { .. } => Self::new(Exit::Refused, error.to_string())
                 .hint("`payouts reconcile --fix` compares all of them, however many; then run this again"),
@@ -415,6 +419,14 @@ fn unresolved_line(unresolved: &Unresolved, currency: Currency) -> String {
     )
 }
 
+/// What is left to other runs.
+fn held_elsewhere(cx: &Context, holders: &[Holder]) {
+    let now = cx.clock.now();
+    for holder in holders {
+        cx.ui.line(&held_by(holder, now));
+    }
+}
+
 fn print_report(
     cx: &Context,
     report: &Report,
@@ -452,6 +464,7 @@ fn print_report(
     for finding in report.alarms.iter().chain(&report.findings) {
         cx.ui.warn(&brief(finding, 400));
     }
+    held_elsewhere(cx, &report.holders);
     if report.foreign_processing > 0 {
         cx.ui.warn(&format!(
             "{} PROCESSING in the hands of other software; they are never sent from here",
@@ -483,6 +496,7 @@ fn print_report(
             unresolved,
             alarms: &report.alarms,
             findings: &report.findings,
+            held_by: report.holders.iter().map(HolderView::from).collect(),
             stopped: report.stop.as_ref().map(|stop| stop_text(stop, currency)),
             exit_code: code,
         })

@@ -1,5 +1,6 @@
 //! `payouts reconcile`.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
@@ -17,13 +18,13 @@ use crate::model::reconciliation::{Finding, FindingKind, FindingState};
 use crate::model::time::Span;
 use crate::ops::period;
 use crate::ops::process::ProcessError;
-use crate::ops::reconcile::{Compared, Request, default_period, reconcile};
+use crate::ops::reconcile::{Compared, Request, default_period, reconcile, references_forgotten};
 use crate::output::progress::Progress;
 use crate::output::reconcile::{
     FindingView, ReconcileMembers, SHOWN, fixed_group, open_group, summary,
 };
 use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream};
-use crate::output::text::count;
+use crate::output::text::{count, held_by};
 use crate::output::{Answer, Format};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Store, StoreError};
@@ -39,7 +40,8 @@ use crate::stripe::Stripe;
 /// that prove a payout paid are recorded, rows that a restored backup lost are
 /// made again, amounts taken back are kept, covered statements are marked PAID.
 /// Ends with 0 when nothing is open, with 1 when something is, with 5 when a
-/// payout has two transfers, one that does not fit, or an unknown outcome.
+/// payout has two transfers, one that does not fit, or an unknown outcome, also
+/// while another run is at work on it.
 #[derive(Debug, Args)]
 pub(super) struct ReconcileArgs {
     /// The transfers made in this time: 2026, 2026-10, 2026-10-05,
@@ -90,7 +92,8 @@ const AT_ONCE: GivesUp = GivesUp {
 pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliError> {
     let mut store = cx.store()?;
     if !args.accept.is_empty() {
-        return accept(cx, &mut store, args);
+        let references = references_forgotten_of(cx, &mut store, &args.accept)?;
+        return accept(cx, &mut store, args, &references);
     }
     let stripe = cx.stripe()?;
     let currency = cx.currency(&mut store)?;
@@ -146,19 +149,19 @@ async fn compare(
         let mut show = |event| progress.show(event);
         reconcile(db, Arc::new(stripe), &cx.clock, request, stamp, &mut show)
             .await
-            .map_err(|error| match error {
-                ProcessError::Stripe { .. } => CliError::caused(
-                    Exit::CouldNotRun,
-                    "failed to compare with Stripe",
-                    &error,
-                )
-                .hint(
-                    "check STRIPE_SECRET_KEY, its permissions, and the network; nothing was sent",
-                ),
-                other => CliError::from(other),
-            })
+            .map_err(not_compared)
     };
     interruptible(signals()?, AT_ONCE, comparing).await
+}
+
+fn not_compared(error: ProcessError) -> CliError {
+    match error {
+        ProcessError::Stripe { .. } => {
+            CliError::caused(Exit::CouldNotRun, "failed to compare with Stripe", &error)
+                .hint("check STRIPE_SECRET_KEY, its permissions, and the network; nothing was sent")
+        }
+        other => CliError::from(other),
+    }
 }
 
 fn period_of(cx: &Context, store: &mut Store, args: &ReconcileArgs) -> Result<Span, CliError> {
@@ -185,6 +188,9 @@ fn exits_of(compared: &Compared) -> Exits {
             Exit::Attention
         });
     }
+    if !compared.holders.is_empty() {
+        exits.add(Exit::Unresolved);
+    }
     exits
 }
 
@@ -196,6 +202,10 @@ fn print(
     code: u8,
 ) -> Result<(), CliError> {
     let of = &compared.reconciliation;
+    let now = cx.clock.now();
+    for holder in &compared.holders {
+        cx.ui.line(&held_by(holder, now));
+    }
     let mut out = cx.ui.out();
     let mut stream = match cx.format {
         Format::Table => return print_table(cx, store, compared, currency),
@@ -209,6 +219,7 @@ fn print(
     Ok(stream.finish(&ReconcileMembers::of(
         of,
         compared.from_before,
+        &compared.holders,
         currency,
         code,
     ))?)
@@ -257,11 +268,43 @@ fn each_finding(
     Ok(())
 }
 
-fn accept(cx: &Context, store: &mut Store, args: &ReconcileArgs) -> Result<Exits, CliError> {
+/// What the transfers of forgotten payouts say they were loaded under. Stripe is
+/// asked only where one of them is to be accepted.
+fn references_forgotten_of(
+    cx: &mut Context,
+    store: &mut Store,
+    ids: &[String],
+) -> Result<HashMap<String, String>, CliError> {
+    let findings = store.findings_with(ids)?;
+    let forgotten = |finding: &Finding| finding.kind == FindingKind::ForgottenPayout;
+    if !findings.iter().any(forgotten) {
+        return Ok(HashMap::new());
+    }
+    let (stripe, stamp) = (cx.stripe()?, store.stamp()?);
+    let rate = cx.rate(&stripe);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let asking = async {
+            references_forgotten(Arc::new(stripe), rate, stamp, &findings)
+                .await
+                .map_err(not_compared)
+        };
+        interruptible(signals()?, AT_ONCE, asking).await
+    })
+}
+
+fn accept(
+    cx: &Context,
+    store: &mut Store,
+    args: &ReconcileArgs,
+    references: &HashMap<String, String>,
+) -> Result<Exits, CliError> {
     let reason = args.reason.as_deref().unwrap_or_default();
     let accepted = recorded(cx, store, "reconcile", |store, stamp| {
         let accepted = store
-            .findings_accept(stamp, &args.accept, reason)
+            .findings_accept(stamp, &args.accept, reason, references)
             .map_err(|(id, error)| not_accepted(&id, error))?;
         let told = count(accepted.len() as u64, "finding") + " accepted";
         Ok((accepted, told))

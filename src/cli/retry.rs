@@ -37,7 +37,7 @@ const VERB: Verb = Verb {
 pub(super) struct RetryArgs {
     /// These payouts, whatever the code
     #[arg(value_name = "ID", help_heading = "Selection",
-          conflicts_with_all = ["due", "all", "code", "batch", "creator"])]
+          conflicts_with_all = ["due", "all", "code", "batch", "creator", "limit"])]
     ids: Vec<String>,
 
     /// Those that need no person and whose back-off has elapsed; for cron
@@ -61,7 +61,7 @@ pub(super) struct RetryArgs {
     #[arg(long, value_name = "WHO", help_heading = "Selection")]
     creator: Option<String>,
 
-    /// At most this many, oldest first
+    /// Of those, at most this many, oldest first
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Selection")]
     limit: Option<u32>,
 
@@ -89,7 +89,7 @@ pub(super) fn run(cx: &mut Context, args: &RetryArgs) -> Result<Exits, CliError>
     };
     if args.dry_run || plan.chosen.is_empty() {
         answer(cx, &plan, currency, args.dry_run)?;
-        return Ok(exit_of(plan.refused.len()).into());
+        return Ok(exit_of(plan.refused_count()).into());
     }
     if plan.chosen.len() > ASKED_ABOVE {
         moved::ask(cx, &VERB, &plan, currency)?;
@@ -97,11 +97,11 @@ pub(super) fn run(cx: &mut Context, args: &RetryArgs) -> Result<Exits, CliError>
     let done = recorded_with_exit(cx, &mut store, "retry", |store, run| {
         let done = retry::execute(store, run, &request, plan)?;
         let summary = moved::summary(&VERB, &done, currency);
-        let exit = exit_of(done.refused.len());
+        let exit = exit_of(done.refused_count());
         Ok((done, exit, summary))
     })?;
     answer(cx, &done, currency, false)?;
-    Ok(exit_of(done.refused.len()).into())
+    Ok(exit_of(done.refused_count()).into())
 }
 
 fn answer(cx: &Context, plan: &Plan, currency: Currency, dry_run: bool) -> Result<(), CliError> {

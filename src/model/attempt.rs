@@ -40,6 +40,11 @@ impl AttemptOutcome {
         matches!(self, Self::Sending | Self::Unknown | Self::Paid)
     }
 
+    /// Whether Stripe may have made a transfer under this attempt, or still may.
+    pub fn may_have_paid(self) -> bool {
+        !matches!(self, Self::Declined | Self::NotSent)
+    }
+
     /// Whether nobody knows yet.
     pub fn is_unresolved(self) -> bool {
         Self::UNRESOLVED.contains(&self)

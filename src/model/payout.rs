@@ -39,22 +39,11 @@ pub struct Payout {
     pub updated_at: Time,
 }
 
-/// How `failed_reason` begins on a payout that was cancelled: it never goes out again.
+/// How `failed_reason` begins on a payout that was cancelled, for people. Whether it
+/// was, only the history says: anybody can write this column.
 pub const CANCELLED_PREFIX: &str = "cancelled: ";
 
 impl Payout {
-    /// Whether nothing will ever send this row again: it is paid, or it was cancelled.
-    pub fn is_settled_for_good(&self) -> bool {
-        match self.status {
-            PayoutStatus::Completed => true,
-            PayoutStatus::Failed => self
-                .failed_reason
-                .as_ref()
-                .is_some_and(|reason| reason.starts_with(CANCELLED_PREFIX)),
-            PayoutStatus::Pending | PayoutStatus::Processing => false,
-        }
-    }
-
     /// Whether other software may have sent this row under a key nobody here
     /// knows: it bears marks that only a send leaves.
     pub fn bears_marks_of_a_send(&self) -> bool {

@@ -1,5 +1,7 @@
 //! What comparing the table with Stripe finds, and what is kept of it.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use crate::model::history::hex;
@@ -175,7 +177,8 @@ impl FindingKind {
                  or accept it: `payouts reconcile --accept FINDING --reason TEXT`"
             }
             Self::Unresolved => {
-                "`payouts process` looks it up again and sends it only under its own key; `payouts show ID` says more"
+                "`payouts process` looks it up again; what this tool sent goes out again only under its own key, what \
+                 other software took never does; `payouts show ID` says more"
             }
             Self::ForgottenPayout => {
                 "`payouts reconcile --fix` makes the row again from its transfer; what it cannot make again \
@@ -189,7 +192,8 @@ impl FindingKind {
                 "restore the row, or accept it: `payouts reconcile --accept FINDING --reason TEXT`"
             }
             Self::MetadataDiffers => {
-                "correct the metadata in Stripe's dashboard, or accept it: \
+                "the table names the payout that was paid, the metadata another: if that one is not owed any more, \
+                 cancel it first; then correct the metadata in Stripe's dashboard, or accept it: \
                  `payouts reconcile --accept FINDING --reason TEXT`"
             }
             Self::ReversedFully | Self::ReversedPartly => {
@@ -303,6 +307,27 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// What a person does about it, as [`FindingKind::next_step`], with the payouts named.
+    pub fn next_step(&self) -> Cow<'static, str> {
+        match (self.kind, &self.payout_id) {
+            (FindingKind::MetadataDiffers, Some(paid)) => format!(
+                "it paid {paid}, and its metadata names {named}. If {named} is not owed any more, cancel that first: \
+                 `payouts cancel {named} --reason TEXT`; once the metadata says {paid} again, nothing at Stripe speaks \
+                 of {named}. Then correct the metadata in Stripe's dashboard, or accept it: \
+                 `payouts reconcile --accept {} --reason TEXT`",
+                self.id,
+                named = self.found,
+            )
+            .into(),
+            (FindingKind::Unresolved, _) if self.attempt.is_none() => {
+                "other software took it, under a key that is not known here: `payouts process` looks for its transfer \
+                 and never sends it; that software, or a person, says what became of it"
+                    .into()
+            }
+            _ => self.kind.next_step().into(),
+        }
+    }
+
     /// What was seen, without what became of it.
     pub fn discrepancy(&self) -> Discrepancy {
         Discrepancy {
@@ -352,7 +377,7 @@ pub struct Reconciliation {
     pub fixed_count: i64,
     /// Findings seen that a person has accepted.
     pub accepted_count: i64,
-    /// Nothing is open.
+    /// Nothing is open, and no other run was at work on a payout.
     pub clean: bool,
     /// When it was done.
     pub finished_at: Time,

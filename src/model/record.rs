@@ -7,6 +7,7 @@ use crate::model::history::HistoryRow;
 use crate::model::hold::Hold;
 use crate::model::listing::ListedPayout;
 use crate::model::payout::Candidate;
+use crate::model::reconciliation::{Finding, FindingState};
 use crate::model::statement::Statement;
 
 /// A payout and all that belongs to it.
@@ -30,6 +31,9 @@ pub struct PayoutRecord {
     pub attempts: Vec<AttemptRecord>,
     /// What happened to it, oldest first.
     pub history: Vec<HistoryRow>,
+    /// What comparing with Stripe found about it and nobody has repaired, the
+    /// gravest first.
+    pub findings: Vec<Finding>,
 }
 
 /// An attempt and every answer to it.
@@ -45,6 +49,18 @@ impl PayoutRecord {
     /// The last attempt.
     pub fn last_attempt(&self) -> Option<&Attempt> {
         self.attempts.last().map(|record| &record.attempt)
+    }
+
+    /// What a comparison found that says it was paid, an open one first.
+    pub fn payment_found(&self) -> Option<&Finding> {
+        let payments = || {
+            self.findings
+                .iter()
+                .filter(|finding| finding.kind.may_be_a_payment() && finding.transfer_id.is_some())
+        };
+        payments()
+            .find(|finding| finding.state == FindingState::Open)
+            .or_else(|| payments().next())
     }
 
     /// An attempt with this outcome, the last one of them.

@@ -51,3 +51,19 @@ pub fn liveness_lock(run: &RunId) -> i64 {
     first.copy_from_slice(&digest[..8]);
     i64::from_be_bytes(first)
 }
+
+/// A run that holds payouts it is paying, or was: it showed a sign of life within
+/// the lease. Where only that says so, it may have been killed since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The run.
+    pub run_id: RunId,
+    /// On which machine it runs.
+    pub host: String,
+    /// Its last sign of life.
+    pub seen_at: Time,
+    /// When its payouts are taken over, if no further sign comes.
+    pub until: Time,
+    /// How many of its payouts have an open attempt.
+    pub payouts: u64,
+}

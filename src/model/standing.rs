@@ -34,8 +34,10 @@ text_enum! {
         Released = "released",
         /// Only what FAILED can be retried.
         NotFailed = "not_failed",
-        /// Only what is PENDING can be cancelled.
+        /// Only what is PENDING or was refused for good can be cancelled.
         NotPending = "not_pending",
+        /// A comparison with Stripe found a transfer that names it.
+        FoundAtStripe = "found_at_stripe",
         /// Other software may have sent it under a key nobody here knows.
         MaybeSentElsewhere = "maybe_sent_elsewhere",
         /// Another payout of its statement is on its way or in doubt.
@@ -75,7 +77,12 @@ impl Refusal {
             }
             Self::NotFailed => "it has not failed",
             Self::NotPending => {
-                "only what is PENDING can be cancelled; `payouts hold` keeps anything else from being sent"
+                "only what is PENDING, or what Stripe refused for good, can be cancelled; `payouts hold` \
+                 keeps anything else from being sent"
+            }
+            Self::FoundAtStripe => {
+                "a transfer that names it was found at Stripe, so that it may be paid; `payouts show ID` says \
+                 which finding that is, and what to do about it"
             }
             Self::MaybeSentElsewhere => {
                 "other software may have sent it, under a key that is not known here; look for its transfer in \
@@ -106,6 +113,15 @@ pub struct PastAttempt {
     pub error_code: Option<String>,
 }
 
+/// What a comparison with Stripe says of a payout: that a transfer paid it, or may have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundPayment {
+    /// The finding.
+    pub finding: String,
+    /// Nobody has accepted it yet.
+    pub open: bool,
+}
+
 /// Everything that decides whether a payout may be moved by hand, read in one
 /// transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -118,6 +134,8 @@ pub struct Standing {
     pub cancelled: bool,
     /// Of its transfer something was taken back.
     pub reversed: bool,
+    /// A finding says that a transfer was made for it.
+    pub found: Option<FoundPayment>,
     /// Its statement. Taken means here: by any other payout that is on its way,
     /// or of which it is not proven that it was not paid.
     pub statement: Option<CandidateStatement>,
@@ -210,6 +228,9 @@ pub fn may_retry(
     now: Time,
 ) -> Result<(), Refusal> {
     standing.final_refusal()?;
+    if standing.found.is_some() {
+        return Err(Refusal::FoundAtStripe);
+    }
     let payout = &standing.payout;
     if payout.status != PayoutStatus::Failed {
         return Err(Refusal::NotFailed);
@@ -278,16 +299,25 @@ impl RetryOutlook {
     }
 }
 
-/// Decides whether a payout may be ended without having been sent.
+/// Decides whether a payout may be ended for good: nothing of it was sent, or
+/// Stripe refused for certain all that was. Where a finding says otherwise, a
+/// person has to accept that first.
 ///
 /// # Errors
 /// The first reason against it.
 pub fn may_cancel(standing: &Standing) -> Result<(), Refusal> {
     standing.final_refusal()?;
-    if standing.payout.status != PayoutStatus::Pending {
-        return Err(Refusal::NotPending);
+    if standing.found.as_ref().is_some_and(|found| found.open) {
+        return Err(Refusal::FoundAtStripe);
     }
-    if standing.attempts.is_empty() && standing.payout.bears_marks_of_a_send() {
+    let payout = &standing.payout;
+    match payout.status {
+        PayoutStatus::Pending | PayoutStatus::Failed => {}
+        PayoutStatus::Processing | PayoutStatus::Completed => return Err(Refusal::NotPending),
+    }
+    // A FAILED row without an attempt of ours was failed by other software.
+    let theirs = payout.status == PayoutStatus::Failed || payout.bears_marks_of_a_send();
+    if standing.attempts.is_empty() && theirs {
         return Err(Refusal::MaybeSentElsewhere);
     }
     Ok(())
@@ -344,6 +374,7 @@ mod tests {
             attempts: vec![attempt(1, O::Declined, "balance_insufficient")],
             cancelled: false,
             reversed: false,
+            found: None,
             statement: None,
         };
         change(&mut standing);
@@ -577,9 +608,26 @@ mod tests {
             ask(|s| s.attempts.clear()),
             Err(Refusal::MaybeSentElsewhere)
         );
-        for status in [S::Processing, S::Failed] {
-            let standing = standing(|s| s.payout.status = status);
-            assert_eq!(may_cancel(&standing), Err(Refusal::NotPending));
+        let processing = standing(|s| s.payout.status = S::Processing);
+        assert_eq!(may_cancel(&processing), Err(Refusal::NotPending));
+        // Refused for certain, where it is; without an attempt, other software failed it.
+        assert_eq!(may_cancel(&standing(|_| ())), Ok(()));
+        let theirs = standing(|s| {
+            fresh(s);
+            s.payout.status = S::Failed;
+        });
+        assert_eq!(may_cancel(&theirs), Err(Refusal::MaybeSentElsewhere));
+    }
+
+    #[test]
+    fn what_was_found_at_stripe_is_a_persons_decision_first() {
+        for (open, cancel) in [(true, Err(Refusal::FoundAtStripe)), (false, Ok(()))] {
+            let found = |s: &mut Standing| {
+                let finding = "f1".to_owned();
+                s.found = Some(FoundPayment { finding, open });
+            };
+            assert_eq!(may_cancel(&standing(found)), cancel);
+            assert_eq!(named(found), Err(Refusal::FoundAtStripe));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Ending payouts that were never sent.
+//! Ending payouts that were never sent, or that Stripe refused.
 //!
 //! [`plan`] chooses and changes nothing; [`execute`] asks the same rule again for
 //! each payout, in the transaction that ends it.
@@ -46,7 +46,7 @@ fn consider(plan: &mut Plan, standing: Standing) {
     match may_cancel(&standing) {
         Ok(()) => plan.chosen.push(Moving::from(standing)),
         Err(Refusal::Cancelled) => {}
-        Err(refusal) => plan.refused.push((Moving::from(standing), refusal)),
+        Err(refusal) => plan.refuse(Moving::from(standing), refusal),
     }
 }
 

@@ -22,12 +22,15 @@ pub struct Moving {
     pub retry_count: i32,
     /// Stripe's code in the last refusal.
     pub code: Option<String>,
+    /// The finding that says a transfer was made for it.
+    pub finding: Option<String>,
 }
 
 impl From<Standing> for Moving {
     fn from(standing: Standing) -> Self {
         Self {
             code: standing.code().map(str::to_owned),
+            finding: standing.found.map(|found| found.finding),
             payout_id: standing.payout.id,
             creator_id: standing.payout.creator_id,
             amount_cents: standing.payout.amount_cents,
@@ -41,11 +44,30 @@ impl From<Standing> for Moving {
 pub struct Plan {
     /// In the order they are moved.
     pub chosen: Vec<Moving>,
-    /// Left alone, and why.
+    /// Left alone, and why: the first [`REFUSED_KEPT`] of them.
     pub refused: Vec<(Moving, Refusal)>,
+    /// Those left alone beyond them.
+    pub refused_more: usize,
 }
 
+/// Refused payouts that are kept to be told; the rest is counted.
+pub const REFUSED_KEPT: usize = 1000;
+
 impl Plan {
+    /// Leaves one alone.
+    pub(super) fn refuse(&mut self, one: Moving, refusal: Refusal) {
+        if self.refused.len() < REFUSED_KEPT {
+            self.refused.push((one, refusal));
+        } else {
+            self.refused_more += 1;
+        }
+    }
+
+    /// How many are left alone.
+    pub fn refused_count(&self) -> usize {
+        self.refused.len().saturating_add(self.refused_more)
+    }
+
     /// What the chosen ones come to, minor units.
     pub fn total_cents(&self) -> i64 {
         self.chosen
@@ -62,6 +84,7 @@ impl Plan {
         let mut done = Self {
             chosen: Vec::with_capacity(self.chosen.len()),
             refused: self.refused,
+            refused_more: self.refused_more,
         };
         for chunk in self.chosen.chunks(MOVED_AT_ONCE) {
             let ids: Vec<PayoutId> = chunk.iter().map(|one| one.payout_id.clone()).collect();
@@ -73,10 +96,10 @@ impl Plan {
                 match decided.remove(&planned.payout_id) {
                     Some((standing, Ok(()))) => done.chosen.push(Moving::from(standing)),
                     Some((standing, Err(refusal))) => {
-                        done.refused.push((Moving::from(standing), refusal));
+                        done.refuse(Moving::from(standing), refusal);
                     }
                     // Its row was deleted meanwhile.
-                    None => done.refused.push((planned.clone(), Refusal::Changed)),
+                    None => done.refuse(planned.clone(), Refusal::Changed),
                 }
             }
         }
@@ -111,5 +134,30 @@ pub(super) fn each_oldest_first(
                 return Ok(());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_beyond_the_bound_is_counted() {
+        let one = Moving {
+            payout_id: PayoutId::new("p1"),
+            creator_id: CreatorId::new("c1"),
+            amount_cents: 1,
+            retry_count: 0,
+            code: None,
+            finding: None,
+        };
+        let mut plan = Plan::default();
+        for _ in 0..REFUSED_KEPT + 2 {
+            plan.refuse(one.clone(), Refusal::AttemptsUsedUp);
+        }
+        assert_eq!(
+            (plan.refused.len(), plan.refused_count()),
+            (REFUSED_KEPT, REFUSED_KEPT + 2)
+        );
     }
 }

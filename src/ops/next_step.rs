@@ -9,6 +9,7 @@ use crate::model::history::HistoryEvent;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::{Candidate, PayoutStatus, SendRules, Skip, may_send};
+use crate::model::reconciliation::{Finding, FindingState};
 use crate::model::record::PayoutRecord;
 use crate::model::standing::{Refusal, RetryOutlook};
 use crate::model::time::Time;
@@ -38,6 +39,9 @@ pub fn next_step(record: &PayoutRecord, at: &Circumstances) -> String {
     }
     if payout.status == PayoutStatus::Completed {
         return completed(record, at.currency);
+    }
+    if let Some(finding) = record.payment_found() {
+        return found(finding);
     }
     if let Some(paid) = record.attempt_with(AttemptOutcome::Paid) {
         return format!(
@@ -72,6 +76,25 @@ pub fn next_step(record: &PayoutRecord, at: &Circumstances) -> String {
              looks for its transfer at Stripe and adopts it; this tool does not send it by itself."
                 .to_owned()
         }
+    }
+}
+
+/// What a comparison with Stripe says of a payout that is not recorded as paid.
+fn found(finding: &Finding) -> String {
+    let transfer = finding.transfer_id.as_deref().unwrap_or_default();
+    match finding.state {
+        FindingState::Accepted => format!(
+            "Transfer {transfer} names it, and a person accepted that ({}): {}. It is never sent; \
+             `payouts cancel` ends it.",
+            finding.id,
+            finding.reason.as_deref().unwrap_or("without a reason")
+        ),
+        FindingState::Open | FindingState::Fixed => format!(
+            "Transfer {transfer} names it, so that it may be paid, and nothing is sent: {} ({}). {}.",
+            finding.kind.meaning(),
+            finding.id,
+            finding.next_step()
+        ),
     }
 }
 
@@ -130,9 +153,19 @@ fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> Stri
 
 fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
     if record.listed.cancelled {
-        return "Nothing: it was cancelled without having been sent, and that is final. What is still owed needs a \
-                new payout; its reference and its statement are free."
-            .to_owned();
+        let sent = record
+            .attempts
+            .iter()
+            .any(|one| one.attempt.outcome == AttemptOutcome::Declined);
+        let how = if sent {
+            "after Stripe had refused it"
+        } else {
+            "without having been sent"
+        };
+        return format!(
+            "Nothing: it was cancelled {how}, and that is final. What is still owed needs a new payout; its \
+             reference and its statement are free."
+        );
     }
     match record.last_attempt() {
         Some(last) if last.outcome == AttemptOutcome::Declined => format!(
@@ -145,8 +178,9 @@ fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
              it again by itself; a person must look.",
             last.outcome
         ),
-        None => "Other software marked it as failed, and may have sent it under a key that is not known here. The \
-                 next `payouts process` looks for its transfer at Stripe; this tool never sends it by itself."
+        None => "Other software marked it as failed, and may have sent it under a key that is not known here. \
+                 `payouts process` looks for its transfer at Stripe during the 35 days after its last change, \
+                 `payouts reconcile --from DAY` as far back as that; this tool never sends it by itself."
             .to_owned(),
     }
 }
@@ -381,6 +415,7 @@ mod tests {
             holds: Vec::new(),
             attempts: Vec::new(),
             history: Vec::new(),
+            findings: Vec::new(),
         };
         Case {
             record,

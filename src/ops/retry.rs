@@ -128,7 +128,7 @@ impl Choice<'_> {
             Ok(()) => self.plan.chosen.push(Moving::from(standing)),
             // Nobody named it, and it comes by itself: nothing to tell.
             Err(Refusal::BackOff) => {}
-            Err(refusal) => self.plan.refused.push((Moving::from(standing), refusal)),
+            Err(refusal) => self.plan.refuse(Moving::from(standing), refusal),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::model::record::{AttemptRecord, PayoutRecord};
 use crate::model::standing::RetryOutlook;
 use crate::model::time::Time;
 use crate::ops::doctor::Check;
+use crate::output::reconcile::FindingView;
 use crate::output::rows::{Row, csv_fields};
 
 /// A payout, in lists and wherever else one is shown. Also a line of CSV.
@@ -197,6 +198,8 @@ pub struct RecordView<'a> {
     pub attempts: Vec<AttemptView<'a>>,
     /// What happened to it, oldest first.
     pub history: Vec<HistoryView<'a>>,
+    /// What comparing with Stripe found about it and nobody has repaired.
+    pub findings: Vec<FindingView<'a>>,
     /// What happens next and what a person can do, in a sentence for people.
     pub next_step: &'a str,
 }
@@ -411,6 +414,7 @@ impl<'a> RecordView<'a> {
             holds: record.holds.iter().map(HoldView::of).collect(),
             attempts: record.attempts.iter().map(AttemptView::of).collect(),
             history: record.history.iter().map(HistoryView::of).collect(),
+            findings: record.findings.iter().map(FindingView::from).collect(),
             next_step,
         }
     }

@@ -35,9 +35,11 @@ pub struct MovedView<'a> {
     pub reason_code: Option<&'static str>,
     /// The same in words for people.
     pub reason: Option<&'static str>,
+    /// The finding of `reconcile` that says a transfer was made for it.
+    pub finding_id: Option<&'a str>,
 }
 
-csv_fields!(MovedView<'a>: id, creator_id, amount_cents, currency, retry_count, failed_code, result, reason_code, reason);
+csv_fields!(MovedView<'a>: id, creator_id, amount_cents, currency, retry_count, failed_code, result, reason_code, reason, finding_id);
 
 impl<'a> MovedView<'a> {
     /// Of a payout, and why it was refused, if it was.
@@ -57,6 +59,7 @@ impl<'a> MovedView<'a> {
             result,
             reason_code: refusal.map(Refusal::as_str),
             reason: refusal.map(Refusal::in_words),
+            finding_id: one.finding.as_deref(),
         }
     }
 }
@@ -100,7 +103,7 @@ impl MovedMembers {
     /// Of what was moved, or would be.
     pub fn of(plan: &Plan, currency: Currency) -> Self {
         Self {
-            refused: plan.refused.len(),
+            refused: plan.refused_count(),
             total_cents: plan.total_cents(),
             currency: currency.as_str(),
         }

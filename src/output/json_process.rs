@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::model::money::Currency;
 use crate::model::payout::Skip;
+use crate::model::run::Holder;
 use crate::ops::process::{Failure, Plan, PlanRow, Report, SkippedGroup, Unresolved};
 use crate::output::json::HoldView;
 use crate::output::rows::csv_fields;
@@ -135,10 +136,39 @@ pub struct RunMembers<'a> {
     pub alarms: &'a [String],
     /// What else was noticed, in words.
     pub findings: &'a [String],
+    /// Other runs that are at work on payouts, or were within their lease.
+    pub held_by: Vec<HolderView<'a>>,
     /// Why the run ended early, in words.
     pub stopped: Option<String>,
     /// What the command exits with.
     pub exit_code: u8,
+}
+
+/// A run that holds payouts: they are left to it until its lease is over.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct HolderView<'a> {
+    /// The run.
+    pub run_id: &'a str,
+    /// On which machine.
+    pub host: &'a str,
+    /// How many payouts.
+    pub payouts: u64,
+    /// Its last sign of life.
+    pub seen_at: String,
+    /// When they are taken over, if no further sign comes.
+    pub until: String,
+}
+
+impl<'a> From<&'a Holder> for HolderView<'a> {
+    fn from(holder: &'a Holder) -> Self {
+        Self {
+            run_id: holder.run_id.as_str(),
+            host: &holder.host,
+            payouts: holder.payouts,
+            seen_at: holder.seen_at.to_string(),
+            until: holder.until.to_string(),
+        }
+    }
 }
 
 /// One payout of a plan.

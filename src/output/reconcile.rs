@@ -3,13 +3,17 @@
 //! The JSON is a contract as in [`json`](crate::output::json): a field is
 //! always there, amounts are minor units, times RFC 3339 in UTC.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
 use crate::model::reconciliation::{Finding, FindingKind, FindingState, Reconciliation};
+use crate::model::run::Holder;
 use crate::model::time::Time;
+use crate::output::json_process::HolderView;
 use crate::output::record;
 use crate::output::rows::csv_fields;
 use crate::output::table::{self, left};
@@ -52,7 +56,7 @@ pub struct FindingView<'a> {
     /// What was done, or why it stays as it is.
     pub reason: Option<&'a str>,
     /// What a person does about it, in words; null once it is settled.
-    pub next_step: Option<&'static str>,
+    pub next_step: Option<Cow<'static, str>>,
 }
 
 csv_fields!(FindingView<'a>: id, kind, state, payout_id, attempt, transfer_id, expected, found, first_seen_at, seen_at, settled_at, actor, reason, next_step);
@@ -73,7 +77,7 @@ impl<'a> From<&'a Finding> for FindingView<'a> {
             settled_at: finding.settled_at.map(|time| time.to_string()),
             actor: finding.actor.as_deref(),
             reason: finding.reason.as_deref(),
-            next_step: (finding.state == FindingState::Open).then(|| finding.kind.next_step()),
+            next_step: (finding.state == FindingState::Open).then(|| finding.next_step()),
         }
     }
 }
@@ -103,7 +107,9 @@ pub struct ReconcileMembers<'a> {
     pub fixed: i64,
     /// Findings that a person accepted.
     pub accepted: i64,
-    /// Nothing is open.
+    /// Other runs that are at work on payouts, or were within their lease.
+    pub held_by: Vec<HolderView<'a>>,
+    /// Nothing is open, and no other run holds a payout.
     pub clean: bool,
     /// What the command exits with.
     pub exit_code: u8,
@@ -140,7 +146,13 @@ pub struct TableSideView {
 
 impl<'a> ReconcileMembers<'a> {
     /// Of a comparison.
-    pub fn of(of: &'a Reconciliation, from_before: i64, currency: Currency, exit_code: u8) -> Self {
+    pub fn of(
+        of: &'a Reconciliation,
+        from_before: i64,
+        holders: &'a [Holder],
+        currency: Currency,
+        exit_code: u8,
+    ) -> Self {
         let moment = |time: Option<Time>| time.map(|time| time.to_string());
         Self {
             run_id: of.run_id.as_str(),
@@ -164,6 +176,7 @@ impl<'a> ReconcileMembers<'a> {
             open_from_before: from_before,
             fixed: of.fixed_count,
             accepted: of.accepted_count,
+            held_by: holders.iter().map(HolderView::from).collect(),
             clean: of.clean,
             exit_code,
         }
@@ -176,7 +189,11 @@ pub fn open_group(ui: &Ui, kind: FindingKind, findings: &[Finding], all: u64) ->
     let heading = format!("{kind}: {}", kind.meaning());
     let mut text = format!("{heading}\n{}", findings_table(ui, findings));
     text.push_str(&more(findings, all));
-    let advice = format!("Next: {}", kind.next_step());
+    let advice = match findings {
+        [one] if all == 1 => one.next_step(),
+        _ => kind.next_step().into(),
+    };
+    let advice = format!("Next: {advice}");
     let lines = match ui.width {
         Some(width) => wrapped(&advice, width.into()),
         None => vec![advice],

@@ -8,6 +8,7 @@ use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::money::{Currency, with_currency};
+use crate::model::reconciliation::{Finding, FindingState};
 use crate::model::record::{AttemptRecord, PayoutRecord};
 use crate::model::time::Time;
 use crate::output::list::status;
@@ -32,6 +33,7 @@ pub fn page(ui: &Ui, record: &PayoutRecord, next_step: &str, currency: Currency)
     for attempt in &record.attempts {
         page.attempt(attempt);
     }
+    findings(&mut page, &record.findings);
     page.heading("What to do next");
     page.prose(2, next_step);
     page.text
@@ -152,6 +154,40 @@ fn history(page: &mut Page<'_>, rows: &[HistoryRow]) {
         );
         if let Some(reason) = &row.reason {
             page.prose(4, reason);
+        }
+    }
+}
+
+/// What comparing with Stripe found about it, and what to do about each.
+fn findings(page: &mut Page<'_>, findings: &[Finding]) {
+    if findings.is_empty() {
+        return;
+    }
+    page.heading("Findings");
+    for finding in findings {
+        let transfer = finding
+            .transfer_id
+            .as_deref()
+            .map_or_else(String::new, |id| format!(", {id}"));
+        let state = match finding.state {
+            FindingState::Open => String::new(),
+            state => format!(", {state}"),
+        };
+        page.line(
+            2,
+            &format!(
+                "{}  {}{state}{transfer}, seen {}",
+                finding.id,
+                finding.kind,
+                moment(finding.seen_at)
+            ),
+        );
+        let expected = finding.expected.as_deref().unwrap_or("nothing");
+        let found = brief(&finding.found, TEXT_MAX);
+        page.prose(4, &format!("in the table: {expected}; at Stripe: {found}"));
+        match &finding.reason {
+            Some(reason) => page.prose(4, reason),
+            None => page.prose(4, &format!("Next: {}", finding.next_step())),
         }
     }
 }

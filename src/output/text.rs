@@ -89,6 +89,20 @@ pub fn held(hold: &crate::model::hold::Hold) -> String {
     format!("by {} since {since} UTC: {}", hold.actor, hold.reason)
 }
 
+/// Payouts that are left to the run that holds them, since when it was not heard
+/// of, and what becomes of them if it never is again.
+pub fn held_by(holder: &crate::model::run::Holder, now: crate::model::time::Time) -> String {
+    format!(
+        "{} held by run {} on {}, last seen {} s ago; if that run is dead, what it held is looked up from \
+         {} UTC on",
+        count(holder.payouts, "payout"),
+        holder.run_id,
+        clean(&holder.host),
+        now.millis_since(holder.seen_at).max(0) / 1000,
+        holder.until.utc().format("%H:%M:%S"),
+    )
+}
+
 /// Who let go of something, when, and what of: `by ben on 2026-10-02 09:00 UTC: checked
 /// (held by ann since 2026-10-01 14:03 UTC: looks odd)`.
 pub fn released(release: &crate::model::hold::HoldRelease) -> String {

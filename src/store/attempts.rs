@@ -16,7 +16,8 @@ use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::{PayoutId, RunId, StatementId};
 use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus};
-use crate::model::schema::{payout_answers, payout_attempts, payouts};
+use crate::model::run::Holder;
+use crate::model::schema::{payout_answers, payout_attempts, payout_runs, payouts};
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, PaidRow, on_each};
@@ -263,6 +264,45 @@ impl Store {
                 attempts,
                 last_looked_at,
             })
+        })
+    }
+
+    /// The runs beside `own` in whose hands open attempts are, each at work or
+    /// within its lease: nobody looks those attempts up meanwhile.
+    pub fn attempts_holders(
+        &mut self,
+        own: Option<&RunId>,
+        lease: Duration,
+    ) -> Result<Vec<Holder>, StoreError> {
+        let now = self.clock.now();
+        let pooled = self.pooled();
+        self.read(|conn| {
+            let held: Vec<(RunId, String, Time, i64)> = payout_attempts::table
+                .inner_join(payout_runs::table)
+                .filter(dialect::unresolved())
+                .group_by((payout_runs::id, payout_runs::host, payout_runs::seen_at))
+                .select((
+                    payout_runs::id,
+                    payout_runs::host,
+                    payout_runs::seen_at,
+                    diesel::dsl::count_star(),
+                ))
+                .order(payout_runs::id)
+                .load(conn)?;
+            let mut holders = Vec::new();
+            for (run_id, host, seen_at, payouts) in held {
+                if Some(&run_id) == own || has_ended(conn, pooled, &run_id, lease, now)? {
+                    continue;
+                }
+                holders.push(Holder {
+                    run_id,
+                    host,
+                    seen_at,
+                    until: seen_at.plus(lease),
+                    payouts: u64::try_from(payouts).unwrap_or(0),
+                });
+            }
+            Ok(holders)
         })
     }
 

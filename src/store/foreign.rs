@@ -5,11 +5,14 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 
 use crate::model::attempt::AttemptOutcome;
+use crate::model::history::HistoryEvent;
 use crate::model::ids::PayoutId;
 use crate::model::payout::{Payout, PayoutStatus};
-use crate::model::schema::{creators, payout_attempts, payout_batch_items, payouts};
+use crate::model::schema::{
+    creators, payout_attempts, payout_batch_items, payout_history, payouts,
+};
 use crate::model::time::Time;
-use crate::store::{Store, StoreError, dialect, reconcile};
+use crate::store::{Store, StoreError, dialect, history, reconcile};
 
 /// A transfer that may be one of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,15 +27,24 @@ pub struct NamedTransfer {
     pub taken_back: bool,
 }
 
+/// Why the rollback guard looks at a transfer twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unremembered {
+    /// This database made it, or it pays one of its payouts, and nothing here says so.
+    Forgotten,
+    /// It names this payout, of which an attempt is open: it may be its transfer.
+    InDoubt(PayoutId),
+}
+
 impl Store {
-    /// Those transfers that this database made, or that pay its payouts, and
-    /// that it does not remember: held by no attempt and no payout, in no
-    /// attempt's doubt, and accepted by nobody. One too many that was taken back
+    /// Of each of these transfers, in their order, whether this database made it,
+    /// or it pays one of its payouts, and it is not remembered: held by no attempt
+    /// and no payout, and accepted by nobody. One too many that was taken back
     /// whole is remembered by the payment it stands beside.
-    pub fn transfers_forgotten(
+    pub fn transfers_unremembered(
         &mut self,
         transfers: &[NamedTransfer],
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<Option<Unremembered>>, StoreError> {
         let ids: Vec<&PayoutId> = transfers
             .iter()
             .filter_map(|t| t.payout_id.as_ref())
@@ -46,6 +58,8 @@ impl Store {
             // Whether each may still be sent.
             let mut rows: HashMap<PayoutId, bool> = HashMap::new();
             let mut ours: HashSet<PayoutId> = HashSet::new();
+            let cancelled = history::cancelled_in_tx(conn, ids.iter().copied())?;
+            let found = reconcile::payments_found_in_tx(conn, ids.iter().copied())?;
             for chunk in ids.chunks(dialect::IDS_MAX) {
                 let chunk: Vec<&PayoutId> = chunk.to_vec();
                 for (id, outcome) in payout_attempts::table
@@ -58,13 +72,15 @@ impl Store {
                     }
                     *in_doubt.entry(id).or_default() |= outcome.is_unresolved();
                 }
-                for row in payouts::table
+                for (id, status) in payouts::table
                     .filter(payouts::id.eq_any(chunk.iter().copied()))
-                    .select(Payout::as_select())
-                    .load::<Payout>(conn)?
+                    .select((payouts::id, payouts::status))
+                    .load::<(PayoutId, PayoutStatus)>(conn)?
                 {
-                    let sendable = !row.is_settled_for_good();
-                    rows.insert(row.id, sendable);
+                    let sendable = status != PayoutStatus::Completed
+                        && !cancelled.contains(&id)
+                        && !found.contains_key(&id);
+                    rows.insert(id, sendable);
                 }
                 ours.extend(
                     payout_batch_items::table
@@ -73,53 +89,64 @@ impl Store {
                         .load::<PayoutId>(conn)?,
                 );
             }
-            let remembered = |transfer: &NamedTransfer| {
+            let judge = |transfer: &NamedTransfer| {
                 let id = &transfer.transfer_id;
                 if held.contains_key(id) {
-                    return true;
+                    return None;
                 }
                 // What was accepted was not to be sent any more; now it may be.
                 let sendable = |payout: &PayoutId| rows.get(payout).is_some_and(|may| *may);
                 if accepted.contains(id) && !transfer.payout_id.as_ref().is_some_and(sendable) {
-                    return true;
+                    return None;
                 }
+                let forgotten = Some(Unremembered::Forgotten);
                 let Some(payout) = &transfer.payout_id else {
-                    return !transfer.of_this_database;
+                    return forgotten.filter(|_| transfer.of_this_database);
                 };
                 if transfer.taken_back && paid.contains(payout) {
-                    return true;
+                    return None;
                 }
                 // The ledger first: it outlives a payout's row.
-                if let Some(in_doubt) = in_doubt.get(payout) {
-                    return *in_doubt;
+                match in_doubt.get(payout) {
+                    Some(true) => return Some(Unremembered::InDoubt(payout.clone())),
+                    Some(false) => return forgotten,
+                    None => {}
                 }
                 // A row of other software, sent by it or by nobody: looked up before it is sent.
                 let our_row = rows.contains_key(payout) && ours.contains(payout);
-                !transfer.of_this_database && !our_row
+                forgotten.filter(|_| transfer.of_this_database || our_row)
             };
-            Ok(transfers
-                .iter()
-                .filter(|t| !remembered(t))
-                .map(|t| t.transfer_id.clone())
-                .collect())
+            Ok(transfers.iter().map(judge).collect())
         })
     }
 
-    /// Payouts that are pending or being processed without an attempt of ours
-    /// and that other software wrote or touched: since when, and the pending ones.
-    pub fn foreign_open_since(&mut self) -> Result<Option<(Time, Vec<PayoutId>)>, StoreError> {
+    /// Payouts without an attempt of ours that other software wrote or touched and
+    /// that are not paid: pending, being processed, or marked as failed by it since
+    /// `failed_since`. Since when there are any, and which.
+    pub fn foreign_open_since(
+        &mut self,
+        failed_since: Time,
+    ) -> Result<Option<(Time, Vec<PayoutId>)>, StoreError> {
+        let cancelled = payout_history::table
+            .filter(payout_history::payout_id.eq(payouts::id))
+            .filter(payout_history::event.eq(HistoryEvent::Cancelled));
+        let failed = payouts::status
+            .eq(PayoutStatus::Failed)
+            .and(payouts::updated_at.ge(failed_since))
+            .and(diesel::dsl::not(diesel::dsl::exists(cancelled)));
+        let open = payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]);
         let rows: Vec<(PayoutId, Time)> = self.read(|conn| {
             Ok(payouts::table
                 .left_join(
                     payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
                 )
                 .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
-                .filter(payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]))
+                .filter(open.or(failed))
                 .filter(payout_attempts::payout_id.is_null())
                 .filter(
                     payout_batch_items::payout_id
                         .is_null()
-                        .or(payouts::status.eq(PayoutStatus::Processing))
+                        .or(payouts::status.ne(PayoutStatus::Pending))
                         .or(payouts::retry_count.gt(0))
                         .or(payouts::last_retry_at.is_not_null())
                         .or(payouts::failed_reason.is_not_null()),

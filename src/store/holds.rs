@@ -125,8 +125,12 @@ impl Store {
         let now = self.clock.now();
         let (changed, heads) = self.write(|conn| {
             let mut history_rows = Vec::new();
-            let mut changed = Vec::with_capacity(targets.len());
-            for target in targets {
+            let mut changed = vec![false; targets.len()];
+            // In one order for everybody, so that two who hold the same payouts wait and never deadlock.
+            let mut sorted: Vec<(&HoldTarget, &mut bool)> =
+                targets.iter().zip(&mut changed).collect();
+            sorted.sort_by(|(a, _), (b, _)| (a.kind, &a.id).cmp(&(b.kind, &b.id)));
+            for (target, changed) in sorted {
                 let payout =
                     (target.kind == HoldKind::Payout).then(|| PayoutId::new(target.id.as_str()));
                 // The history's writers hold the payout's row lock.
@@ -135,7 +139,7 @@ impl Store {
                     None => None,
                 };
                 let reason = change(conn, target)?;
-                changed.push(reason.is_some());
+                *changed = reason.is_some();
                 if let (Some(payout_id), Some(status), Some(reason)) = (payout, status, reason) {
                     history_rows.push(Change {
                         payout_id,

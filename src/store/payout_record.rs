@@ -11,10 +11,11 @@ use crate::model::hold::{Hold, HoldKind};
 use crate::model::ids::{BatchId, CreatorId, PayoutId};
 use crate::model::listing::ListRules;
 use crate::model::payout::Payout;
+use crate::model::reconciliation::{Finding, FindingState};
 use crate::model::record::{AttemptRecord, PayoutRecord};
 use crate::model::schema::{
-    creators, payout_answers, payout_attempts, payout_batch_items, payout_batches, payout_history,
-    payout_holds, payouts, royalty_statements, users,
+    creators, payout_answers, payout_attempts, payout_batch_items, payout_batches, payout_findings,
+    payout_history, payout_holds, payouts, royalty_statements, users,
 };
 use crate::store::connection::AnyConnection;
 use crate::store::payouts::listed_of;
@@ -108,6 +109,7 @@ impl Store {
                     .filter(payout_history::payout_id.eq(id))
                     .order(payout_history::seq)
                     .load(conn)?,
+                findings: findings_on(conn, id)?,
                 listed,
             })
         })
@@ -168,6 +170,17 @@ fn holds_on(
         )
         .order((payout_holds::created_at, payout_holds::kind))
         .load(conn)?)
+}
+
+/// What was found about a payout and is not repaired, the gravest kinds first.
+fn findings_on(conn: &mut AnyConnection, id: &PayoutId) -> Result<Vec<Finding>, StoreError> {
+    let mut found: Vec<Finding> = payout_findings::table
+        .filter(payout_findings::payout_id.eq(id))
+        .filter(payout_findings::state.ne(FindingState::Fixed))
+        .order(payout_findings::id)
+        .load(conn)?;
+    found.sort_by_key(|finding| finding.kind);
+    Ok(found)
 }
 
 fn attempts_of(conn: &mut AnyConnection, id: &PayoutId) -> Result<Vec<AttemptRecord>, StoreError> {

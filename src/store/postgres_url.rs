@@ -57,7 +57,24 @@ impl PostgresUrl {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             url.take(decoded(name), decoded(value));
         }
+        url.name_the_root();
         url
+    }
+
+    /// What Prisma calls `sslcert` is the server's root certificate. In libpq it is
+    /// the client's own, which goes with a key.
+    fn name_the_root(&mut self) {
+        let of_libpq = ["sslkey", "sslrootcert"];
+        if of_libpq.iter().any(|name| self.parameter(name).is_some()) {
+            return;
+        }
+        for (name, _) in self
+            .parameters
+            .iter_mut()
+            .filter(|(name, _)| name == "sslcert")
+        {
+            "sslrootcert".clone_into(name);
+        }
     }
 
     fn take(&mut self, name: String, value: String) {
@@ -158,6 +175,20 @@ mod tests {
 
     fn libpq(text: &str) -> String {
         PostgresUrl::parse(text).libpq(None, || Some("/etc/ssl/roots.pem".into()))
+    }
+
+    #[test]
+    fn the_root_certificate_of_prisma_is_one_for_libpq() {
+        assert_eq!(
+            libpq("postgresql://h/d?sslmode=require&sslcert=/etc/root.pem&sslaccept=strict"),
+            "postgresql://h/d?sslrootcert=/etc/root.pem&sslmode=verify-full"
+        );
+        for clients in [
+            "postgresql://h/d?sslcert=/etc/me.pem&sslkey=/etc/me.key",
+            "postgresql://h/d?sslcert=/etc/me.pem&sslrootcert=/etc/root.pem",
+        ] {
+            assert_eq!(libpq(clients), clients);
+        }
     }
 
     #[test]

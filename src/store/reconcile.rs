@@ -21,6 +21,7 @@ use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_findings as findings,
     payout_reconciliations, payouts, royalty_statements,
 };
+use crate::model::standing::FoundPayment;
 use crate::model::statement::StatementAccount;
 use crate::model::time::{Span, Time};
 use crate::store::attempts::{ProvenTransfer, attempt_prove_in_tx};
@@ -172,6 +173,28 @@ impl Store {
         self.read(|conn| Ok(query.load(conn)?))
     }
 
+    /// Those of some payouts of which a finding says that Stripe has no transfer,
+    /// and nobody has found one since.
+    pub fn payouts_known_missing(
+        &mut self,
+        ids: &[PayoutId],
+    ) -> Result<HashSet<PayoutId>, StoreError> {
+        let mut known = HashSet::new();
+        for chunk in ids.chunks(IDS_MAX) {
+            let found: Vec<PayoutId> = self.read(|conn| {
+                Ok(findings::table
+                    .filter(findings::payout_id.assume_not_null().eq_any(chunk))
+                    .filter(findings::kind.eq(FindingKind::MissingAtStripe))
+                    .filter(findings::transfer_id.is_null())
+                    .filter(findings::state.ne(FindingState::Fixed))
+                    .select(findings::payout_id.assume_not_null())
+                    .load(conn)?)
+            })?;
+            known.extend(found);
+        }
+        Ok(known)
+    }
+
     /// A page of the payouts with an attempt nobody knows the outcome of,
     /// whether or not their rows are still there, behind `after`.
     pub fn payouts_unresolved(
@@ -266,41 +289,29 @@ impl Store {
         after: Option<&StatementId>,
     ) -> Result<StatementsToMark, StoreError> {
         self.read(|conn| {
-            let mut query = payouts::table
-                .inner_join(royalty_statements::table)
-                .filter(payouts::status.eq(PayoutStatus::Completed))
+            let mut query = royalty_statements::table
                 .filter(royalty_statements::paid_at.is_null())
-                .select(Payout::as_select())
-                // Said in full, because databases sort what is missing each in their way.
-                .order((
-                    royalty_statements::id,
-                    payouts::stripe_transfer_id.is_null(),
-                    payouts::processed_at.is_null(),
-                    payouts::processed_at.desc(),
-                    payouts::id,
-                ))
+                .select(royalty_statements::id)
+                .order(royalty_statements::id)
                 .limit(PAGE)
                 .into_boxed();
             if let Some(after) = after {
                 query = query.filter(royalty_statements::id.gt(after));
             }
-            let rows: Vec<Payout> = query.load(conn)?;
-            let mut last_payouts: HashMap<StatementId, Payout> = HashMap::new();
-            let mut last = None;
-            for payout in rows {
-                let Some(statement) = payout.royalty_statement_id.clone() else {
-                    continue;
-                };
-                last = Some(statement.clone());
-                last_payouts.entry(statement).or_insert(payout);
-            }
-            let ids: Vec<StatementId> = last_payouts.keys().cloned().collect();
-            let mut unmarked: Vec<(StatementAccount, Payout)> =
-                accounts_in_tx(conn, &ids, Locks::None)?
-                    .into_iter()
-                    .filter(|(_, account)| account.is_to_be_marked())
-                    .filter_map(|(id, account)| Some((account, last_payouts.remove(&id)?)))
-                    .collect();
+            let ids: Vec<StatementId> = query.load(conn)?;
+            let last = ids.last().cloned();
+            let covered: Vec<StatementAccount> = accounts_in_tx(conn, &ids, Locks::None)?
+                .into_values()
+                .filter(StatementAccount::is_to_be_marked)
+                .collect();
+            let mut paid_by = last_payouts_of(conn, &covered)?;
+            let mut unmarked: Vec<(StatementAccount, Payout)> = covered
+                .into_iter()
+                .filter_map(|account| {
+                    let payout = paid_by.remove(&account.statement.id)?;
+                    Some((account, payout))
+                })
+                .collect();
             unmarked.sort_by(|(a, _), (b, _)| a.statement.id.cmp(&b.statement.id));
             Ok(StatementsToMark { unmarked, last })
         })
@@ -405,19 +416,45 @@ impl Store {
         self.write(|conn| settle_in_tx(conn, stamp, now, id, FindingState::Fixed, how))
     }
 
+    /// Those of some transfers about which a person accepted a finding.
+    pub fn transfers_accepted(
+        &mut self,
+        transfers: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
+        let transfers: Vec<&str> = transfers.iter().map(String::as_str).collect();
+        self.read(|conn| accepted_of(conn, &transfers))
+    }
+
+    /// The findings with these ids that exist.
+    pub fn findings_with(&mut self, ids: &[String]) -> Result<Vec<Finding>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in ids.chunks(IDS_MAX) {
+            let rows: Vec<Finding> = self.read(|conn| {
+                Ok(findings::table
+                    .filter(findings::id.eq_any(chunk))
+                    .load(conn)?)
+            })?;
+            found.extend(rows);
+        }
+        Ok(found)
+    }
+
     /// Records why findings stay as they are: all of them or none. From then on
     /// they are no reason to refuse to send, nor to be reported, as long as they
-    /// say the same.
+    /// say the same. `references` are those of forgotten payouts, by finding: they
+    /// stay taken, so that nobody loads the same payment again.
     ///
     /// # Errors
     /// The finding that stands against it, with [`StoreError::NotFound`] when
     /// there is none of this id, or a conflict when it may not be accepted: it is
-    /// not open, it is to be repaired instead, or its payout could still be sent.
+    /// not open, it is to be repaired instead, its payout could still be sent, or
+    /// the payment was loaded again.
     pub fn findings_accept(
         &mut self,
         stamp: &RunStamp,
         ids: &[String],
         reason: &str,
+        references: &HashMap<String, String>,
     ) -> Result<Vec<Finding>, (String, StoreError)> {
         let now = self.clock.now();
         let mut at = String::new();
@@ -425,7 +462,8 @@ impl Store {
             let mut accepted = Vec::with_capacity(ids.len());
             for id in ids {
                 at.clone_from(id);
-                accepted.push(accept_in_tx(conn, stamp, now, id, reason)?);
+                let reference = references.get(id).map(String::as_str);
+                accepted.push(accept_in_tx(conn, stamp, now, id, reason, reference)?);
             }
             Ok(accepted)
         });
@@ -579,23 +617,27 @@ impl Store {
     // --- what is repaired ---------------------------------------------------------------------
 
     /// Marks a covered statement PAID, on behalf of the payout that covered it.
-    /// Returns whether it is marked now.
-    pub fn statement_mark(&mut self, payout: &PayoutId) -> Result<bool, StoreError> {
+    /// Returns what keeps it from being marked, where something does.
+    pub fn statement_mark(&mut self, payout: &PayoutId) -> Result<Result<(), String>, StoreError> {
         let now = self.clock.now();
         self.write(|conn| {
             let row: Payout = payouts::table.filter(payouts::id.eq(payout)).first(conn)?;
             let (Some(statement), Some(transfer)) =
                 (&row.royalty_statement_id, &row.stripe_transfer_id)
             else {
-                return Ok(false);
+                return Ok(Err("its payout bears no transfer".to_owned()));
             };
             let at = row.processed_at.unwrap_or(now);
             mark_covered_in_tx(conn, now, statement, transfer, at)?;
-            let paid_at: Option<Time> = royalty_statements::table
-                .filter(royalty_statements::id.eq(statement))
-                .select(royalty_statements::paid_at)
-                .first(conn)?;
-            Ok(paid_at.is_some())
+            let accounts = accounts_in_tx(conn, std::slice::from_ref(statement), Locks::None)?;
+            Ok(match accounts.get(statement) {
+                None => Err(format!("statement {statement} is gone")),
+                Some(account) if account.statement.paid_at.is_some() => Ok(()),
+                Some(account) if !account.is_covered() => {
+                    Err("its payouts do not cover it any more".to_owned())
+                }
+                Some(account) => Err(format!("it is {}", account.statement.status)),
+            })
         })
     }
 
@@ -634,16 +676,7 @@ impl Store {
             diesel::insert_into(payouts::table)
                 .values(row)
                 .execute(conn)?;
-            let item = BatchItem {
-                payout_id: lost.id.clone(),
-                batch_id: None,
-                line: None,
-                reference: lost.reference.clone(),
-            };
-            on_each!(conn, c => diesel::insert_into(payout_batch_items::table)
-                .values(&item)
-                .on_conflict_do_nothing()
-                .execute(c))?;
+            origin_keep_in_tx(conn, &lost.id, lost.reference.as_deref())?;
             attempt_prove_in_tx(conn, stamp, now, &lost.id, transfer)?;
             if transfer.reversed_cents > 0 {
                 let reversal =
@@ -672,12 +705,48 @@ impl Store {
     }
 }
 
+/// The last payout that paid each of these statements, one with a transfer if there is one.
+fn last_payouts_of(
+    conn: &mut AnyConnection,
+    accounts: &[StatementAccount],
+) -> Result<HashMap<StatementId, Payout>, StoreError> {
+    let ids: Vec<&StatementId> = accounts
+        .iter()
+        .map(|account| &account.statement.id)
+        .collect();
+    let mut last_payouts = HashMap::new();
+    for chunk in ids.chunks(IDS_MAX) {
+        let rows: Vec<Payout> = payouts::table
+            .inner_join(royalty_statements::table)
+            // By creator, for whom there is an index.
+            .filter(payouts::creator_id.eq(royalty_statements::creator_id))
+            .filter(royalty_statements::id.eq_any(chunk.iter().copied()))
+            .filter(payouts::status.eq(PayoutStatus::Completed))
+            .select(Payout::as_select())
+            // Said in full, because databases sort what is missing each in their way.
+            .order((
+                payouts::stripe_transfer_id.is_null(),
+                payouts::processed_at.is_null(),
+                payouts::processed_at.desc(),
+                payouts::id,
+            ))
+            .load(conn)?;
+        for payout in rows {
+            if let Some(statement) = payout.royalty_statement_id.clone() {
+                last_payouts.entry(statement).or_insert(payout);
+            }
+        }
+    }
+    Ok(last_payouts)
+}
+
 fn accept_in_tx(
     conn: &mut AnyConnection,
     stamp: &RunStamp,
     now: Time,
     id: &str,
     reason: &str,
+    reference: Option<&str>,
 ) -> Result<Finding, StoreError> {
     let finding: Finding = findings::table.filter(findings::id.eq(id)).first(conn)?;
     if finding.state != FindingState::Open {
@@ -693,17 +762,23 @@ fn accept_in_tx(
             finding.kind.next_step()
         )));
     }
-    if let Some(payout) = &finding.payout_id {
-        let row: Option<Payout> = payouts::table
-            .filter(payouts::id.eq(payout))
-            .first(conn)
-            .optional()?;
-        if let Some(row) = row.filter(|row| !row.is_settled_for_good()) {
-            return Err(StoreError::Conflict(format!(
-                "payout {payout} is {} and could be sent again; cancel it first, or correct its row",
-                row.status
-            )));
+    // What says that a transfer paid a payout keeps that from being sent, accepted or not.
+    let holds = finding.kind.may_be_a_payment() && finding.transfer_id.is_some();
+    if let Some(payout) = finding.payout_id.as_ref().filter(|_| !holds)
+        && let Some(status) = status_if_sendable(conn, payout)?
+    {
+        return Err(StoreError::Conflict(format!(
+            "payout {payout} is {status} and could be sent again; cancel it first, or correct its row"
+        )));
+    }
+    if let (Some(lost), Some(reference)) = (&finding.payout_id, reference) {
+        // One that is paid by now cannot be helped any more.
+        if let Some(double) = double_in_tx(conn, lost, reference)?
+            && status_if_sendable(conn, &double)?.is_some()
+        {
+            return Err(StoreError::Conflict(loaded_again(reference, &double)));
         }
+        origin_keep_in_tx(conn, lost, Some(reference))?;
     }
     settle_in_tx(conn, stamp, now, id, FindingState::Accepted, reason)?;
     Ok(findings::table.filter(findings::id.eq(id)).first(conn)?)
@@ -738,21 +813,107 @@ fn obstacle_in_tx(
     let Some(reference) = &lost.reference else {
         return Ok(None);
     };
-    // The same payment was loaded again under a new id: paying that one too would be twice.
-    let holder: Option<PayoutId> = payout_batch_items::table
-        .filter(payout_batch_items::reference.eq(reference))
-        .filter(payout_batch_items::payout_id.ne(&lost.id))
-        .select(payout_batch_items::payout_id)
+    let double = double_in_tx(conn, &lost.id, reference)?;
+    Ok(double.map(|double| loaded_again(reference, &double)))
+}
+
+/// The status of a payout that nothing keeps from being sent: it is neither paid
+/// nor cancelled. None as well where its row is gone.
+fn status_if_sendable(
+    conn: &mut AnyConnection,
+    payout: &PayoutId,
+) -> Result<Option<PayoutStatus>, StoreError> {
+    let status: Option<PayoutStatus> = payouts::table
+        .filter(payouts::id.eq(payout))
+        .select(payouts::status)
         .first(conn)
         .optional()?;
-    Ok(holder.map(|holder| {
-        format!("its reference {reference} is held by payout {holder}, which was made again since: cancel that one first")
-    }))
+    let cancelled = history::cancelled_in_tx(conn, [payout])?.contains(payout);
+    Ok(status.filter(|status| *status != PayoutStatus::Completed && !cancelled))
+}
+
+/// The payout as which a lost payment was loaded again under a new id: paying that
+/// one too would be twice.
+fn double_in_tx(
+    conn: &mut AnyConnection,
+    lost: &PayoutId,
+    reference: &str,
+) -> Result<Option<PayoutId>, StoreError> {
+    Ok(payout_batch_items::table
+        .filter(payout_batch_items::reference.eq(reference))
+        .filter(payout_batch_items::payout_id.ne(lost))
+        .select(payout_batch_items::payout_id)
+        .first(conn)
+        .optional()?)
+}
+
+fn loaded_again(reference: &str, double: &PayoutId) -> String {
+    format!(
+        "its reference {reference} is held by payout {double}, which was made again since: cancel \
+         that one first, with `payouts cancel {double} --reason TEXT`"
+    )
+}
+
+/// Keeps where a lost payout came from, so that its reference stays taken.
+fn origin_keep_in_tx(
+    conn: &mut AnyConnection,
+    lost: &PayoutId,
+    reference: Option<&str>,
+) -> Result<(), StoreError> {
+    let item = BatchItem {
+        payout_id: lost.clone(),
+        batch_id: None,
+        line: None,
+        reference: reference.map(str::to_owned),
+    };
+    on_each!(conn, c => diesel::insert_into(payout_batch_items::table)
+        .values(&item)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(())
 }
 
 /// Those of some payouts that a finding, open or accepted, says a transfer was
-/// made for. Accepting a finding settles what is reported of it; it is no leave
-/// to pay again.
+/// made for, with an open one where there is one. Accepting a finding settles what
+/// is reported of it; it is no leave to pay again.
+pub(super) fn payments_found_in_tx<'a>(
+    conn: &mut AnyConnection,
+    ids: impl IntoIterator<Item = &'a PayoutId>,
+) -> Result<HashMap<PayoutId, FoundPayment>, StoreError> {
+    let ids: Vec<&PayoutId> = ids.into_iter().collect();
+    let payments = payments();
+    let mut payments_found = HashMap::new();
+    for chunk in ids.chunks(IDS_MAX) {
+        let found: Vec<(PayoutId, String, FindingState)> = findings::table
+            .filter(
+                findings::payout_id
+                    .assume_not_null()
+                    .eq_any(chunk.iter().copied()),
+            )
+            .filter(findings::transfer_id.is_not_null())
+            .filter(findings::state.ne(FindingState::Fixed))
+            .filter(findings::kind.eq_any(&payments))
+            .order(findings::id)
+            .select((
+                findings::payout_id.assume_not_null(),
+                findings::id,
+                findings::state,
+            ))
+            .load(conn)?;
+        for (payout, finding, state) in found {
+            let open = state == FindingState::Open;
+            let this = FoundPayment { finding, open };
+            let known = payments_found.entry(payout).or_insert_with(|| this.clone());
+            if open && !known.open {
+                *known = this;
+            }
+        }
+    }
+    Ok(payments_found)
+}
+
+/// Whether a finding, open or accepted, says that a transfer was made for the payout
+/// of a row, as a column of a query; for what [`payments_found_in_tx`] asks about many.
 #[diesel::dsl::auto_type]
 pub(super) fn is_held_by_a_finding() -> _ {
     let payments: Vec<FindingKind> = payments();

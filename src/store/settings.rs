@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::model::ids::IdMaker;
 use crate::model::mode::mode;
 use crate::model::money::Currency;
-use crate::model::schema::payout_settings as settings;
+use crate::model::schema::{payout_runs, payout_settings as settings};
 use crate::model::text_enum;
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
@@ -32,6 +32,9 @@ text_enum! {
 
 /// Twice the skew with which a run still sends.
 const BIRTH_MARGIN: Duration = Duration::from_secs(60 * 60);
+
+/// 2010-01-01: no transfer is older.
+const STRIPE_BEGAN_MILLIS: i64 = 1_262_304_000_000;
 
 /// The Stripe account and mode this database belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,14 +106,25 @@ impl Store {
     /// Up to when the rollback guard has seen every transfer: the watermark, or for
     /// a database that never recorded one an hour before it was made. That moment is
     /// this machine's, whose clock may then have been as fast as a run would still
-    /// accept.
+    /// accept. Where it was faster, so that something was recorded before the database
+    /// was made, that counts; and where it was made in the future, nobody knows when.
     pub fn watermark(&mut self) -> Result<Time, StoreError> {
-        match self.setting(Setting::Watermark)? {
-            Some((text, _)) => text
+        if let Some((text, _)) = self.setting(Setting::Watermark)? {
+            return text
                 .parse()
-                .map_err(|_| StoreError::Corrupt(format!("unreadable watermark {text:?}"))),
-            None => Ok(self.database_id()?.1.minus(BIRTH_MARGIN)),
+                .map_err(|_| StoreError::Corrupt(format!("unreadable watermark {text:?}")));
         }
+        let made_at = self.database_id()?.1;
+        if made_at.minus(BIRTH_MARGIN) > self.clock.now() {
+            return Ok(Time::from_millis(STRIPE_BEGAN_MILLIS));
+        }
+        let first_run: Option<Time> = self.read(|conn| {
+            Ok(payout_runs::table
+                .select(diesel::dsl::min(payout_runs::started_at))
+                .first(conn)?)
+        })?;
+        let born_at = first_run.map_or(made_at, |first| first.min(made_at));
+        Ok(born_at.minus(BIRTH_MARGIN))
     }
 
     /// Moves the watermark forward; never back.

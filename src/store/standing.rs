@@ -23,12 +23,16 @@ use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX};
 use crate::store::payout_create::Locks;
 use crate::store::payouts::{PageOf, PayoutFilter, page_ids};
+use crate::store::reconcile::payments_found_in_tx;
 use crate::store::runs::RunStamp;
 use crate::store::statements::accounts_in_tx;
 use crate::store::{Store, StoreError, history, queue, reversals};
 
 /// Payouts that are moved in one transaction.
 pub const MOVED_AT_ONCE: usize = 500;
+
+/// The states in which a payout may be ended.
+const CANCELLABLE: [PayoutStatus; 2] = [PayoutStatus::Pending, PayoutStatus::Failed];
 
 /// A payout and whether it was moved.
 pub type Decided = (Standing, Result<(), Refusal>);
@@ -67,7 +71,7 @@ impl Store {
             // Whoever creates a payout of the same statement holds this lock too.
             lock_statements_of(conn, ids)?;
             let mut taken = BTreeSet::new();
-            let decided = decide(conn, ids, PayoutStatus::Failed, |standing| {
+            let decided = decide(conn, ids, &[PayoutStatus::Failed], |standing| {
                 let verdict = may_retry(standing, rules, asked, force, now);
                 first_of_its_statement(standing, verdict, &mut taken)
             })?;
@@ -101,9 +105,9 @@ impl Store {
         Ok(decided)
     }
 
-    /// Ends pending payouts that were never sent, those that may be: FAILED for
-    /// good, their statements and references free for others. At most
-    /// [`MOVED_AT_ONCE`] at once.
+    /// Ends payouts that were never sent or that Stripe refused, those that may be:
+    /// FAILED for good, their statements and references free for others. What a
+    /// transfer names all the same keeps both. At most [`MOVED_AT_ONCE`] at once.
     pub fn payouts_cancel(
         &mut self,
         run: &RunStamp,
@@ -112,12 +116,12 @@ impl Store {
     ) -> Result<Vec<Decided>, StoreError> {
         let now = self.clock.now();
         let (decided, heads) = self.write(|conn| {
-            let decided = decide(conn, ids, PayoutStatus::Pending, may_cancel)?;
+            let decided = decide(conn, ids, &CANCELLABLE, may_cancel)?;
             let chosen = moved(&decided);
             let changed = diesel::update(
                 payouts::table
                     .filter(payouts::id.eq_any(&chosen))
-                    .filter(payouts::status.eq(PayoutStatus::Pending)),
+                    .filter(payouts::status.eq_any(CANCELLABLE)),
             )
             .set((
                 payouts::status.eq(PayoutStatus::Failed),
@@ -129,16 +133,21 @@ impl Store {
             for id in &chosen {
                 queue::statement_release(conn, id)?;
             }
-            let references = references_free(conn, &chosen)?;
-            let history_rows = chosen.into_iter().map(|id| Change {
+            let ended = || decided.iter().filter(|(_, verdict)| verdict.is_ok());
+            let unpaid: Vec<&PayoutId> = ended()
+                .filter(|(standing, _)| standing.found.is_none())
+                .map(|(standing, _)| &standing.payout.id)
+                .collect();
+            let references = references_free(conn, &unpaid)?;
+            let history_rows = ended().map(|(standing, _)| Change {
+                payout_id: standing.payout.id.clone(),
                 event: HistoryEvent::Cancelled,
-                from: Some(PayoutStatus::Pending),
+                from: Some(standing.payout.status),
                 to: PayoutStatus::Failed,
-                reason: Some(match references.get(&id) {
+                reason: Some(match references.get(&standing.payout.id) {
                     Some(reference) => format!("{reason} (its reference was {reference})"),
                     None => reason.to_owned(),
                 }),
-                payout_id: id,
             });
             let heads = history::append_in_tx(conn, run, now, history_rows.collect())?;
             Ok((decided, heads))
@@ -148,17 +157,18 @@ impl Store {
     }
 }
 
-/// Locks the payouts that are in a state, reads where all of them stand, and
-/// decides about each.
+/// Locks the payouts that are in one of these states, reads where all of them
+/// stand, and decides about each.
 fn decide(
     conn: &mut AnyConnection,
     ids: &[PayoutId],
-    status: PayoutStatus,
+    statuses: &[PayoutStatus],
     mut rule: impl FnMut(&Standing) -> Result<(), Refusal>,
 ) -> Result<Vec<Decided>, StoreError> {
-    let locked: HashSet<PayoutId> = dialect::lock_in_status(conn, ids, status)?
-        .into_iter()
-        .collect();
+    let mut locked: HashSet<PayoutId> = HashSet::new();
+    for status in statuses {
+        locked.extend(dialect::lock_in_status(conn, ids, *status)?);
+    }
     Ok(standings_in_tx(conn, ids)?
         .into_iter()
         .map(|standing| {
@@ -205,10 +215,10 @@ fn lock_statements_of(conn: &mut AnyConnection, ids: &[PayoutId]) -> Result<(), 
 /// Frees the references of payouts. Returns what they were.
 fn references_free(
     conn: &mut AnyConnection,
-    ids: &[PayoutId],
+    ids: &[&PayoutId],
 ) -> Result<HashMap<PayoutId, String>, StoreError> {
     use payout_batch_items as items;
-    let of_payouts = || items::table.filter(items::payout_id.eq_any(ids));
+    let of_payouts = || items::table.filter(items::payout_id.eq_any(ids.iter().copied()));
     let references: Vec<(PayoutId, String)> = of_payouts()
         .filter(items::reference.is_not_null())
         .select((items::payout_id, items::reference.assume_not_null()))
@@ -233,6 +243,7 @@ pub(super) fn standings_in_tx(
         let mut attempts = attempts_of(conn, chunk)?;
         let cancelled = history::cancelled_in_tx(conn, chunk)?;
         let reversed = reversals::among_in_tx(conn, chunk)?;
+        let mut payments_found = payments_found_in_tx(conn, chunk)?;
         let mut statements = statements_of(conn, &rows)?;
         let mut found: HashMap<PayoutId, Standing> = rows
             .into_iter()
@@ -241,6 +252,7 @@ pub(super) fn standings_in_tx(
                     attempts: attempts.remove(&payout.id).unwrap_or_default(),
                     cancelled: cancelled.contains(&payout.id),
                     reversed: reversed.contains(&payout.id) || is_set_back(&payout),
+                    found: payments_found.remove(&payout.id),
                     statement: statements.remove(&payout.id),
                     payout,
                 };

@@ -22,6 +22,7 @@ use crate::store::creators::{NamedCreator, named_in_tx};
 use crate::store::dialect::{IDS_MAX, batch_rows_max, lock_statements, on_each};
 use crate::store::history::cancelled_in_tx;
 use crate::store::payout_create::Locks;
+use crate::store::reconcile::payments_found_in_tx;
 use crate::store::reversals::of_payouts_in_tx;
 use crate::store::settings::currency_once_in_tx;
 use crate::store::{Store, StoreError};
@@ -504,8 +505,9 @@ fn add_payouts(
     Ok(())
 }
 
-/// Marks a statement PAID once its completed payouts cover it; in a savepoint,
-/// so that a platform's refusal does not undo the record of the payment.
+/// Marks a statement PAID once its completed payouts cover it, unless its creator
+/// disputes it or nobody has reviewed it; in a savepoint, so that a platform's
+/// refusal does not undo the record of the payment.
 pub(super) fn mark_covered_in_tx(
     conn: &mut AnyConnection,
     now: Time,
@@ -515,11 +517,11 @@ pub(super) fn mark_covered_in_tx(
 ) -> Result<(), StoreError> {
     conn.transaction(|conn| {
         let accounts = accounts_in_tx(conn, std::slice::from_ref(id), Locks::None)?;
-        if accounts.get(id).is_some_and(StatementAccount::is_covered) {
+        if let Some(account) = accounts.get(id).filter(|account| account.is_to_be_marked()) {
             diesel::update(
                 statements::table
                     .filter(statements::id.eq(id))
-                    .filter(statements::status.ne(RoyaltyStatementStatus::Paid)),
+                    .filter(statements::status.eq(account.statement.status)),
             )
             .set((
                 statements::status.eq(RoyaltyStatementStatus::Paid),
@@ -534,24 +536,33 @@ pub(super) fn mark_covered_in_tx(
 }
 
 /// Those of some failed payouts of which it is certain that they were not paid:
-/// Stripe refused the last attempt, or they were cancelled without being sent.
+/// Stripe refused the last attempt, or they were cancelled; and no attempt and no
+/// finding says that a transfer may have been made all the same.
 fn certainly_unpaid(
     conn: &mut AnyConnection,
     ids: &[&PayoutId],
 ) -> Result<HashSet<PayoutId>, StoreError> {
     let mut last = HashMap::new();
+    let mut in_doubt = HashSet::new();
     for chunk in ids.chunks(IDS_MAX) {
         let attempts: Vec<(PayoutId, AttemptOutcome)> = payout_attempts::table
             .filter(payout_attempts::payout_id.eq_any(chunk.iter().copied()))
             .order((payout_attempts::payout_id, payout_attempts::attempt))
             .select((payout_attempts::payout_id, payout_attempts::outcome))
             .load(conn)?;
+        let may_be_paid = attempts
+            .iter()
+            .filter(|(_, outcome)| outcome.may_have_paid())
+            .map(|(id, _)| id.clone());
+        in_doubt.extend(may_be_paid);
         last.extend(attempts);
     }
+    in_doubt.extend(payments_found_in_tx(conn, ids.iter().copied())?.into_keys());
     let mut unpaid = cancelled_in_tx(conn, ids.iter().copied())?;
     let declined = last
         .into_iter()
         .filter(|(_, outcome)| *outcome == AttemptOutcome::Declined);
     unpaid.extend(declined.map(|(id, _)| id));
+    unpaid.retain(|id| !in_doubt.contains(id));
     Ok(unpaid)
 }

@@ -427,7 +427,7 @@ on_both! {
         $ payouts process
         --- stderr
         error: Stripe holds 1 transfer that this database made or must know, and does not: tr_000000000000000000001
-        hint: this database was restored or copied from an older state; sending from it would pay again. Use the newest database; if this is the newest, `payouts reconcile --fix` records what was forgotten
+        hint: this database was restored or copied from an older state, or a transfer was made by hand, or by other software that names our payouts; sending now could pay again. Use the newest database; if this is the newest, `payouts reconcile --fix` records what is provably ours and says what to do about the rest
         --- exit 4
         ");
     }

@@ -400,6 +400,7 @@ on_both! {
                       "hash": "h3"
                     }
                   ],
+                  "findings": [],
                   "next_step": "No money moved: Stripe refused it for good. Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key. It is due again: `payouts retry --due`, or `payouts retry declined`, puts it back to PENDING, for a new attempt under a new key."
                 }
               ]

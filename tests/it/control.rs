@@ -446,7 +446,8 @@ on_both! {
             .collect();
         // What is paid or claimed, up to the one that hangs and the few behind it.
         let reasons: Vec<&str> = refused.iter().map(|row| row["reason_code"].as_str().unwrap()).collect();
-        assert!(reasons.iter().all(|reason| ["paid", "unresolved"].contains(reason)), "{reasons:?}");
+        // Some may be on their way into the run's hands at that very moment.
+        assert!(reasons.iter().all(|reason| ["paid", "unresolved", "changed"].contains(reason)), "{reasons:?}");
         assert!((4..10).contains(&reasons.len()), "{reasons:?}");
         shop.stripe.release();
         process.wait_with_output().unwrap();
@@ -473,7 +474,7 @@ on_both! {
         assert_eq!(results, [
             ("cp2", "cancelled"),
             ("cp0", "unresolved"),
-            ("cp1", "not_pending"),
+            ("cp1", "maybe_sent_elsewhere"),
             ("cf0", "maybe_sent_elsewhere"),
         ]);
         assert_eq!((&answer["cancelled"], &answer["refused"]), (&1.into(), &3.into()));

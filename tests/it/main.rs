@@ -31,6 +31,7 @@ mod process;
 mod readme;
 mod reconcile;
 mod retry;
+mod safety;
 mod sandbox_client;
 mod sandbox_controls;
 mod sandbox_events;

@@ -14,14 +14,14 @@ use crate::sandbox_client;
 
 impl Shop {
     /// `payouts reconcile` and more.
-    fn reconcile(&self, more: &[&str]) -> Run {
+    pub(crate) fn reconcile(&self, more: &[&str]) -> Run {
         let mut args = vec!["reconcile"];
         args.extend(more);
         self.env.run(&args)
     }
 
     /// The kinds of what `reconcile` and more finds, as `kind payout`, sorted, and its exit code.
-    fn found(&self, more: &[&str]) -> (Vec<String>, i32) {
+    pub(crate) fn found(&self, more: &[&str]) -> (Vec<String>, i32) {
         let mut args = vec!["-o", "json"];
         args.extend(more);
         let run = self.reconcile(&args);
@@ -40,7 +40,7 @@ impl Shop {
     }
 
     /// A transfer that somebody else makes, with `more` form fields.
-    fn transfer(&self, creator: &str, cents: i64, more: &str) -> String {
+    pub(crate) fn transfer(&self, creator: &str, cents: i64, more: &str) -> String {
         let form = format!("amount={cents}&currency=usd&destination=acct_{creator}{more}");
         let made = sandbox_client::post(&self.stripe, "/v1/transfers", &form)
             .api_key("sk_test_shop")
@@ -63,7 +63,7 @@ impl Shop {
     }
 
     /// The database as it was before anything was paid, as a backup of that moment restores it.
-    fn restore_backup(&self) {
+    pub(crate) fn restore_backup(&self) {
         for sql in [
             "DELETE FROM payout_answers",
             "DELETE FROM payout_attempts",
@@ -157,7 +157,11 @@ on_both! {
         let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
         assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
         while shop.status("cp1") != "COMPLETED" { std::thread::yield_now(); }
-        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        // Nothing is found, and nothing is clean as long as it is on its way.
+        assert_eq!(shop.found(&["--fix"]), (vec![], 5));
+        let run = shop.reconcile(&[]).expect_code(5);
+        assert!(run.stderr.contains("1 payout held by run "), "{run}");
+        assert!(!run.stdout.contains("agree"), "{run}");
         assert_eq!(shop.status("cp0"), "PROCESSING");
         shop.stripe.release();
         assert_eq!(child.wait_with_output().expect("it ends").status.code(), Some(0));
@@ -385,15 +389,16 @@ on_both! {
         assert_eq!(shop.found(&[]), (vec![], 0));
         shop.process(&[]).expect_code(0);
         assert_eq!(shop.one("SELECT reason FROM payout_findings WHERE state = 'accepted'"), "creator left");
-        // The row comes back by another way, as if it had never been paid.
+        // The row comes back by another way, as if it had never been paid: what was found keeps it.
         shop.creator("again");
         shop.payout("cp0", "again", 1000);
-        shop.process(&[]).expect_code(4);
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stdout.contains("its transfer exists already"), "{run}");
         assert_eq!(shop.transfers().len(), 2);
     }
 
     // Accepting must not open a way to pay twice.
-    fn what_could_still_be_sent_is_not_accepted(db: TestDb) {
+    fn what_is_accepted_is_not_sent_for_that(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);
         shop.process(&[]).expect_code(0);
@@ -402,9 +407,12 @@ on_both! {
         shop.db.execute("UPDATE payouts SET amount_cents = 999");
         assert_eq!(shop.found(&["--fix"]), (vec!["amount_differs cp0".into()], 5));
         let finding = shop.one("SELECT id FROM payout_findings WHERE state = 'open'");
-        let refused = shop.reconcile(&["--accept", &finding, "--reason", "fine"]).expect_code(4);
-        assert!(refused.stderr.contains("payout cp0 is PENDING and could be sent again"), "{}", refused.stderr);
         shop.process(&[]).expect_code(4);
+        shop.reconcile(&["--accept", &finding, "--reason", "fine"]).expect_code(0);
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stdout.contains("its transfer exists already"), "{run}");
+        let shown = shop.env.run(&["show", "cp0"]).expect_code(0);
+        assert!(shown.stdout.contains(&format!("a person accepted that ({finding}): fine")), "{shown}");
         assert_eq!(shop.transfers().len(), 1);
         shop.db.execute("UPDATE payouts SET amount_cents = 1000");
         assert_eq!(shop.found(&["--fix"]), (vec![], 0));
@@ -891,7 +899,7 @@ on_both! {
 
 /// An address that answers every list of transfers with these entries, and every list of a group
 /// with those.
-fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
+pub(crate) fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
     use std::io::{BufRead, BufReader, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
     let address = listener.local_addr().expect("it has an address");
@@ -901,6 +909,7 @@ fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
     };
     let (all, group) = (list(entries), list(group));
     let account = r#"{"id":"acct_1","object":"account"}"#;
+    let balance = r#"{"object":"balance","livemode":false,"available":[{"amount":0,"currency":"usd","source_types":{"card":0}}],"pending":[]}"#;
     std::thread::spawn(move || {
         for connection in listener.incoming() {
             let Ok(mut connection) = connection else {
@@ -915,6 +924,7 @@ fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
             {}
             let body = match first.as_str() {
                 line if line.contains("/v1/account") => account,
+                line if line.contains("/v1/balance") => balance,
                 line if line.contains("transfer_group=") => group.as_str(),
                 _ => all.as_str(),
             };
@@ -1016,6 +1026,7 @@ fn findings_are_grouped_with_what_to_do_next() {
       "open_from_before": 0,
       "fixed": 1,
       "accepted": 0,
+      "held_by": [],
       "clean": false,
       "exit_code": 1
     }

@@ -2,9 +2,11 @@
 //! nobody knows about, and rows that other software wrote.
 //!
 //! An empty look-up proves nothing: the request may still be running. It only
-//! allows the same bytes to go out again under the same key.
+//! allows the same bytes to go out again under the same key. It is empty only when
+//! nothing bears the attempt's group and nothing names its payout, since what hangs
+//! is sometimes paid by hand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use crate::model::attempt::Attempt;
@@ -14,25 +16,38 @@ use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, expected_of, fits_row}
 use crate::ops::event::Event;
 use crate::ops::process::verdict::key_is_young;
 use crate::ops::process::{ProcessError, Session, Unresolved, gate};
+use crate::ops::transfers::{lists_for, may_have_paid};
 use crate::store::RunStamp;
 use crate::store::Store;
 use crate::store::attempts::Recorded;
-use crate::store::foreign::NamedTransfer;
+use crate::store::foreign::{NamedTransfer, Unremembered};
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
-use crate::stripe::object::TransferPage;
+use crate::stripe::object::{OddEntry, TransferPage};
 
 /// Read before the watermark, for transfers that appear late in lists.
 pub(in crate::ops) const OVERLAP: Duration = Duration::from_secs(300);
 /// Read before the oldest row of other software: the largest offset of a time
 /// zone is 14 hours.
 pub(in crate::ops) const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
+/// A row that other software marked as failed is searched for this long after its
+/// last change; `reconcile` looks as far back as a person says.
+pub(in crate::ops) const FAILED_SEARCHED: Duration = Duration::from_secs(35 * 86_400);
 /// Pages of 100 that the guard, and the search for foreign rows, read at most.
 const PAGES_MAX: usize = 500;
 /// Unresolved attempts read at once.
 const UNRESOLVED_PAGE: i64 = 200;
 /// Attempts parked as unknown this long ago are looked up while their run lives.
 const PARKED: Duration = Duration::from_secs(600);
+
+/// What to do about an entry of a list that cannot be read as a transfer.
+#[derive(Debug, Clone, Copy)]
+enum OddEntries {
+    /// It may be what is looked for.
+    Refuse,
+    /// A person has looked at it and accepted it.
+    PassAccepted,
+}
 
 /// What a look-up found.
 enum Found {
@@ -56,25 +71,36 @@ pub(super) struct Resend {
 
 impl Session {
     /// Refuses to send from a database that has forgotten payments: a restored
-    /// backup, a lost fail-over, a copy.
-    pub(super) async fn guard(&self) -> Result<(), ProcessError> {
+    /// backup, a lost fail-over, a copy. Keeps what names a payout with an open
+    /// attempt, for the look-up of that attempt.
+    pub(super) async fn guard(&mut self) -> Result<(), ProcessError> {
         let from = self.db.call(Store::watermark).await?.minus(OVERLAP);
         let query = TransferQuery {
             created_from: Some(from),
             ..TransferQuery::default()
         };
         let mut forgotten = Vec::new();
+        let mut in_doubt: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
         let complete = self
-            .pages(&query, async |transfers| {
+            .pages(&query, OddEntries::PassAccepted, async |transfers| {
                 let named = transfers.iter().map(|t| self.named(t)).collect::<Vec<_>>();
-                forgotten.extend(
-                    self.db
-                        .call(move |store| store.transfers_forgotten(&named))
-                        .await?,
-                );
+                let unremembered = self
+                    .db
+                    .call(move |store| store.transfers_unremembered(&named))
+                    .await?;
+                for (transfer, unremembered) in transfers.into_iter().zip(unremembered) {
+                    match unremembered {
+                        None => {}
+                        Some(Unremembered::Forgotten) => forgotten.push(transfer.id),
+                        Some(Unremembered::InDoubt(payout)) => {
+                            in_doubt.entry(payout).or_default().push(transfer);
+                        }
+                    }
+                }
                 Ok(())
             })
             .await?;
+        self.guard_saw = in_doubt;
         if !forgotten.is_empty() {
             return Err(ProcessError::Forgotten {
                 transfers: forgotten,
@@ -155,56 +181,51 @@ impl Session {
         });
     }
 
-    /// What Stripe holds in the attempt's group.
+    /// What Stripe holds that may have paid the attempt's payout.
     async fn look_up(&self, attempt: &Attempt) -> Result<Found, ProcessError> {
         if attempt.stripe_account != self.account || attempt.livemode != self.livemode {
             let account = &attempt.stripe_account;
             return Ok(Found::Doubt(format!("it was sent from account {account}")));
         }
-        let query = TransferQuery {
-            group: Some(attempt.transfer_group.clone()),
-            ..TransferQuery::default()
-        };
-        let mut listed = Vec::new();
-        let complete = self
-            .pages(&query, async |transfers| {
-                listed.extend(transfers);
-                Ok(())
-            })
-            .await;
-        match complete {
-            Ok(true) => {}
-            Ok(false) => {
-                return Ok(Found::Doubt(
-                    "its group holds too many transfers".to_owned(),
-                ));
-            }
-            // An error while looking is not "nothing there".
-            Err(ProcessError::Stripe { source, .. }) if !source.is_key_refused() => {
-                return Ok(Found::Doubt(format!("it could not be looked up: {source}")));
-            }
-            Err(error) => return Err(error),
-        }
-        let expected = expected_of(attempt);
-        Ok(match (listed.pop(), listed.as_slice()) {
-            (None, _) => Found::Nothing,
-            (Some(transfer), []) => match expected.mismatch(&transfer) {
-                None => Found::Transfer(Box::new(transfer)),
-                Some(what) => {
-                    Found::Misfit(format!("transfer {} does not fit: {what}", transfer.id))
+        let seen = self.guard_saw.get(&attempt.payout_id).into_iter().flatten();
+        let mut found: BTreeMap<String, Transfer> = seen
+            .map(|transfer| (transfer.id.clone(), transfer.clone()))
+            .collect();
+        for query in lists_for(attempt) {
+            let complete = self
+                .pages(&query, OddEntries::Refuse, async |transfers| {
+                    let mine = transfers.into_iter().filter(|t| may_have_paid(t, attempt));
+                    found.extend(mine.map(|transfer| (transfer.id.clone(), transfer)));
+                    Ok(())
+                })
+                .await;
+            match complete {
+                Ok(true) => {}
+                Ok(false) => {
+                    return Ok(Found::Doubt(
+                        "too many transfers may be its own to look through".to_owned(),
+                    ));
                 }
-            },
-            (Some(last), others) => {
-                let ids: Vec<&str> = others
-                    .iter()
-                    .chain([&last])
-                    .map(|transfer| transfer.id.as_str())
-                    .collect();
-                Found::Misfit(format!(
-                    "Stripe holds several transfers for it: {}",
-                    ids.join(", ")
-                ))
+                // An error while looking is not "nothing there".
+                Err(ProcessError::Stripe { source, .. }) if !source.is_key_refused() => {
+                    return Ok(Found::Doubt(format!("it could not be looked up: {source}")));
+                }
+                Err(error) => return Err(error),
             }
+        }
+        if found.len() > 1 {
+            let ids: Vec<String> = found.into_keys().collect();
+            return Ok(Found::Misfit(format!(
+                "Stripe holds several transfers for it: {}",
+                ids.join(", ")
+            )));
+        }
+        let Some((id, transfer)) = found.pop_first() else {
+            return Ok(Found::Nothing);
+        };
+        Ok(match expected_of(attempt).mismatch(&transfer) {
+            None => Found::Transfer(Box::new(transfer)),
+            Some(what) => Found::Misfit(format!("transfer {id} does not fit: {what}")),
         })
     }
 
@@ -320,7 +341,12 @@ impl Session {
         stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
     ) -> Result<HashSet<PayoutId>, ProcessError> {
-        let Some((oldest, searched_for)) = self.db.call(Store::foreign_open_since).await? else {
+        let failed_since = self.clock.now().minus(FAILED_SEARCHED);
+        let found = self
+            .db
+            .call(move |store| store.foreign_open_since(failed_since))
+            .await?;
+        let Some((oldest, searched_for)) = found else {
             return Ok(HashSet::new());
         };
         // Other software may have stamped its rows in a local time, or ahead of us.
@@ -334,7 +360,7 @@ impl Session {
         };
         let mut naming: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
         let complete = self
-            .pages(&query, async |transfers| {
+            .pages(&query, OddEntries::PassAccepted, async |transfers| {
                 for transfer in transfers {
                     if let Some(payout) = transfer.payout_named() {
                         naming
@@ -416,12 +442,19 @@ impl Session {
     async fn pages(
         &self,
         query: &TransferQuery,
+        odd: OddEntries,
         mut each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), ProcessError>,
     ) -> Result<bool, ProcessError> {
         self.reader()
             .pages(query, PAGES_MAX, async |page: TransferPage| {
+                let accepted = match odd {
+                    OddEntries::PassAccepted => self.accepted_among(&page.odd).await?,
+                    OddEntries::Refuse => HashSet::new(),
+                };
+                let unknown =
+                    |odd: &&OddEntry| !odd.id.as_ref().is_some_and(|id| accepted.contains(id));
                 // Before money moves nothing may be overlooked.
-                if let Some(odd) = page.odd.first() {
+                if let Some(odd) = page.odd.iter().find(unknown) {
                     return Err(ProcessError::Stripe {
                         doing: "list transfers",
                         source: ReadError::Unreadable(odd.error.clone()),
@@ -430,5 +463,16 @@ impl Session {
                 each(page.transfers).await
             })
             .await
+    }
+
+    async fn accepted_among(&self, odd: &[OddEntry]) -> Result<HashSet<String>, ProcessError> {
+        let ids: Vec<String> = odd.iter().filter_map(|odd| odd.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(HashSet::new());
+        }
+        Ok(self
+            .db
+            .call(move |store| store.transfers_accepted(&ids))
+            .await?)
     }
 }

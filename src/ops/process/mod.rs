@@ -21,7 +21,7 @@ mod plan;
 mod send;
 pub mod verdict;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +29,7 @@ use crate::model::ids::PayoutId;
 use crate::model::mode::mode;
 use crate::model::money::Currency;
 use crate::model::payout::{SendRules, Skip};
+use crate::model::run::Holder;
 use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
 use crate::ops::transfers::{ReadFailed, TransferReader};
@@ -36,8 +37,8 @@ use crate::store::Store;
 use crate::store::queue::QueueFilter;
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
-use crate::stripe::Stripe;
 use crate::stripe::api::ReadError;
+use crate::stripe::{Stripe, Transfer};
 use lookup::Resend;
 use pace::Pace;
 
@@ -226,6 +227,8 @@ pub struct Report {
     pub findings: Vec<String>,
     /// PROCESSING rows of other software.
     pub foreign_processing: u64,
+    /// Other runs that hold payouts: left to them.
+    pub holders: Vec<Holder>,
     /// Why it ended early.
     pub stop: Option<Stop>,
     /// The newest transfer that was recorded.
@@ -260,6 +263,8 @@ pub struct Session {
     foreign_looked_up: Arc<HashSet<PayoutId>>,
     /// Up to here, by Stripe's clock, the rollback guard has seen every transfer.
     guarded_until: Time,
+    /// What the rollback guard saw that names a payout with an open attempt.
+    guard_saw: HashMap<PayoutId, Vec<Transfer>>,
     /// Payouts that a look-up spoke against, or found paid.
     in_doubt: HashSet<PayoutId>,
     /// What was done so far.
@@ -294,6 +299,7 @@ impl Session {
             resends: Vec::new(),
             foreign_looked_up: Arc::default(),
             guarded_until: Time::from_millis(0),
+            guard_saw: HashMap::new(),
             in_doubt: HashSet::new(),
             report: Report::default(),
         };
@@ -325,6 +331,11 @@ impl Session {
         }
         let foreign = self.db.call(Store::foreign_processing).await?;
         self.report.foreign_processing = u64::try_from(foreign).unwrap_or(0);
+        let (own, lease) = (stamp.map(|stamp| stamp.run_id.clone()), self.settings.lease);
+        self.report.holders = self
+            .db
+            .call(move |store| store.attempts_holders(own.as_ref(), lease))
+            .await?;
         Ok(())
     }
 
@@ -358,8 +369,21 @@ pub(in crate::ops) async fn account_of_this_database(
     reader: &TransferReader,
     livemode: bool,
 ) -> Result<(String, Option<Time>), ProcessError> {
+    let stamp = db.call(Store::stamp).await?;
+    account_of_stamp(stamp, reader, livemode).await
+}
+
+/// The same, where the stamp was read before.
+///
+/// # Errors
+/// When the account or the mode is not the one of the stamp.
+pub(in crate::ops) async fn account_of_stamp(
+    stamp: Option<Stamp>,
+    reader: &TransferReader,
+    livemode: bool,
+) -> Result<(String, Option<Time>), ProcessError> {
     let (account, date) = reader.account().await?;
-    match db.call(Store::stamp).await? {
+    match stamp {
         Some(stamp) if stamp.account != account || stamp.livemode != livemode => {
             Err(ProcessError::OtherAccount {
                 stamp,

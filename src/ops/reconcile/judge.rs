@@ -147,6 +147,11 @@ pub fn is_transfer_id(text: &str) -> bool {
     })
 }
 
+/// Whether nothing is left of a transfer.
+pub fn is_taken_back(transfer: &Transfer) -> bool {
+    transfer.amount_reversed >= transfer.amount
+}
+
 /// A transfer that a payout holds and that Stripe does not know.
 pub fn missing(payout: &PayoutId, attempt: Option<i32>, transfer: &str) -> Discrepancy {
     Discrepancy {
@@ -260,7 +265,7 @@ impl Seen<'_> {
         let id = &self.transfer.id;
         let other = transfers_of(entry).find(|held| *held != id);
         // What was taken back whole is no longer too many.
-        if other.is_some() && self.is_taken_back() {
+        if other.is_some() && is_taken_back(self.transfer) {
             return Vec::new();
         }
         if let Some(other) = other {
@@ -302,7 +307,7 @@ impl Seen<'_> {
             _ => transfers_of(entry).find(|held| *held != transfer.id),
         };
         if surplus || other.is_some() {
-            if !self.is_taken_back() {
+            if !is_taken_back(transfer) {
                 let first = other.map(str::to_owned);
                 found.push(self.found(
                     FindingKind::TwoTransfers,
@@ -327,10 +332,6 @@ impl Seen<'_> {
         }
         found.extend(self.names_another(entry));
         found
-    }
-
-    fn is_taken_back(&self) -> bool {
-        self.transfer.amount_reversed >= self.transfer.amount
     }
 
     fn deleted(&self, entry: &LedgerEntry) -> Discrepancy {
@@ -418,7 +419,7 @@ impl Seen<'_> {
         if transfer.amount_reversed <= kept_cents {
             return None;
         }
-        let kind = if transfer.amount_reversed >= transfer.amount {
+        let kind = if is_taken_back(transfer) {
             FindingKind::ReversedFully
         } else {
             FindingKind::ReversedPartly

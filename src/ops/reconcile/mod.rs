@@ -1,7 +1,8 @@
 //! Comparing the table with Stripe, transfer by transfer, both ways.
 //!
 //! 1. Payouts that may have been paid although they bear no transfer's id: each
-//!    is looked up by its group, whenever it was created.
+//!    is looked up by its group, and an open attempt by what went to its account
+//!    since, whenever it was created.
 //! 2. Every transfer of the period, page by page, against the ledger.
 //! 3. Every transfer that the table holds for the period and that Stripe did not
 //!    list in it: each is fetched, so that a period that cuts the two sides
@@ -18,34 +19,35 @@
 
 pub mod judge;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::attempt::Attempt;
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::money::Currency;
-use crate::model::payout::Payout;
+use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::reconciliation::{
     Discrepancy, Finding, FindingKind, FindingState, Reconciliation,
 };
+use crate::model::run::Holder;
 use crate::model::time::{Clock, Span, Time};
 use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said};
 use crate::ops::event::Event;
 use crate::ops::process::lookup::{FOREIGN_MARGIN, OVERLAP};
 use crate::ops::process::pace::Pace;
-use crate::ops::process::{ProcessError, account_of_this_database};
-use crate::ops::transfers::{ReadFailed, TransferReader};
+use crate::ops::process::{ProcessError, account_of_stamp, account_of_this_database};
+use crate::ops::transfers::{ReadFailed, TransferReader, lists_for, may_have_paid};
 use crate::store::attempts::Recorded;
 use crate::store::reconcile::{LedgerEntry, StatementsToMark, TransferKey};
 use crate::store::thread::StoreThread;
-use crate::store::{RunStamp, Store, StoreError};
+use crate::store::{RunStamp, Stamp, Store, StoreError};
 use crate::stripe::api::{ReadError, TransferQuery};
 use crate::stripe::object::{OddEntry, TransferPage, Unreadable};
 use crate::stripe::{Stripe, Transfer};
 use judge::{
-    Judged, Terms, is_transfer_id, judge, judge_without_transfer, lost_payout, missing,
-    open_attempt,
+    Judged, Terms, is_taken_back, is_transfer_id, judge, judge_without_transfer, lost_payout,
+    missing, open_attempt,
 };
 
 /// Days back from now that are compared when nothing else is said.
@@ -83,6 +85,8 @@ pub struct Compared {
     pub counted: Counted,
     /// Of what is open, what was found before this comparison began.
     pub from_before: i64,
+    /// Runs that hold payouts, which were left to them: nothing is clean yet.
+    pub holders: Vec<Holder>,
 }
 
 impl Compared {
@@ -141,6 +145,7 @@ pub async fn reconcile(
         stamp: stamp.clone(),
         begun: now,
         listed: HashSet::new(),
+        unmatched: HashSet::new(),
         newest: None,
         found: 0,
         events,
@@ -156,6 +161,37 @@ pub async fn reconcile(
         .repair(&[FindingKind::StatementNotMarked])
         .await?;
     comparison.finish(clock).await
+}
+
+/// The references under which forgotten payouts had been loaded, by the ids of
+/// their findings. Their rows are lost; only their transfers still say it.
+///
+/// # Errors
+/// A read at Stripe, or a key of another account or mode.
+pub async fn references_forgotten(
+    stripe: Arc<Stripe>,
+    rate: Option<u32>,
+    stamp: Option<Stamp>,
+    findings: &[Finding],
+) -> Result<HashMap<String, String>, ProcessError> {
+    let mut references = HashMap::new();
+    let forgotten = findings
+        .iter()
+        .filter(|finding| finding.kind == FindingKind::ForgottenPayout)
+        .filter_map(|finding| Some((&finding.id, finding.transfer_id.as_deref()?)));
+    let livemode = stripe.livemode();
+    let reader = TransferReader::new(stripe, Arc::new(Pace::new(rate)));
+    let mut asked = false;
+    for (finding, transfer) in forgotten {
+        if !asked {
+            account_of_stamp(stamp.clone(), &reader, livemode).await?;
+            asked = true;
+        }
+        let transfer = reader.transfer(transfer).await?;
+        let reference = transfer.and_then(|transfer| transfer.metadata.get("reference").cloned());
+        references.extend(reference.map(|reference| (finding.clone(), reference)));
+    }
+    Ok(references)
 }
 
 /// In this order: a row that is made again may then be behind or reversed.
@@ -177,6 +213,8 @@ struct Comparison<'a> {
     begun: Time,
     /// Transfers that Stripe listed in the period, and those looked up by their ids.
     listed: HashSet<String>,
+    /// Of those listed in the period, the ones that no payout holds as they are.
+    unmatched: HashSet<String>,
     /// The newest of them.
     newest: Option<Time>,
     /// Discrepancies so far, for the narration.
@@ -206,12 +244,20 @@ impl Comparison<'_> {
                     break;
                 };
                 let lease = self.request.lease;
-                let entries = self
+                let (entries, missing) = self
                     .db
-                    .call(move |store| store.ledger_entries(&ids, lease))
+                    .call(move |store| {
+                        let missing = store.payouts_known_missing(&ids)?;
+                        Ok((store.ledger_entries(&ids, lease)?, missing))
+                    })
                     .await?;
                 for entry in entries.values().filter(|entry| !entry.busy) {
-                    self.payout_in_doubt(entry).await?;
+                    if missing.contains(&entry.id) && self.is_of_the_past(entry) {
+                        let found = judge_without_transfer(entry, true);
+                        self.keep(Vec::new(), found.into_iter().collect()).await?;
+                    } else {
+                        self.payout_in_doubt(entry).await?;
+                    }
                 }
                 after = Some(last);
             }
@@ -219,8 +265,25 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    /// Whether a row that was marked as paid without saying by what lies wholly
+    /// before the period. Its group was read once, and a transfer made since is
+    /// listed with its period: a platform may have many such rows, and asking about
+    /// each every night proves nothing new.
+    fn is_of_the_past(&self, entry: &LedgerEntry) -> bool {
+        let Some(from) = self.request.period.from else {
+            return false;
+        };
+        let (before, row) = (from.minus(FOREIGN_MARGIN), entry.payout.as_ref());
+        row.is_some_and(|row| {
+            row.status == PayoutStatus::Completed && row.created_at.max(row.updated_at) < before
+        })
+    }
+
     async fn payout_in_doubt(&mut self, entry: &LedgerEntry) -> Result<(), ProcessError> {
-        let group = self.group_of(&entry.id).await?;
+        let mut group = self.group_of(&entry.id).await?;
+        if let Some(open) = open_attempt(entry) {
+            self.paid_by_hand(open, &mut group).await?;
+        }
         if group.transfers.is_empty() {
             let found = judge_without_transfer(entry, group.doubts.is_empty());
             return self.keep(Vec::new(), found.into_iter().collect()).await;
@@ -256,6 +319,9 @@ impl Comparison<'_> {
         for (transfer, judged) in fresh.iter().zip(&judged) {
             tally.transfer_count += 1;
             tally.matched_count += i64::from(judged.matched);
+            if !judged.matched {
+                self.unmatched.insert(transfer.id.clone());
+            }
             if transfer.currency == self.terms.currency.as_str() {
                 tally.transfer_cents = tally.transfer_cents.saturating_add(transfer.amount);
                 tally.reversed_cents = tally
@@ -487,6 +553,32 @@ impl Comparison<'_> {
         Ok(Group { transfers, doubts })
     }
 
+    /// Adds what names the payout of an open attempt without bearing its group.
+    async fn paid_by_hand(&self, open: &Attempt, group: &mut Group) -> Result<(), ProcessError> {
+        let [_, to_its_account] = lists_for(open);
+        let known: HashSet<String> = group.transfers.iter().map(|t| t.id.clone()).collect();
+        let complete = self
+            .reader
+            .pages(
+                &to_its_account,
+                GROUP_PAGES_MAX,
+                async |page: TransferPage| {
+                    let fresh = |t: &Transfer| may_have_paid(t, open) && !known.contains(&t.id);
+                    group
+                        .transfers
+                        .extend(page.transfers.into_iter().filter(fresh));
+                    Ok::<(), ProcessError>(())
+                },
+            )
+            .await?;
+        if !complete {
+            group
+                .doubts
+                .push("more to its account that were not read".to_owned());
+        }
+        Ok(())
+    }
+
     /// Covered statements that are not marked.
     async fn statements(&mut self) -> Result<(), ProcessError> {
         let mut after: Option<StatementId> = None;
@@ -528,10 +620,13 @@ impl Comparison<'_> {
                 else {
                     return Ok(());
                 };
-                let others = this.others_beside(&payout, &transfer).await?;
-                if others.is_empty() {
-                    return Ok(());
+                let beside = this.beside(&payout, &transfer).await?;
+                if beside.taken_back_itself && !beside.standing.is_empty() {
+                    return this.drop_taken_back(&finding).await;
                 }
+                let Some(others) = beside.others() else {
+                    return Ok(());
+                };
                 let two = Discrepancy {
                     kind: FindingKind::TwoTransfers,
                     expected: Some("one transfer".to_owned()),
@@ -562,25 +657,62 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    /// What else may have paid a payout, for people: transfers, and what in its
-    /// group could not be read.
-    async fn others_beside(
-        &mut self,
-        payout: &PayoutId,
-        transfer: &str,
-    ) -> Result<Vec<String>, ProcessError> {
-        let (id, this) = (payout.clone(), transfer.to_owned());
-        let mut others = self
-            .db
-            .call(move |store| store.unrecorded_beside(&id, &this))
-            .await?;
+    /// What else may have paid a payout beside this transfer of it.
+    async fn beside(&mut self, payout: &PayoutId, this: &str) -> Result<Beside, ProcessError> {
         let group = self.group_of(payout).await?;
-        others.extend(group.transfers.into_iter().map(|t| t.id));
-        others.retain(|other| other != transfer);
-        others.extend(group.doubts);
-        others.sort();
-        others.dedup();
-        Ok(others)
+        let mut transfers: BTreeMap<String, bool> = group
+            .transfers
+            .iter()
+            .map(|transfer| (transfer.id.clone(), is_taken_back(transfer)))
+            .collect();
+        let mut doubts = group.doubts;
+        let (id, but) = (payout.clone(), this.to_owned());
+        let unrecorded = self
+            .db
+            .call(move |store| store.unrecorded_beside(&id, &but))
+            .await?;
+        for id in unrecorded {
+            if transfers.contains_key(&id) {
+                continue;
+            }
+            match self.fetch(&id).await? {
+                Fetched::Transfer(transfer) => {
+                    transfers.insert(id, is_taken_back(&transfer));
+                }
+                Fetched::Nothing => {}
+                Fetched::Odd(_) => doubts.push(format!("{id}, which cannot be read")),
+            }
+        }
+        let alone = transfers.keys().all(|id| id == this);
+        if !alone
+            && !transfers.contains_key(this)
+            && let Fetched::Transfer(transfer) = self.fetch(this).await?
+        {
+            transfers.insert(this.to_owned(), is_taken_back(&transfer));
+        }
+        let taken_back_itself = transfers.remove(this).unwrap_or(false);
+        let (taken_back, standing): (Vec<_>, Vec<_>) = transfers
+            .into_iter()
+            .partition(|(_, taken_back)| *taken_back);
+        let ids =
+            |transfers: Vec<(String, bool)>| transfers.into_iter().map(|(id, _)| id).collect();
+        Ok(Beside {
+            taken_back_itself,
+            taken_back: ids(taken_back),
+            standing: ids(standing),
+            doubts,
+        })
+    }
+
+    /// Forgets what was found about a transfer that was taken back whole beside
+    /// one that stands: it pays nothing any more.
+    async fn drop_taken_back(&mut self, finding: &Finding) -> Result<(), ProcessError> {
+        let reversed = Discrepancy {
+            kind: FindingKind::ReversedFully,
+            ..finding.discrepancy()
+        };
+        self.replace(&reversed.id(), Vec::new()).await?;
+        self.replace(&finding.id, Vec::new()).await
     }
 
     async fn replace(&mut self, id: &str, new: Vec<Discrepancy>) -> Result<(), ProcessError> {
@@ -685,16 +817,24 @@ impl Comparison<'_> {
         if !judged.has(finding.kind) {
             return Ok(Ok("not there any more".to_owned()));
         }
-        match finding.kind {
-            FindingKind::ForgottenPayout => self.restore(&transfer).await,
+        let repaired = match finding.kind {
+            FindingKind::ForgottenPayout => self.restore(&transfer).await?,
             FindingKind::StatusBehind if judged.may_be_adopted() => {
-                self.adopt(finding, &transfer).await
+                self.adopt(finding, &transfer).await?
             }
             FindingKind::ReversedFully | FindingKind::ReversedPartly => {
-                self.keep_reversal(finding, &transfer).await
+                self.keep_reversal(finding, &transfer).await?
             }
-            _ => Ok(Err("something else about it does not fit".to_owned())),
+            _ => Err("something else about it does not fit".to_owned()),
+        };
+        if repaired.is_ok() && self.unmatched.contains(&transfer.id) {
+            let judged = self.judged(std::slice::from_ref(&transfer)).await?;
+            if judged.iter().all(|judged| judged.matched) {
+                self.unmatched.remove(&transfer.id);
+                self.tally.matched_count += 1;
+            }
         }
+        Ok(repaired)
     }
 
     async fn restore(&self, transfer: &Transfer) -> Result<Result<String, String>, ProcessError> {
@@ -802,24 +942,27 @@ impl Comparison<'_> {
             .db
             .call(move |store| store.statement_mark(&payout))
             .await?;
-        Ok(if marked {
-            Ok("marked PAID".to_owned())
-        } else {
-            Err("its payout bears no transfer".to_owned())
-        })
+        Ok(marked.map(|()| "marked PAID".to_owned()))
     }
 
     // --- the end ------------------------------------------------------------------------------
 
     async fn finish(mut self, clock: &Clock) -> Result<Compared, ProcessError> {
         let (stamp, period, begun) = (self.stamp.clone(), self.request.period, self.begun);
-        let (counted, from_before, paid) = self
+        let lease = self.request.lease;
+        let (counted, from_before, paid, holders) = self
             .db
             .call(move |store| {
                 store.findings_gone(&stamp, begun)?;
                 let counted = store.findings_counted(&stamp.run_id, begun)?;
                 let from_before = store.findings_open_since_before(begun)?;
-                Ok((counted, from_before, store.payouts_paid_in(period)?))
+                let holders = store.attempts_holders(Some(&stamp.run_id), lease)?;
+                Ok((
+                    counted,
+                    from_before,
+                    store.payouts_paid_in(period)?,
+                    holders,
+                ))
             })
             .await?;
         self.advance_watermark(begun).await?;
@@ -835,7 +978,7 @@ impl Comparison<'_> {
         tally.open_count = of(FindingState::Open);
         tally.fixed_count = of(FindingState::Fixed);
         tally.accepted_count = of(FindingState::Accepted);
-        tally.clean = tally.open_count == 0;
+        tally.clean = tally.open_count == 0 && holders.is_empty();
         tally.finished_at = clock.now();
         let reconciliation = self.tally.clone();
         self.db
@@ -845,6 +988,7 @@ impl Comparison<'_> {
             reconciliation,
             counted,
             from_before,
+            holders,
         })
     }
 
@@ -877,6 +1021,30 @@ impl Comparison<'_> {
 fn attempt_to_blame<'a>(entry: &'a LedgerEntry, transfer: &Transfer) -> Option<&'a Attempt> {
     let said = attempt_said(transfer);
     open_attempt(entry).or_else(|| entry.attempts.iter().find(|a| Some(a.attempt) == said))
+}
+
+/// What may have paid a payout beside one transfer of it.
+struct Beside {
+    /// Of that transfer nothing is left.
+    taken_back_itself: bool,
+    /// Transfers of which nothing is left.
+    taken_back: Vec<String>,
+    /// Those of which something is.
+    standing: Vec<String>,
+    /// What could not be read, for people.
+    doubts: Vec<String>,
+}
+
+impl Beside {
+    /// What makes the transfer one of several; none when it is the only payment.
+    fn others(self) -> Option<Vec<String>> {
+        let mut others = self.standing;
+        if self.taken_back_itself {
+            others.extend(self.taken_back);
+        }
+        others.extend(self.doubts);
+        (!others.is_empty()).then_some(others)
+    }
 }
 
 /// The transfers that bear a payout's group.
