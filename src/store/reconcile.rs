@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::attempt::Attempt;
 use crate::model::batch::BatchItem;
 use crate::model::history::{Change, HistoryEvent};
@@ -402,7 +403,11 @@ impl Store {
         how: &str,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.write(|conn| settle_in_tx(conn, stamp, now, id, FindingState::Fixed, how))
+        self.write(|conn| {
+            settle_in_tx(conn, stamp, now, id, FindingState::Fixed, how)?;
+            failpoint!("finding.fixed");
+            Ok(())
+        })
     }
 
     /// Records why findings stay as they are: all of them or none. From then on
@@ -582,7 +587,7 @@ impl Store {
     /// Returns whether it is marked now.
     pub fn statement_mark(&mut self, payout: &PayoutId) -> Result<bool, StoreError> {
         let now = self.clock.now();
-        self.write(|conn| {
+        let marked = self.write(|conn| {
             let row: Payout = payouts::table.filter(payouts::id.eq(payout)).first(conn)?;
             let (Some(statement), Some(transfer)) =
                 (&row.royalty_statement_id, &row.stripe_transfer_id)
@@ -595,8 +600,11 @@ impl Store {
                 .filter(royalty_statements::id.eq(statement))
                 .select(royalty_statements::paid_at)
                 .first(conn)?;
+            failpoint!("mark.writing");
             Ok(paid_at.is_some())
-        })
+        })?;
+        failpoint!("mark.committed");
+        Ok(marked)
     }
 
     /// Makes a payout's row again that this database has lost, COMPLETED, with
@@ -665,9 +673,11 @@ impl Store {
                     _ => {}
                 }
             }
+            failpoint!("restore.writing");
             Ok(heads)
         })?;
         self.heads.merge(heads);
+        failpoint!("restore.committed");
         Ok(())
     }
 }

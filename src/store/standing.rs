@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::attempt::AttemptOutcome;
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::{PayoutId, StatementId};
@@ -95,9 +96,11 @@ impl Store {
                 }),
             });
             let heads = history::append_in_tx(conn, run, now, history_rows.collect())?;
+            failpoint!("retry.writing");
             Ok((decided, heads))
         })?;
         self.heads.merge(heads);
+        failpoint!("retry.committed");
         Ok(decided)
     }
 
@@ -141,9 +144,11 @@ impl Store {
                 payout_id: id,
             });
             let heads = history::append_in_tx(conn, run, now, history_rows.collect())?;
+            failpoint!("cancel.writing");
             Ok((decided, heads))
         })?;
         self.heads.merge(heads);
+        failpoint!("cancel.committed");
         Ok(decided)
     }
 }

@@ -25,6 +25,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::failpoint::planted;
 use crate::model::ids::PayoutId;
 use crate::model::mode::mode;
 use crate::model::money::Currency;
@@ -275,7 +276,7 @@ impl Session {
         settings: Settings,
         events: &mut dyn FnMut(Event),
     ) -> Result<Self, ProcessError> {
-        let pace = Arc::new(Pace::new(settings.rate));
+        let pace = Arc::new(Pace::new(&clock, settings.rate));
         let reader = TransferReader::new(Arc::clone(&stripe), Arc::clone(&pace));
         let livemode = stripe.livemode();
         let (account, date) = account_of_this_database(&db, &reader, livemode).await?;
@@ -317,7 +318,12 @@ impl Session {
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
         self.resends = self.resolve(stamp, events).await?;
-        self.foreign_looked_up = Arc::new(self.look_up_foreign(stamp, events).await?);
+        self.foreign_looked_up = if planted!("others_not_looked_up") {
+            let open = self.db.call(Store::foreign_open_since).await?;
+            Arc::new(open.into_iter().flat_map(|(_, ids)| ids).collect())
+        } else {
+            Arc::new(self.look_up_foreign(stamp, events).await?)
+        };
         for payout in self.db.call(Store::processing_stuck).await? {
             self.report.alarms.push(format!(
                 "payout {payout} is PROCESSING although all its attempts are settled: something else changed it"

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
+use crate::failpoint::{failpoint, planted};
 use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
 use crate::model::hold::NamedBatch;
 use crate::model::money::Currency;
@@ -181,8 +181,7 @@ impl Session {
             payouts: planned.then(|| agreement.payouts_max.saturating_add(resends.len() as u64)),
         });
         // The sign of life goes on while the loop is busy.
-        let mut ticks = tokio::time::interval(gate::PULSE);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = self.clock.beat(gate::PULSE);
         if reading.borrow().switch_is_on() {
             run.stop(Stop::Switch);
         }
@@ -429,8 +428,9 @@ impl Run {
             attempt: self.terms.clone(),
         };
         let (db, stamp, request) = (self.db.clone(), self.stamp.clone(), self.request.clone());
+        let clock = self.senders.clock.clone();
         self.tasks
-            .spawn(async move { Done::Claimed(claim(db, stamp, request, terms).await) });
+            .spawn(async move { Done::Claimed(claim(db, clock, stamp, request, terms).await) });
     }
 
     fn start_record(&mut self) {
@@ -440,8 +440,12 @@ impl Run {
         self.recording = true;
         let take = self.unrecorded.len().min(RECORDED_TOGETHER_MAX);
         let settlements: Vec<Settlement> = self.unrecorded.drain(..take).collect();
-        let (db, stamp) = (self.db.clone(), self.stamp.clone());
-        self.tasks.spawn(record(db, stamp, settlements));
+        let (db, clock, stamp) = (
+            self.db.clone(),
+            self.senders.clock.clone(),
+            self.stamp.clone(),
+        );
+        self.tasks.spawn(record(db, clock, stamp, settlements));
     }
 
     fn start_pulse(&mut self, reading: &watch::Sender<Reading>) {
@@ -728,14 +732,14 @@ impl Senders {
     /// Carries one attempt to its end in this run: sends, waits, sends again.
     async fn carry(self, job: Job) -> Carried {
         let mut progress = Progress {
-            maybe_executed: job.taken_over,
+            maybe_executed: job.taken_over && !planted!("take_over_forgets"),
             ..Progress::default()
         };
         let mut answers: Vec<AnswerRow> = Vec::new();
         let mut last: Option<LastAnswer> = None;
         let mut stored_error = false;
         let mut all_unwritten = true;
-        let started = Instant::now();
+        let started = self.clock.instant();
         let expected = expected_of(&job.attempt);
         let carried = |resolution, answers, last, effect| Carried {
             settlement: Settlement {
@@ -773,14 +777,7 @@ impl Senders {
             }
             let sent_at = self.clock.now();
             let attempt = &job.attempt;
-            let exchange = self
-                .stripe
-                .transfer_send(
-                    &attempt.idempotency_key,
-                    &attempt.api_version,
-                    attempt.body.clone(),
-                )
-                .await;
+            let exchange = self.send(attempt, !answers.is_empty()).await;
             all_unwritten &= matches!(exchange, Exchange::NotWritten { .. });
             let judgement = classify(&exchange, &expected);
             stored_error |= judgement.stored_error;
@@ -802,7 +799,7 @@ impl Senders {
             last = Some(last_answer(&exchange, &judgement));
             let reason = spoken(&judgement);
             let circumstances = Circumstances {
-                elapsed: started.elapsed(),
+                elapsed: self.clock.instant().saturating_duration_since(started),
                 key_age_millis: self.key_age_millis(attempt),
                 retry_after: retry_after(&exchange),
                 jitter_per_mille: fastrand::u64(500..=1000),
@@ -823,7 +820,7 @@ impl Senders {
                         Resolution::NotSent { reason }
                     }
                 }
-                Next::Paid(transfer) if judgement.replayed => {
+                Next::Paid(transfer) if judgement.replayed && !planted!("replay_believed") => {
                     self.judge_replayed(&transfer.id, &expected).await
                 }
                 Next::Paid(transfer) => Resolution::Paid {
@@ -833,6 +830,12 @@ impl Senders {
                     reversed_cents: transfer.amount_reversed,
                 },
                 Next::Declined => Resolution::Declined { reason },
+                Next::Unknown if planted!("record_before_send") => Resolution::Paid {
+                    transfer_id: format!("tr_{}", attempt.idempotency_key),
+                    at: sent_at,
+                    adopted: false,
+                    reversed_cents: 0,
+                },
                 Next::NotSent => Resolution::NotSent { reason },
                 Next::Unknown => Resolution::Unknown {
                     reason: doubtful(&exchange, &reason),
@@ -855,8 +858,27 @@ impl Senders {
         }
     }
 
+    /// Sends the stored bytes under the stored key, once.
+    async fn send(&self, attempt: &Attempt, again: bool) -> Exchange {
+        failpoint!(await "send.before", or Exchange::NotWritten {
+            reason: "no connection".to_owned(),
+        });
+        let mut body = attempt.body.clone();
+        if again && planted!("changed_bytes_on_resend") {
+            body.push_str("&description=again");
+        }
+        let (key, version) = (&attempt.idempotency_key, &attempt.api_version);
+        let exchange = self.stripe.transfer_send(key, version, body).await;
+        failpoint!(await "send.answered", or Exchange::Lost {
+            reason: "answered, and lost".to_owned(),
+            status: None,
+        });
+        exchange
+    }
+
     /// Waits until the gate is open or closed for good. `Err(None)`: the run is stopping.
     async fn pass_the_gate(&self, job: &Job) -> Result<(), Option<Closed>> {
+        failpoint!(await "gate.before");
         let mut readings = self.reading.clone();
         loop {
             if *self.stopping.borrow() {
@@ -875,8 +897,8 @@ impl Senders {
                 Ok(()) => return Ok(()),
                 // The store is slow: a new reading may open the gate.
                 Err(Closed::Stale) => {
-                    let waited = tokio::time::timeout(self.lease, readings.changed()).await;
-                    if !matches!(waited, Ok(Ok(()))) {
+                    let waited = self.clock.within(self.lease, readings.changed()).await;
+                    if !matches!(waited, Some(Ok(()))) {
                         return Err(Some(Closed::Stale));
                     }
                 }
@@ -898,7 +920,7 @@ impl Senders {
     async fn wait(&self, wait: Duration) -> bool {
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            () = tokio::time::sleep(wait) => !*self.stopping.borrow(),
+            () = self.clock.sleep(wait) => !*self.stopping.borrow(),
             _ = stopping.wait_for(|stopping| *stopping) => false,
         }
     }
@@ -1025,6 +1047,7 @@ fn answer_row(
 /// Claims, past locks and broken connections.
 async fn claim(
     db: StoreThread,
+    clock: Clock,
     stamp: RunStamp,
     request: QueueRequest,
     terms: ClaimTerms,
@@ -1041,7 +1064,7 @@ async fn claim(
             // After a COMMIT whose answer was lost the rows are claimed all the
             // same; they are this run's until it ends, then the next one's.
             Err(error) if error.is_transient() && tries_left > 0 => {
-                tokio::time::sleep(wait).await;
+                clock.sleep(wait).await;
                 wait *= 2;
                 reconnect(&db, &error).await;
             }
@@ -1052,9 +1075,15 @@ async fn claim(
 
 /// Records outcomes, trying for a while when the database is away: they are
 /// facts already, and what cannot be recorded the next run finds at Stripe.
-async fn record(db: StoreThread, stamp: RunStamp, settlements: Vec<Settlement>) -> Done {
+async fn record(
+    db: StoreThread,
+    clock: Clock,
+    stamp: RunStamp,
+    settlements: Vec<Settlement>,
+) -> Done {
+    failpoint!(await "record.before");
     let settlements: Arc<[Settlement]> = settlements.into();
-    let started = Instant::now();
+    let started = clock.instant();
     let mut wait = Duration::from_millis(100);
     loop {
         let (run, batch) = (stamp.clone(), Arc::clone(&settlements));
@@ -1067,7 +1096,8 @@ async fn record(db: StoreThread, stamp: RunStamp, settlements: Vec<Settlement>) 
             }
             Err(error) => error,
         };
-        if !error.is_transient() || started.elapsed() >= RECORD_PATIENCE {
+        let tried = clock.instant().saturating_duration_since(started);
+        if !error.is_transient() || tried >= RECORD_PATIENCE {
             let lost = settlements.iter().cloned().map(|settlement| {
                 let reason = unrecorded_reason(&settlement, &error);
                 let resolution = Resolution::Unknown {
@@ -1084,7 +1114,7 @@ async fn record(db: StoreThread, stamp: RunStamp, settlements: Vec<Settlement>) 
             });
             return Done::Recorded(lost.collect(), Some(error));
         }
-        tokio::time::sleep(wait).await;
+        clock.sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(5));
         reconnect(&db, &error).await;
     }

@@ -122,7 +122,7 @@ pub async fn reconcile(
     stamp: &RunStamp,
     events: &mut dyn FnMut(Event),
 ) -> Result<Compared, ProcessError> {
-    let pace = Arc::new(Pace::new(request.rate));
+    let pace = Arc::new(Pace::new(clock, request.rate));
     let livemode = stripe.livemode();
     let reader = TransferReader::new(stripe, pace);
     account_of_this_database(&db, &reader, livemode).await?;
