@@ -26,6 +26,7 @@ mod failpoints;
 mod from_statements;
 mod generated;
 mod layers;
+mod model;
 mod platform;
 mod process;
 mod readme;

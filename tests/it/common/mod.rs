@@ -23,7 +23,7 @@ use tempfile::TempDir;
     clippy::disallowed_methods,
     reason = "the settings of a test run come from whoever started it"
 )]
-fn outside(variable: &str) -> Option<OsString> {
+pub(crate) fn outside(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
 }
 

@@ -1,0 +1,227 @@
+//! The promise, under schedules drawn from a seed: the real engine, on both databases, over the real
+//! HTTP client and sockets, with Stripe's own books as the judge.
+//!
+//! Bounded by default. `PAYOUTS_TEST_SCHEDULES=10000` runs so many on each database, beginning at
+//! `PAYOUTS_TEST_SEED`; schedule n of a run has the seed `PAYOUTS_TEST_SEED + n`, so that a failing
+//! one is repeated by `PAYOUTS_TEST_SEED=… PAYOUTS_TEST_SCHEDULES=1`. `PAYOUTS_TEST_PLANTED=all` looks
+//! for every planted bug, not only some.
+
+mod judge;
+mod schedule;
+mod tally;
+mod world;
+
+use std::time::{Duration, Instant};
+
+use payouts::failpoint::PLANTED;
+
+use crate::common::db::Backend;
+use crate::common::outside;
+use judge::{Judge, Violation};
+use schedule::{Dice, Op, plain};
+use tally::Tally;
+use world::{Finished, World};
+
+/// Schedules of a usual run, on each database.
+const SCHEDULES: u64 = 200;
+/// From so many schedules on, everything must have happened.
+const SCHEDULES_FOR_FLOORS: u64 = 200;
+/// After so many broken promises a run ends.
+const BROKEN_MAX: usize = 5;
+/// A planted bug must be found within this time.
+const FOUND_WITHIN: Duration = Duration::from_secs(60);
+/// By streams of schedules from so many seeds.
+const SEEDS: u64 = 5;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = outside(variable)?.into_string().ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|error| panic!("{variable}={text}: {error}")),
+    )
+}
+
+/// Runs a schedule to its end.
+fn run(world: &mut World, ops: &[Op], mut tally: Option<&mut Tally>) -> Result<(), Violation> {
+    world.reset();
+    let mut judge = Judge::default();
+    for op in ops {
+        judge.before(world, op);
+        let finished = world.step(op);
+        if let Some(tally) = &mut tally {
+            tally.step(op, &finished);
+        }
+        judge.after(world, op, &finished)?;
+    }
+    let code = settle(world, &mut judge)?;
+    judge.at_the_end(world, code)?;
+    if let Some(tally) = tally {
+        tally.schedule(world);
+    }
+    Ok(())
+}
+
+/// Nothing goes wrong any more, and time passes: everything that can come to rest does. Gives the
+/// last run's exit code.
+fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
+    step(world, judge, Op::FaultsEnd)?;
+    while !world.asleep.is_empty() {
+        step(world, judge, Op::Wake { kill: false })?;
+    }
+    step(world, judge, Op::Release)?;
+    step(world, judge, Op::Balance(1_000_000))?;
+    step(world, judge, Op::Unhold)?;
+    let mut code = 0;
+    // The second time whatever was listed late is listed.
+    for wait in [700, 700, 240_000] {
+        if wait > 100_000 && (code == 0 || !judge.late) {
+            break;
+        }
+        step(world, judge, Op::Pass(wait))?;
+        for _ in 0..3 {
+            let finished = step(world, judge, Op::Process(plain()))?;
+            let Some(ended) = finished.into_iter().next().and_then(|one| one.ended) else {
+                continue;
+            };
+            code = ended.code;
+            if ended.forgotten {
+                step(world, judge, Op::Reconcile(None))?;
+                continue;
+            }
+            // What one payout left of a statement is seen by the next run.
+            let report = ended.report.unwrap_or_default();
+            if report.paid + report.adopted == 0 {
+                break;
+            }
+        }
+        if code == 0 {
+            break;
+        }
+    }
+    Ok(code)
+}
+
+fn step(world: &mut World, judge: &mut Judge, op: Op) -> Result<Vec<Finished>, Violation> {
+    judge.before(world, &op);
+    let finished = world.step(&op);
+    judge.after(world, &op, &finished)?;
+    Ok(finished)
+}
+
+/// Leaves out what is not needed for the promise to be broken.
+fn shrunk(world: &mut World, mut ops: Vec<Op>, violation: &Violation) -> Vec<Op> {
+    let mut place = 0;
+    while place < ops.len() {
+        let mut fewer = ops.clone();
+        fewer.remove(place);
+        match run(world, &fewer, None) {
+            Err(found) if found.promise == violation.promise => ops = fewer,
+            _ => place += 1,
+        }
+    }
+    ops
+}
+
+fn listed(ops: &[Op]) -> String {
+    let lines: Vec<String> = ops
+        .iter()
+        .enumerate()
+        .map(|(at, op)| format!("  {:2}. {op}", at + 1))
+        .collect();
+    lines.join("\n")
+}
+
+fn keeps_the_promise(backend: Backend) {
+    let seed = number("PAYOUTS_TEST_SEED").unwrap_or(1);
+    let schedules = number("PAYOUTS_TEST_SCHEDULES").unwrap_or(SCHEDULES);
+    let mut world = World::new(backend);
+    let mut tally = Tally::default();
+    let mut broken = Vec::new();
+    let begun = Instant::now();
+    for seed in seed..seed.saturating_add(schedules) {
+        let ops = Dice::new(seed).schedule();
+        if let Err(violation) = run(&mut world, &ops, Some(&mut tally)) {
+            let shortest = shrunk(&mut world, ops.clone(), &violation);
+            broken.push(format!(
+                "on {backend}, seed {seed}: {}: {}\nall of it:\n{}\nthe shortest:\n{}",
+                violation.promise,
+                violation.how,
+                listed(&ops),
+                listed(&shortest)
+            ));
+            if broken.len() >= BROKEN_MAX {
+                break;
+            }
+        }
+    }
+    let took = begun.elapsed();
+    println!(
+        "{backend}, seeds {seed}.., {} ms: {tally}",
+        took.as_millis()
+    );
+    assert!(broken.is_empty(), "{}", broken.join("\n\n"));
+    if schedules >= SCHEDULES_FOR_FLOORS {
+        assert_eq!(tally.missing(), [""; 0], "never met on {backend}");
+    }
+}
+
+#[test]
+fn no_schedule_breaks_the_promise_on_sqlite() {
+    keeps_the_promise(Backend::Sqlite);
+}
+
+#[test]
+fn no_schedule_breaks_the_promise_on_postgres() {
+    keeps_the_promise(Backend::Postgres);
+}
+
+/// How long each seed's schedules take to find a bug.
+fn found(world: &mut World, bug: &'static str, seed: u64) -> Option<(u64, Duration, Violation)> {
+    let begun = Instant::now();
+    world.planted = Some(bug);
+    let mut tried = 0;
+    while begun.elapsed() < FOUND_WITHIN {
+        tried += 1;
+        let ops = Dice::new(seed * 1_000_000 + tried).schedule();
+        if let Err(violation) = run(world, &ops, None) {
+            return Some((tried, begun.elapsed(), violation));
+        }
+    }
+    None
+}
+
+#[test]
+fn planted_bugs_are_found() {
+    let all = outside("PAYOUTS_TEST_PLANTED");
+    let seeds = if all.is_some() { SEEDS } else { 1 };
+    // A usual run looks for three of them, other ones from hour to hour.
+    let hour = std::fs::metadata("/proc/self")
+        .and_then(|process| process.modified())
+        .ok()
+        .and_then(|now| now.duration_since(std::time::UNIX_EPOCH).ok())
+        .map_or(0, |since| since.as_secs() / 3600);
+    let first = usize::try_from(hour).unwrap_or(0) * 3;
+    let bugs: Vec<&'static str> = match &all {
+        Some(name) if name == "all" => PLANTED.to_vec(),
+        Some(name) => PLANTED.into_iter().filter(|bug| name == bug).collect(),
+        None => (0..3)
+            .map(|n| PLANTED[(first + n) % PLANTED.len()])
+            .collect(),
+    };
+    let mut world = World::new(Backend::Sqlite);
+    let mut missed = Vec::new();
+    for bug in bugs {
+        for seed in 1..=seeds {
+            match found(&mut world, bug, seed) {
+                Some((tried, took, violation)) => println!(
+                    "{bug}, seed {seed}: found by schedule {tried} after {} ms: {}: {}",
+                    took.as_millis(),
+                    violation.promise,
+                    violation.how
+                ),
+                None => missed.push(format!("{bug}, seed {seed}")),
+            }
+        }
+    }
+    assert_eq!(missed, [""; 0], "planted and not found");
+}
