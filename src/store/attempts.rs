@@ -268,6 +268,17 @@ impl Store {
         })
     }
 
+    /// What a run holds and nobody knows the outcome of.
+    pub fn attempts_left_by(&mut self, run: &RunId) -> Result<Vec<Attempt>, StoreError> {
+        self.read(|conn| {
+            Ok(payout_attempts::table
+                .filter(dialect::unresolved())
+                .filter(payout_attempts::run_id.eq(run))
+                .order(payout_attempts::payout_id)
+                .load(conn)?)
+        })
+    }
+
     /// Records the transfer of a payout that other software sent, or whose
     /// attempt this database has lost, with an attempt that holds it.
     pub fn payout_adopt(

@@ -16,8 +16,9 @@ use tokio::task::JoinSet;
 use crate::failpoint::{failpoint, planted};
 use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
 use crate::model::hold::NamedBatch;
+use crate::model::ids::PayoutId;
 use crate::model::money::Currency;
-use crate::model::time::{Clock, Time};
+use crate::model::time::{Clock, Time, millis_of};
 use crate::ops::adopt::expected_of;
 use crate::ops::consent::Consent;
 use crate::ops::event::{Event, Settled};
@@ -43,6 +44,9 @@ const RECORDED_TOGETHER_MAX: usize = 500;
 const RECORD_PATIENCE: Duration = Duration::from_secs(60);
 /// Unknown outcomes in a row after which going on cannot help.
 const UNKNOWN_IN_A_ROW_MAX: u32 = 50;
+/// What passed the gate leaves within this time, or not at all: a machine that went
+/// to sleep in between may wake up when Stripe has forgotten the key.
+const LEAVES_WITHIN: Duration = Duration::from_secs(60);
 /// Claims go on for this long past a lock or a broken connection.
 const CLAIM_TRIES: u32 = 5;
 
@@ -207,6 +211,7 @@ impl Session {
             }
         }
         run.tasks.shutdown().await;
+        run.tell_what_is_left().await;
         let newest_recorded = run.report.newest_transfer;
         // Never past what the guard of this run has seen: a copy of this database
         // may have sent something since, and the next guard must see that.
@@ -313,6 +318,29 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// A claim whose COMMIT was not answered may stand all the same, and nobody sent
+    /// what it took: the next run does, and this one says so.
+    async fn tell_what_is_left(&mut self) {
+        let run = self.stamp.run_id.clone();
+        let left = match self
+            .db
+            .call(move |store| store.attempts_left_by(&run))
+            .await
+        {
+            Ok(left) => left,
+            Err(error) => return self.stop(Stop::Database(error.to_string())),
+        };
+        let told: HashSet<&PayoutId> = (self.report.unresolved.iter())
+            .map(|unresolved| &unresolved.payout_id)
+            .collect();
+        let untold: Vec<Unresolved> = left
+            .iter()
+            .filter(|attempt| !told.contains(&attempt.payout_id))
+            .map(|attempt| unresolved(attempt, "it was claimed, and this run was not told so"))
+            .collect();
+        self.report.unresolved.extend(untold);
     }
 
     fn stopped(&self) -> bool {
@@ -860,6 +888,8 @@ impl Senders {
 
     /// Sends the stored bytes under the stored key, once.
     async fn send(&self, attempt: &Attempt, again: bool) -> Exchange {
+        let clock = self.clock.clone();
+        let passed = clock.since_boot_millis();
         failpoint!(await "send.before", or Exchange::NotWritten {
             reason: "no connection".to_owned(),
         });
@@ -868,7 +898,14 @@ impl Senders {
             body.push_str("&description=again");
         }
         let (key, version) = (&attempt.idempotency_key, &attempt.api_version);
-        let exchange = self.stripe.transfer_send(key, version, body).await;
+        let may_leave = move || {
+            let waited = clock.since_boot_millis().saturating_sub(passed);
+            waited < millis_of(LEAVES_WITHIN) || planted!("gate_open")
+        };
+        let exchange = self
+            .stripe
+            .transfer_send(key, version, body, may_leave)
+            .await;
         failpoint!(await "send.answered", or Exchange::Lost {
             reason: "answered, and lost".to_owned(),
             status: None,
@@ -1156,8 +1193,7 @@ async fn pulse(
             .map(|hold| ((hold.kind, hold.target), hold.created_at))
             .collect();
         let kept = last.filter(|(reading, renew_every)| {
-            boot.saturating_sub(reading.seen_boot_millis)
-                < crate::model::time::millis_of(*renew_every)
+            boot.saturating_sub(reading.seen_boot_millis) < millis_of(*renew_every)
         });
         let (seen_at, seen_boot_millis) = match kept {
             Some((reading, _)) => (reading.seen_at, reading.seen_boot_millis),

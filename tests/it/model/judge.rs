@@ -99,9 +99,15 @@ impl Judge {
         self.unknown.clear();
         if matches!(op, Op::Process(_)) && !self.late && world.asleep.is_empty() {
             let attempts = attempts(world);
+            let accepted: BTreeSet<String> = world
+                .rows("SELECT transfer_id FROM payout_findings WHERE state = 'accepted'")
+                .into_iter()
+                .filter_map(|row| row.into_iter().next().flatten())
+                .collect();
             self.unknown = transfers
                 .iter()
                 .filter(|transfer| is_ours(transfer) && transfer.amount_reversed < transfer.amount)
+                .filter(|transfer| !accepted.contains(&transfer.id))
                 .filter(|transfer| {
                     !attempts.iter().any(|attempt| {
                         attempt.transfer.as_ref() == Some(&transfer.id)
@@ -418,6 +424,10 @@ impl Judge {
                         ),
                     );
                 }
+                // Without its statement it cannot be made again.
+                None if world
+                    .known(&id)
+                    .is_some_and(|known| known.statement.is_some()) => {}
                 None => {
                     return broken(
                         "what is paid becomes COMPLETED",

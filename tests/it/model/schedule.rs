@@ -20,6 +20,8 @@ pub(crate) enum Op {
     Foreign(Foreign),
     /// Other software pays one of its rows by itself, and says so at Stripe or not.
     ForeignPays { named: bool },
+    /// Other software forgets that statements are paid.
+    ForeignUnmarks,
     /// Other software puts what failed back: with the marks of a send, or without.
     ForeignResets { clean: bool },
     /// `process`.
@@ -28,6 +30,8 @@ pub(crate) enum Op {
     Retry(Option<Trap>),
     /// `cancel` of the newest payout that is pending.
     Cancel(Option<Trap>),
+    /// A person accepts every finding that is open.
+    Accept,
     /// `reconcile --fix`.
     Reconcile(Option<Trap>),
     /// `hold` of a payout, or of everything.
@@ -152,7 +156,11 @@ impl Dice {
             to,
         };
         let some = payouts(self, Payee::Usual);
-        match self.0.u32(..12) {
+        let one = Op::Payouts {
+            count: 1,
+            to: Payee::Usual,
+        };
+        match self.0.u32(..17) {
             0 | 1 => {
                 let mut ops = vec![some];
                 for _ in 0..self.0.usize(3..=7) {
@@ -249,6 +257,9 @@ impl Dice {
                     ops.push(self.stalls_at(at, 1));
                 }
                 ops.extend([self.process(), Op::Wake { kill: false }, self.process()]);
+                if self.percent(60) {
+                    ops.extend([Op::ForeignUnmarks, Op::Reconcile(self.trap())]);
+                }
                 ops
             }
             9 => {
@@ -269,10 +280,47 @@ impl Dice {
             }
             // A transfer is taken back between its send and its resend.
             10 => vec![
-                Op::Payouts {
-                    count: 1,
-                    to: Payee::Usual,
+                some,
+                self.process(),
+                Op::Reverse {
+                    all: self.percent(50),
                 },
+                Op::Reconcile(self.trap()),
+                self.process(),
+            ],
+            // A request is slow to come; meanwhile another run is refused what it asks for again.
+            12 | 13 => vec![
+                one,
+                self.stalls_at("send.before", 1),
+                Op::Pass(self.one(&[130, 700, 4000])),
+                self.refused_for_a_while(),
+                self.process(),
+                Op::FaultsEnd,
+                Op::Wake { kill: false },
+                self.process(),
+            ],
+            // A sender sleeps for a day before its last check.
+            14 => vec![
+                one,
+                self.stalls_at("gate.before", 1),
+                Op::Pass(self.one(&[130, 700, 4000])),
+                self.process(),
+                Op::Pass(self.one(&[90_000, 172_800])),
+                Op::Wake { kill: false },
+                self.process(),
+            ],
+            15 => vec![
+                some,
+                Op::Hold {
+                    all: self.percent(30),
+                    trap: None,
+                },
+                self.process(),
+                Op::Unhold,
+                self.process(),
+            ],
+            11 => vec![
+                one,
                 Op::Fault(Misfortune {
                     fault: self.one(&[Fault::ResetAfter, Fault::CutBody, Fault::Html503After]),
                     on: Some("transfers.create"),
@@ -308,7 +356,7 @@ impl Dice {
     }
 
     fn anything(&mut self) -> Op {
-        match self.0.u32(..30) {
+        match self.0.u32(..31) {
             0..=2 => Op::Payouts {
                 count: self.0.usize(1..=2),
                 to: self.one(&[Payee::Usual, Payee::Usual, Payee::Incapable, Payee::Closed]),
@@ -344,6 +392,7 @@ impl Dice {
             26 => self.one(&[Op::Backup, Op::Restore]),
             27 => Op::Balance(self.one(&[0, 1500, 5000, 1_000_000])),
             28 => Op::Capability(self.percent(50)),
+            29 => Op::ForeignUnmarks,
             _ => Op::Reverse {
                 all: self.percent(50),
             },
@@ -357,7 +406,7 @@ impl Dice {
     fn process(&mut self) -> Op {
         Op::Process(Run {
             workers: self.one(&[1, 4]),
-            limit: self.percent(15).then(|| self.0.u64(1..=2)),
+            limit: self.percent(20).then(|| self.0.u64(1..=2)),
             planned: self.percent(20),
             trap: self.trap(),
             sleep: self.one(&[1, 100, 200, 90_000]),
@@ -404,12 +453,14 @@ impl Dice {
 
     fn fault(&mut self) -> Op {
         // What holds a request costs a time-out, so it is drawn less often.
-        const ON_CREATE: [Fault; 28] = [
+        const ON_CREATE: [Fault; 30] = [
             Fault::ResetBefore,
             Fault::ResetBefore,
             Fault::ResetAfter,
             Fault::ResetAfter,
             Fault::HangBefore,
+            Fault::HangBefore,
+            Fault::HangAfter,
             Fault::HangAfter,
             Fault::ExecuteLate,
             Fault::CutBody,

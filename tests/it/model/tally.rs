@@ -68,6 +68,13 @@ impl Tally {
         }
     }
 
+    /// Whether something happened at a failpoint.
+    pub(crate) fn sprang(&self, at: &str) -> bool {
+        self.sprung
+            .keys()
+            .any(|key| key.starts_with(&format!("{at} ")))
+    }
+
     /// What happened less often than it must have, in so many schedules.
     pub(crate) fn missing(&self) -> Vec<String> {
         let mut missing = Vec::new();
@@ -84,6 +91,7 @@ impl Tally {
             "ForeignResets",
             "Process",
             "Retry",
+            "ForeignUnmarks",
             "Cancel",
             "Reconcile",
             "Hold",
