@@ -7,6 +7,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use payouts::failpoint::{ALL, PLANTED};
+use payouts::sandbox::{Options, Sandbox};
+use payouts::stripe::transport::Timeouts;
+use payouts::stripe::{Exchange, Stripe};
+use secrecy::SecretString;
 
 use crate::common::db::on_both;
 use crate::common::shop::Shop;
@@ -51,6 +55,24 @@ fn every_planted_bug_stands_in_the_source() {
     let mut expected = PLANTED.map(str::to_owned);
     expected.sort();
     assert_eq!(found, expected);
+}
+
+#[test]
+fn a_request_that_was_held_up_before_its_body_is_not_executed() {
+    let sandbox = Sandbox::spawn(Options::at_free_port()).expect("a sandbox starts");
+    let key = SecretString::from("sk_test_late");
+    let stripe = Stripe::new(&key, Some(&sandbox.base_url()), 1, Timeouts::default())
+        .expect("the key is one");
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime starts");
+    let body = "amount=100&currency=usd&destination=acct_1";
+    let send = |key: &'static str, may_leave: bool| {
+        runtime
+            .block_on(stripe.transfer_send(key, "2024-06-20", body.to_owned(), move || may_leave))
+    };
+    assert!(matches!(send("late", false), Exchange::Lost { .. }));
+    assert_eq!(sandbox.ledger().transfers().count(), 0);
+    assert!(matches!(send("in time", true), Exchange::Answered(reply) if reply.status == 200));
+    assert_eq!(sandbox.ledger().transfers().count(), 1);
 }
 
 on_both! {

@@ -192,6 +192,74 @@ fn no_schedule_breaks_the_promise_on_postgres() {
     keeps_the_promise(Backend::Postgres);
 }
 
+/// Schedules that broke the promise once, as short as they could be made.
+fn found_before() -> Vec<(&'static str, Vec<Op>)> {
+    let payouts = |count| Op::Payouts {
+        count,
+        to: Payee::Usual,
+    };
+    let trapped = |at, action| {
+        Op::Process(Run {
+            workers: 1,
+            trap: Some(Trap { at, nth: 1, action }),
+            ..plain()
+        })
+    };
+    vec![
+        (
+            "a request that waits in its connection for a day is a second transfer",
+            vec![
+                payouts(2),
+                trapped("record.before", Action::Stall),
+                Op::Pass(130),
+                Op::Process(plain()),
+                Op::Pass(90_000),
+                Op::Wake { kill: false },
+                Op::Process(plain()),
+            ],
+        ),
+        (
+            "the same between the gate and the connection",
+            vec![
+                payouts(1),
+                trapped("send.before", Action::Stall),
+                Op::Pass(130),
+                Op::Process(plain()),
+                Op::Pass(90_000),
+                Op::Wake { kill: false },
+                Op::Process(plain()),
+            ],
+        ),
+        (
+            "a claim whose COMMIT was not answered is left open without a word",
+            vec![
+                payouts(1),
+                trapped("claim.committed", Action::Fail(Failure::Passing)),
+            ],
+        ),
+    ]
+}
+
+fn keeps_the_promise_again(backend: Backend) {
+    let mut world = World::new(backend);
+    for (what, ops) in found_before() {
+        if let Err(violation) = run(&mut world, &ops, None) {
+            let (promise, how) = (violation.promise, violation.how);
+            panic!("on {backend}, {what}: {promise}: {how}");
+        }
+    }
+}
+
+#[test]
+fn what_was_found_once_is_mended_on_sqlite() {
+    keeps_the_promise_again(Backend::Sqlite);
+}
+
+#[test]
+fn what_was_found_once_is_mended_on_postgres() {
+    keeps_the_promise_again(Backend::Postgres);
+}
+
 /// What leads to a failpoint.
 fn way_to(at: &'static str, action: Action, workers: usize) -> Vec<Op> {
     let trap = Some(Trap { at, nth: 1, action });
