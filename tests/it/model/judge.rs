@@ -264,8 +264,9 @@ impl Judge {
                     return broken("no key is used after a day", format!("{key}, {hours} h"));
                 }
             }
-            // What was refused at the door was not executed, and is not stored.
-            if !matches!(line.status, 401 | 403 | 404 | 429) {
+            // A definite no made no transfer, and the same key makes none either.
+            let refused = (400..500).contains(&line.status) && !matches!(line.status, 409 | 424);
+            if !refused {
                 self.first_sent.entry(key).or_insert_with(|| world.now());
             }
         }

@@ -166,6 +166,7 @@ fn keeps_the_promise(backend: Backend) {
                 listed(&ops),
                 listed(&shortest)
             ));
+            println!("{}\n", broken.last().map_or("", String::as_str));
             if broken.len() >= BROKEN_MAX {
                 break;
             }
