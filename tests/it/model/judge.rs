@@ -153,7 +153,7 @@ impl Judge {
         self.keys_are_young(world)?;
         self.holds(world, op, finished)?;
         for one in finished {
-            self.run(world, one, &attempts, &rows, &transfers)?;
+            self.run(world, one, &attempts, &rows)?;
         }
         Ok(())
     }
@@ -316,7 +316,6 @@ impl Judge {
         finished: &Finished,
         attempts: &[Attempt],
         rows: &BTreeMap<String, Row>,
-        transfers: &[TransferReport],
     ) -> Verdict {
         let (Op::Process(asked), Some(ended)) = (&finished.op, &finished.ended) else {
             return Ok(());
@@ -331,12 +330,14 @@ impl Judge {
             .into_iter()
             .filter_map(|row| row.into_iter().next().flatten())
             .collect();
+        // What it claimed without being told so it did not send.
+        let sent = claimed_and_sent(world, run);
         if let Some(limit) = asked.limit
-            && claimed.len() as u64 > limit
+            && sent > limit
         {
             return broken(
                 "a run keeps its limit",
-                format!("it claimed {claimed:?}, and {limit} was said"),
+                format!("it sent {sent} of {claimed:?}, and {limit} was said"),
             );
         }
         if !claimed.is_empty() && !self.unknown.is_empty() && !finished.slept {
@@ -395,7 +396,6 @@ impl Judge {
                 }
             }
         }
-        let _ = transfers;
         Ok(())
     }
 
@@ -406,7 +406,7 @@ impl Judge {
     }
 
     /// Judges the end, when everything had time to settle; `code` is how the last run ended.
-    pub(crate) fn at_the_end(&mut self, world: &mut World, code: u8) -> Verdict {
+    pub(crate) fn at_the_end(world: &mut World, code: u8) -> Verdict {
         let transfers = world.transfers();
         let rows = payouts(world);
         let attempts = attempts(world);
@@ -522,6 +522,17 @@ fn statements(world: &World, transfers: &[TransferReport]) -> Verdict {
         }
     }
     Ok(())
+}
+
+/// How many payouts a run claimed and sent.
+fn claimed_and_sent(world: &mut World, run: &str) -> u64 {
+    let counted = world.rows(&format!(
+        "SELECT count(DISTINCT payout_id) FROM payout_history h
+         WHERE event = 'claimed' AND run_id = '{run}'
+             AND EXISTS (SELECT 1 FROM payout_answers a WHERE a.payout_id = h.payout_id)"
+    ));
+    let cell = counted.into_iter().flatten().flatten().next();
+    cell.and_then(|count| count.parse().ok()).unwrap_or(0)
 }
 
 /// Every chain holds, link by link.

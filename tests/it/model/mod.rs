@@ -42,6 +42,12 @@ fn number(variable: &str) -> Option<u64> {
     )
 }
 
+/// A line for whoever watches a long run.
+#[expect(clippy::print_stdout, reason = "a long run is watched")]
+fn tell(line: &str) {
+    println!("{line}");
+}
+
 /// Runs a schedule to its end.
 fn run(world: &mut World, ops: &[Op], mut tally: Option<&mut Tally>) -> Result<(), Violation> {
     world.reset();
@@ -55,7 +61,7 @@ fn run(world: &mut World, ops: &[Op], mut tally: Option<&mut Tally>) -> Result<(
         judge.after(world, op, &finished)?;
     }
     let code = settle(world, &mut judge)?;
-    judge.at_the_end(world, code)?;
+    Judge::at_the_end(world, code)?;
     if let Some(tally) = tally {
         tally.schedule(world);
     }
@@ -65,14 +71,14 @@ fn run(world: &mut World, ops: &[Op], mut tally: Option<&mut Tally>) -> Result<(
 /// Nothing goes wrong any more, and time passes: everything that can come to rest does. Gives the
 /// last run's exit code.
 fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
-    step(world, judge, Op::FaultsEnd)?;
+    step(world, judge, &Op::FaultsEnd)?;
     while !world.asleep.is_empty() {
-        step(world, judge, Op::Wake { kill: false })?;
+        step(world, judge, &Op::Wake { kill: false })?;
     }
-    step(world, judge, Op::Release)?;
-    step(world, judge, Op::Balance(1_000_000))?;
+    step(world, judge, &Op::Release)?;
+    step(world, judge, &Op::Balance(1_000_000))?;
     if !world.rows("SELECT 1 FROM payout_holds").is_empty() {
-        step(world, judge, Op::Unhold)?;
+        step(world, judge, &Op::Unhold)?;
     }
     let mut code = 0;
     // The second time whatever was listed late is listed.
@@ -80,17 +86,17 @@ fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
         if wait > 100_000 && (code == 0 || !judge.late) {
             break;
         }
-        step(world, judge, Op::Pass(wait))?;
+        step(world, judge, &Op::Pass(wait))?;
         for _ in 0..3 {
-            let finished = step(world, judge, Op::Process(plain()))?;
+            let finished = step(world, judge, &Op::Process(plain()))?;
             let Some(ended) = finished.into_iter().next().and_then(|one| one.ended) else {
                 continue;
             };
             code = ended.code;
             if ended.forgotten {
                 // What cannot be repaired is known once a person says so.
-                step(world, judge, Op::Reconcile(None))?;
-                step(world, judge, Op::Accept)?;
+                step(world, judge, &Op::Reconcile(None))?;
+                step(world, judge, &Op::Accept)?;
                 continue;
             }
             // What one payout left of a statement is seen by the next run.
@@ -106,10 +112,10 @@ fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
     Ok(code)
 }
 
-fn step(world: &mut World, judge: &mut Judge, op: Op) -> Result<Vec<Finished>, Violation> {
-    judge.before(world, &op);
-    let finished = world.step(&op);
-    judge.after(world, &op, &finished)?;
+fn step(world: &mut World, judge: &mut Judge, op: &Op) -> Result<Vec<Finished>, Violation> {
+    judge.before(world, op);
+    let finished = world.step(op);
+    judge.after(world, op, &finished)?;
     Ok(finished)
 }
 
@@ -151,10 +157,10 @@ fn keeps_the_promise(backend: Backend) {
             break;
         }
         if tally.schedules.is_multiple_of(1000) {
-            println!(
+            tell(&format!(
                 "{backend}: seed {seed} after {} s",
                 begun.elapsed().as_secs()
-            );
+            ));
         }
         let ops = Dice::new(seed).schedule();
         if let Err(violation) = run(&mut world, &ops, Some(&mut tally)) {
@@ -166,17 +172,17 @@ fn keeps_the_promise(backend: Backend) {
                 listed(&ops),
                 listed(&shortest)
             ));
-            println!("{}\n", broken.last().map_or("", String::as_str));
+            tell(broken.last().map_or("", String::as_str));
             if broken.len() >= BROKEN_MAX {
                 break;
             }
         }
     }
     let took = begun.elapsed();
-    println!(
+    tell(&format!(
         "{backend}, seeds {seed}.., {} ms: {tally}",
         took.as_millis()
-    );
+    ));
     assert!(broken.is_empty(), "{}", broken.join("\n\n"));
     if tally.schedules >= SCHEDULES_FOR_FLOORS {
         assert_eq!(tally.missing(), [""; 0], "never met on {backend}");
@@ -267,8 +273,8 @@ fn way_to(at: &'static str, action: Action, workers: usize) -> Vec<Op> {
     let payouts = |to| Op::Payouts { count: 3, to };
     let undisturbed = || Op::Process(plain());
     let trapped = Op::Process(Run {
-        trap,
         workers,
+        trap,
         ..plain()
     });
     let mut ops = match at.split('.').next().unwrap_or_default() {
@@ -417,12 +423,12 @@ fn planted_bugs_are_found() {
     for bug in bugs {
         for seed in 1..=seeds {
             match found(&mut world, bug, seed) {
-                Some((tried, took, violation)) => println!(
+                Some((tried, took, violation)) => tell(&format!(
                     "{bug}, seed {seed}: found by schedule {tried} after {} ms: {}: {}",
                     took.as_millis(),
                     violation.promise,
                     violation.how
-                ),
+                )),
                 None => missed.push(format!("{bug}, seed {seed}")),
             }
         }

@@ -241,13 +241,15 @@ impl World {
             self.execute(&format!("VACUUM INTO '{}'", copy.display()));
             return;
         }
-        let sql: String = TABLES
+        let statements: Vec<String> = TABLES
             .iter()
             .map(|table| {
-                format!("DROP TABLE IF EXISTS {name}_{table}; CREATE TABLE {name}_{table} AS TABLE {table};")
+                format!(
+                    "DROP TABLE IF EXISTS {name}_{table}; CREATE TABLE {name}_{table} AS TABLE {table}"
+                )
             })
             .collect();
-        self.execute(&sql);
+        self.execute(&statements.join(";"));
     }
 
     fn put_back(&mut self, name: &str) {
@@ -263,14 +265,15 @@ impl World {
             return;
         }
         // Foreign keys and the history's own guard are for those who write, not for a restore.
-        let tables: String = TABLES
+        let statements: Vec<String> = TABLES
             .iter()
             .map(|table| {
-                format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {name}_{table};")
+                format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {name}_{table}")
             })
             .collect();
+        let tables = statements.join(";");
         self.execute(&format!(
-            "SET session_replication_role = replica; {tables} SET session_replication_role = origin;"
+            "SET session_replication_role = replica; {tables}; SET session_replication_role = origin;"
         ));
     }
 
@@ -466,7 +469,8 @@ impl World {
             known.cents, known.creator
         );
         if named {
-            body.push_str(&format!("&metadata%5Bpayout_id%5D={}", known.id));
+            body.push_str("&metadata%5Bpayout_id%5D=");
+            body.push_str(&known.id);
         }
         let (id, key) = (known.id.clone(), format!("others_{}", known.id));
         let stripe = client(&self.stripe.base_url(), 1);
@@ -859,13 +863,12 @@ impl Ended {
                 came,
                 Err(ProcessError::Forgotten { .. } | ProcessError::TooManyTransfers { .. })
             ),
-            error: came.err().map(|error| {
-                let mut words = error.to_string();
-                if let Some(cause) = std::error::Error::source(&error) {
-                    words.push_str(&format!(": {cause}"));
-                }
-                words
-            }),
+            error: came
+                .err()
+                .map(|error| match std::error::Error::source(&error) {
+                    Some(cause) => format!("{error}: {cause}"),
+                    None => error.to_string(),
+                }),
         }
     }
 }
