@@ -12,11 +12,19 @@
 
 /// Marks a place. `failpoint!("x.writing")` stands in a function of the store and
 /// returns the error that a test wants; `failpoint!(await "x", or value)` stands in
-/// asynchronous code and returns the value instead.
+/// asynchronous code and returns the value instead. Where nothing can fail, `only` or no
+/// value is said.
 macro_rules! failpoint {
     ($name:literal) => {
         #[cfg(feature = "testing")]
         $crate::failpoint::hit($name)?;
+    };
+    (only $name:literal) => {
+        #[cfg(feature = "testing")]
+        {
+            // Only what stops the process means something here.
+            let _ = $crate::failpoint::hit($name);
+        }
     };
     (await $name:literal) => {
         #[cfg(feature = "testing")]
@@ -65,7 +73,7 @@ mod under_test {
     use tokio::sync::watch;
 
     /// Every failpoint, in the order of a run.
-    pub const ALL: [&str; 37] = [
+    pub const ALL: [&str; 38] = [
         "run_begin.writing",
         "run_begin.committed",
         "read.before",
@@ -82,6 +90,7 @@ mod under_test {
         "claim.committed",
         "gate.before",
         "send.before",
+        "send.leaving",
         "send.answered",
         "record.before",
         "settle.writing",

@@ -41,8 +41,10 @@ fn names_behind(opening: &str) -> BTreeMap<String, usize> {
 #[test]
 fn every_failpoint_stands_in_the_source_once() {
     let mut found = names_behind("failpoint!(\"");
-    for (name, times) in names_behind("failpoint!(await \"") {
-        *found.entry(name).or_default() += times;
+    for opening in ["failpoint!(await \"", "failpoint!(only \""] {
+        for (name, times) in names_behind(opening) {
+            *found.entry(name).or_default() += times;
+        }
     }
     let expected: BTreeMap<String, usize> =
         ALL.iter().map(|name| ((*name).to_owned(), 1)).collect();

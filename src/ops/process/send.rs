@@ -900,7 +900,9 @@ impl Senders {
         let (key, version) = (&attempt.idempotency_key, &attempt.api_version);
         let may_leave = move || {
             let waited = clock.since_boot_millis().saturating_sub(passed);
-            waited < millis_of(LEAVES_WITHIN) || planted!("gate_open")
+            let in_time = waited < millis_of(LEAVES_WITHIN) || planted!("gate_open");
+            failpoint!(only "send.leaving");
+            in_time
         };
         let exchange = self
             .stripe

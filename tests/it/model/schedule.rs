@@ -176,7 +176,7 @@ impl Dice {
                     "gate.before",
                     "gate.before",
                     "send.before",
-                    "send.before",
+                    "send.leaving",
                     "send.answered",
                     "record.before",
                     "settle.committed",
@@ -291,11 +291,19 @@ impl Dice {
             // A request is slow to come; meanwhile another run is refused what it asks for again.
             12 | 13 => vec![
                 one,
-                self.stalls_at("send.before", 1),
+                self.stalls_at("send.leaving", 1),
                 Op::Pass(self.one(&[130, 700, 4000])),
                 self.refused_for_a_while(),
                 self.process(),
                 Op::FaultsEnd,
+                // Its answer is lost too, so that nobody hears of it.
+                Op::Fault(Misfortune {
+                    fault: self.one(&[Fault::ResetAfter, Fault::ResetAfter, Fault::None]),
+                    on: Some("transfers.create"),
+                    times: 1,
+                    late_seconds: None,
+                    retry_after: None,
+                }),
                 Op::Wake { kill: false },
                 self.process(),
             ],

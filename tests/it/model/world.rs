@@ -40,6 +40,11 @@ const START: i64 = 1_793_611_800_000;
 pub(crate) const LEASE: Duration = Duration::from_secs(120);
 /// How long a request may take: what hangs costs it in real time.
 const PATIENCE: Duration = Duration::from_millis(120);
+/// Whoever sleeps here is past every check: to Stripe, a request that is slow to come.
+const ON_THE_WIRE: &str = "send.leaving";
+/// No request takes longer. One that took a day, while another run sent the same under the same key,
+/// would be a second transfer, and no client could prevent it.
+const ON_THE_WIRE_MILLIS_MAX: i64 = 20 * 3_600_000;
 /// Creators whose accounts work.
 const USUAL: [&str; 4] = ["ann", "ben", "cem", "dot"];
 const INCAPABLE: &str = "eve_nocap";
@@ -97,6 +102,8 @@ pub(crate) struct Running {
     pub(crate) process: Process,
     thread: JoinHandle<Option<Ended>>,
     pub(crate) op: Op,
+    /// Where it sleeps, and since when.
+    asleep: Option<(&'static str, i64)>,
 }
 
 /// A process that is over: what it was to do, and what came of it unless it was killed.
@@ -512,15 +519,21 @@ impl World {
             }
             _ => (None, 0),
         };
-        let running = self.spawn(op, trap);
+        let mut running = self.spawn(op, trap);
         loop {
             match running.process.wait() {
                 Event::Ended => return Some(Self::join(running, false)),
                 Event::Stalled(at) if holds_the_database(at) || self.asleep.len() >= 2 => {
+                    let sleep = if at == ON_THE_WIRE {
+                        sleep.min(200)
+                    } else {
+                        sleep
+                    };
                     self.clock.advance(Duration::from_secs(sleep));
                     running.process.release();
                 }
-                Event::Stalled(_) => {
+                Event::Stalled(at) => {
+                    running.asleep = Some((at, self.now()));
                     self.asleep.push_back(running);
                     return None;
                 }
@@ -530,7 +543,10 @@ impl World {
 
     pub(crate) fn wake(&mut self, kill: bool) -> Option<Finished> {
         let running = self.asleep.pop_front()?;
-        if kill {
+        let too_late = running.asleep.is_some_and(|(at, since)| {
+            at == ON_THE_WIRE && self.now() - since >= ON_THE_WIRE_MILLIS_MAX
+        });
+        if kill || too_late {
             running.process.kill();
         } else {
             running.process.release();
@@ -595,6 +611,7 @@ impl World {
             process,
             thread,
             op,
+            asleep: None,
         }
     }
 
