@@ -160,7 +160,7 @@ impl Dice {
             count: 1,
             to: Payee::Usual,
         };
-        match self.0.u32(..17) {
+        match self.0.u32(..20) {
             0 | 1 => {
                 let mut ops = vec![some];
                 for _ in 0..self.0.usize(3..=7) {
@@ -168,7 +168,7 @@ impl Dice {
                 }
                 ops
             }
-            2 => vec![some, self.fault(), self.process(), self.process()],
+            2 | 16 | 17 => vec![some, self.fault(), self.process(), self.process()],
             // A sender sleeps while another run takes its attempt over.
             3 | 4 => {
                 let at = self.one(&[
