@@ -83,9 +83,9 @@ fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
         step(world, judge, &Op::Unhold)?;
     }
     let mut code = 0;
-    // The second time whatever was listed late is listed.
+    // The last time whatever was listed late is listed, and a lost payout with it.
     for wait in [700, 700, 240_000] {
-        if wait > 100_000 && (code == 0 || !judge.late) {
+        if wait > 100_000 && !judge.late {
             break;
         }
         step(world, judge, &Op::Pass(wait))?;
@@ -107,7 +107,7 @@ fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
                 break;
             }
         }
-        if code == 0 {
+        if code == 0 && !judge.late {
             break;
         }
     }
