@@ -173,6 +173,12 @@ impl Environment {
             })
     }
 
+    /// What a test wants to happen at the failpoints.
+    #[cfg(feature = "testing")]
+    pub fn test_failpoint(&self) -> Option<(&str, Origin)> {
+        self.text(vars::TEST_FAILPOINT)
+    }
+
     fn text(&self, name: &str) -> Option<(&str, Origin)> {
         let from = |map: &HashMap<String, String>| map.get(name).is_some_and(|v| !v.is_empty());
         if from(&self.process) {

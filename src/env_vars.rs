@@ -57,3 +57,6 @@ pub const TEST_NOW: &str = "PAYOUTS_TEST_NOW";
 /// How long a request to Stripe may take, in tests.
 #[cfg(feature = "testing")]
 pub const TEST_TIMEOUT: &str = "PAYOUTS_TEST_TIMEOUT";
+/// What happens at which failpoint, in tests: `claim.committed=kill`.
+#[cfg(feature = "testing")]
+pub const TEST_FAILPOINT: &str = "PAYOUTS_TEST_FAILPOINT";

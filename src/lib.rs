@@ -20,6 +20,7 @@
 //! | [`stripe`] | how money moves: one exchange at a time, and what its answer proves |
 //! | [`output`] | tables, JSON, CSV, progress: the only place that prints |
 //! | [`sandbox`] | a Stripe simulator that shares no code with what it judges |
+//! | [`failpoint`] | the places where a test stops, fails or kills a run; nothing in a release |
 //! | [`model`] | payouts, attempts, amounts, moments, and the rules about them that need nothing else |
 //!
 //! # One payout, end to end
@@ -80,6 +81,7 @@
 pub mod cli;
 pub mod config;
 pub mod env_vars;
+pub mod failpoint;
 pub mod model;
 pub mod ops;
 pub mod output;

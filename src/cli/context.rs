@@ -45,6 +45,7 @@ impl Context {
         ui: Ui,
         arguments: String,
     ) -> Result<Self, CliError> {
+        set_failpoints(env)?;
         let flags = Flags {
             database_url: global.database_url.clone(),
             live: global.live,
@@ -192,6 +193,29 @@ impl Context {
             ));
         }
     }
+}
+
+#[cfg(not(feature = "testing"))]
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "fallible under the feature `testing`"
+)]
+fn set_failpoints(_: &Environment) -> Result<(), crate::config::ConfigError> {
+    Ok(())
+}
+
+/// Under the feature `testing` a run can be killed at a named place.
+#[cfg(feature = "testing")]
+fn set_failpoints(env: &Environment) -> Result<(), crate::config::ConfigError> {
+    let Some((text, origin)) = env.test_failpoint() else {
+        return Ok(());
+    };
+    crate::failpoint::install(text).map_err(|reason| crate::config::ConfigError::Value {
+        name: crate::env_vars::TEST_FAILPOINT,
+        origin,
+        value: format!("{text:?}"),
+        reason,
+    })
 }
 
 #[cfg(not(feature = "testing"))]

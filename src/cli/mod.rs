@@ -30,6 +30,9 @@ mod selection;
 mod show;
 mod statements;
 
+#[cfg(feature = "testing")]
+pub use process::exit_code_of;
+
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;

@@ -292,6 +292,13 @@ async fn pay(
     interruptible(signals.clone(), WHILE_SENDING, sent).await
 }
 
+/// The code that a run with this report ends with, for tests that run it without
+/// the program around it.
+#[cfg(feature = "testing")]
+pub fn exit_code_of(report: &Report) -> u8 {
+    exits_of(report).strongest().code()
+}
+
 /// Every code that applies to what a run did.
 fn exits_of(report: &Report) -> Exits {
     let mut exits = Exits::default();

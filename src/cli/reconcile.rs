@@ -287,7 +287,7 @@ fn references_forgotten_of(
         .build()?;
     runtime.block_on(async {
         let asking = async {
-            references_forgotten(Arc::new(stripe), rate, stamp, &findings)
+            references_forgotten(Arc::new(stripe), &cx.clock, rate, stamp, &findings)
                 .await
                 .map_err(not_compared)
         };

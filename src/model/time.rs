@@ -15,6 +15,7 @@ use diesel::backend::Backend;
 use diesel::deserialize::{self, FromSql};
 use diesel::serialize::{self, Output, ToSql};
 use diesel::sql_types::Timestamp;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 /// A moment in UTC, in whole milliseconds.
 #[derive(
@@ -158,14 +159,40 @@ impl Span {
 }
 
 /// Where the time comes from. Cloning shares the same clock.
+///
+/// Whoever waits, waits by the clock too: on a manual clock a wait takes no time,
+/// it moves the clock on.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
 #[derive(Clone, Debug)]
 enum Source {
     System,
-    /// Milliseconds, moved by whoever holds a clone.
-    Manual(Arc<AtomicI64>),
+    /// Moved by whoever holds a clone.
+    Manual(Arc<Manual>),
+}
+
+#[derive(Debug)]
+struct Manual {
+    /// What the time is, in milliseconds since 1970; it never goes back.
+    millis: Arc<AtomicI64>,
+    /// How far the wall clock is ahead of it: people and NTP set it.
+    wall_ahead_millis: AtomicI64,
+    start_millis: i64,
+    start: Instant,
+}
+
+/// On a manual clock this is how long a wait lets others go on, in real time …
+const MANUAL_WAIT: Duration = Duration::from_millis(1);
+/// … this is between two beats …
+const MANUAL_BEAT: Duration = Duration::from_millis(5);
+/// … and this is the longest that something is waited for.
+const MANUAL_PATIENCE: Duration = Duration::from_secs(1);
+
+impl Manual {
+    fn move_to(&self, millis: i64) {
+        self.millis.fetch_max(millis, Ordering::SeqCst);
+    }
 }
 
 impl Clock {
@@ -174,9 +201,19 @@ impl Clock {
         Self(Source::System)
     }
 
-    /// A clock that stands still until [`Clock::advance`] moves it.
+    /// A clock that stands still until [`Clock::advance`] or a wait moves it.
     pub fn manual(start: Time) -> Self {
-        Self(Source::Manual(Arc::new(AtomicI64::new(start.millis()))))
+        Self::on(Arc::new(AtomicI64::new(start.millis())))
+    }
+
+    /// A manual clock that shares its milliseconds since 1970 with somebody else's.
+    pub fn on(millis: Arc<AtomicI64>) -> Self {
+        Self(Source::Manual(Arc::new(Manual {
+            start_millis: millis.load(Ordering::SeqCst),
+            millis,
+            wall_ahead_millis: AtomicI64::new(0),
+            start: Instant::now(),
+        })))
     }
 
     /// Now, in UTC milliseconds.
@@ -187,7 +224,10 @@ impl Clock {
                 reason = "the one place that reads the wall clock"
             )]
             Source::System => Time::from_utc(Utc::now().naive_utc()),
-            Source::Manual(millis) => Time::from_millis(millis.load(Ordering::SeqCst)),
+            Source::Manual(manual) => {
+                let ahead = manual.wall_ahead_millis.load(Ordering::SeqCst);
+                Time::from_millis(manual.millis.load(Ordering::SeqCst).saturating_add(ahead))
+            }
         }
     }
 
@@ -201,14 +241,85 @@ impl Clock {
                     .saturating_mul(1000)
                     .saturating_add(now.tv_nsec / 1_000_000)
             }
-            Source::Manual(millis) => millis.load(Ordering::SeqCst),
+            Source::Manual(manual) => manual.millis.load(Ordering::SeqCst),
         }
+    }
+
+    /// A moment to measure from, of a clock that never steps.
+    pub fn instant(&self) -> Instant {
+        match &self.0 {
+            Source::System => Instant::now(),
+            Source::Manual(manual) => {
+                let gone = self.since_boot_millis().saturating_sub(manual.start_millis);
+                let gone = Duration::from_millis(u64::try_from(gone).unwrap_or(0));
+                manual.start.checked_add(gone).unwrap_or(manual.start)
+            }
+        }
+    }
+
+    /// Waits.
+    pub async fn sleep(&self, duration: Duration) {
+        match &self.0 {
+            Source::System => tokio::time::sleep(duration).await,
+            Source::Manual(manual) => {
+                let until = self.since_boot_millis().saturating_add(millis_of(duration));
+                tokio::time::sleep(MANUAL_WAIT).await;
+                manual.move_to(until);
+            }
+        }
+    }
+
+    /// Waits until a moment of [`Clock::instant`].
+    pub async fn sleep_until(&self, at: Instant) {
+        let wait = at.saturating_duration_since(self.instant());
+        if !wait.is_zero() {
+            self.sleep(wait).await;
+        }
+    }
+
+    /// Waits for something, but no longer than this.
+    pub async fn within<T>(
+        &self,
+        limit: Duration,
+        something: impl Future<Output = T>,
+    ) -> Option<T> {
+        match &self.0 {
+            Source::System => tokio::time::timeout(limit, something).await.ok(),
+            Source::Manual(manual) => {
+                let until = self.since_boot_millis().saturating_add(millis_of(limit));
+                let came = tokio::time::timeout(MANUAL_PATIENCE, something).await.ok();
+                if came.is_none() {
+                    manual.move_to(until);
+                }
+                came
+            }
+        }
+    }
+
+    /// Something to do again and again. It goes on in real time, and moves nothing.
+    pub fn beat(&self, every: Duration) -> Interval {
+        let every = match &self.0 {
+            Source::System => every,
+            Source::Manual(_) => MANUAL_BEAT,
+        };
+        let mut beat = tokio::time::interval(every);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beat
     }
 
     /// Moves a manual clock on; the system's clock is not ours to move.
     pub fn advance(&self, duration: Duration) {
-        if let Source::Manual(millis) = &self.0 {
-            millis.fetch_add(millis_of(duration), Ordering::SeqCst);
+        if let Source::Manual(manual) = &self.0 {
+            manual
+                .millis
+                .fetch_add(millis_of(duration), Ordering::SeqCst);
+        }
+    }
+
+    /// Sets the wall clock of a manual clock forward, or back, while no time passes.
+    pub fn step(&self, millis: i64) {
+        if let Source::Manual(manual) = &self.0 {
+            manual.wall_ahead_millis.fetch_add(millis, Ordering::SeqCst);
         }
     }
 }
@@ -263,5 +374,22 @@ mod tests {
         shared.advance(Duration::from_millis(7));
         assert_eq!(clock.now(), Time::from_millis(12));
         assert_eq!(clock.since_boot_millis(), 12);
+        // Set back, it shows another time, but none has passed.
+        clock.step(-3);
+        assert_eq!(clock.now(), Time::from_millis(9));
+        assert_eq!(clock.since_boot_millis(), 12);
+    }
+
+    #[tokio::test]
+    async fn waits_by_a_manual_clock_take_no_time_and_overlap() {
+        let clock = Clock::manual(Time::from_millis(0));
+        let begun = clock.instant();
+        let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+        tokio::join!(clock.sleep(hour), clock.sleep(day));
+        assert_eq!(clock.instant() - begun, day);
+        clock.sleep_until(begun + hour).await;
+        assert_eq!(clock.now(), Time::from_millis(86_400_000));
+        assert_eq!(clock.within(hour, std::future::ready(5)).await, Some(5));
+        assert_eq!(clock.instant() - begun, day);
     }
 }

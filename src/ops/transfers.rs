@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::failpoint::failpoint;
 use crate::model::attempt::Attempt;
 use crate::model::time::Time;
 use crate::ops::process::lookup::OVERLAP;
@@ -51,6 +52,14 @@ pub struct ReadFailed {
     /// What came back the last time.
     #[source]
     pub source: ReadError,
+}
+
+/// One read, between two failpoints.
+async fn read<T>(ask: &impl AsyncFn() -> Result<T, ReadError>) -> Result<T, ReadError> {
+    failpoint!(await "read.before", or Err(ReadError::NoAnswer("not sent".to_owned())));
+    let answer = ask().await;
+    failpoint!(await "read.answered", or Err(ReadError::NoAnswer("answered, and lost".to_owned())));
+    answer
 }
 
 /// Reads for one run.
@@ -115,10 +124,10 @@ impl TransferReader {
         loop {
             self.pace.slot().await;
             tries_left -= 1;
-            match ask().await {
+            match read(&ask).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) if error.is_transient() && tries_left > 0 => {
-                    tokio::time::sleep(wait).await;
+                    self.pace.clock().sleep(wait).await;
                     wait *= 2;
                 }
                 Err(source) => return Err(ReadFailed { doing, source }),

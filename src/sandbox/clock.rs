@@ -3,17 +3,22 @@
 //! It never goes back. Objects are therefore in the order of their creation times, which is what
 //! lets lists find a time window by binary search.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 /// How the simulated clock runs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub enum SandboxClock {
     /// With the machine's clock, ahead of it by whatever it was moved.
     #[default]
     System,
     /// Stands still at these UTC milliseconds until it is moved.
     Frozen(i64),
+    /// Shows these UTC milliseconds, which somebody else moves.
+    Followed(Arc<AtomicI64>),
 }
 
 /// 9999-12-31T23:59:59Z in UTC milliseconds: later times have no RFC 3339 form.
@@ -25,6 +30,9 @@ pub(super) struct Clock {
     ahead_ms: Option<i64>,
     /// The latest time that was read; where the machine's clock steps back, this one waits.
     latest_ms: i64,
+    /// Whom it follows.
+    #[serde(skip)]
+    followed: Option<Arc<AtomicI64>>,
 }
 
 impl Clock {
@@ -33,10 +41,17 @@ impl Clock {
             SandboxClock::System => Self {
                 ahead_ms: Some(0),
                 latest_ms: machine_ms(),
+                followed: None,
             },
             SandboxClock::Frozen(ms) => Self {
                 ahead_ms: None,
                 latest_ms: ms.clamp(0, LATEST_MS),
+                followed: None,
+            },
+            SandboxClock::Followed(ms) => Self {
+                ahead_ms: None,
+                latest_ms: ms.load(Ordering::SeqCst).clamp(0, LATEST_MS),
+                followed: Some(ms),
             },
         }
     }
@@ -57,6 +72,12 @@ impl Clock {
             self.latest_ms = self
                 .latest_ms
                 .max(machine_ms().saturating_add(ahead_ms))
+                .min(LATEST_MS);
+        }
+        if let Some(followed) = &self.followed {
+            self.latest_ms = self
+                .latest_ms
+                .max(followed.load(Ordering::SeqCst))
                 .min(LATEST_MS);
         }
         self.latest_ms

@@ -98,7 +98,7 @@ impl State {
                 ));
             }
         };
-        state.clock = saved.clock.resumed(options.clock);
+        state.clock = saved.clock.resumed(options.clock.clone());
         state.tag = saved.tag;
         state.requests = saved.requests;
         state.accounts = saved.accounts;
@@ -126,7 +126,7 @@ impl State {
         // A currency nobody named still shows as a balance.
         opening_funds.of(Currency::USD, super::SourceType::Card);
         Ok(Self {
-            clock: Clock::new(options.clock),
+            clock: Clock::new(options.clock.clone()),
             tag: ids::tag(seed),
             requests: 0,
             accounts: Accounts::default(),

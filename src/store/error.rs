@@ -124,6 +124,22 @@ impl StoreError {
     }
 }
 
+/// What a test wants to fail.
+#[cfg(feature = "testing")]
+impl From<crate::failpoint::Failure> for StoreError {
+    fn from(failure: crate::failpoint::Failure) -> Self {
+        use crate::failpoint::Failure;
+        match failure {
+            Failure::Passing => Self::Lost {
+                source: DieselError::BrokenTransactionManager,
+            },
+            Failure::Lasting => Self::Full {
+                source: DieselError::RollbackTransaction,
+            },
+        }
+    }
+}
+
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         crate::store::dialect::classify(error)

@@ -6,6 +6,7 @@
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::hold::{Hold, HoldKind, HoldRelease, HoldTarget};
 use crate::model::ids::{BatchId, PayoutId};
@@ -151,9 +152,11 @@ impl Store {
                 }
             }
             let heads = history::append_in_tx(conn, run, now, history_rows)?;
+            failpoint!("hold.writing");
             Ok((changed, heads))
         })?;
         self.heads.merge(heads);
+        failpoint!("hold.committed");
         Ok(changed)
     }
 }

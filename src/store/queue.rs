@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use diesel::prelude::*;
 
+use crate::failpoint::{failpoint, planted};
 use crate::model::attempt::{Attempt, AttemptOutcome, idempotency_key};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::hold::HoldKind;
@@ -223,9 +224,11 @@ impl Store {
                 window.last = marks.into_iter().next_back();
             }
             let heads = claim_in_tx(conn, stamp, now, &terms.attempt, chosen, &mut window)?;
+            failpoint!("claim.writing");
             Ok((window, heads))
         })?;
         self.heads.merge(heads);
+        failpoint!("claim.committed");
         Ok(window)
     }
 
@@ -288,10 +291,13 @@ fn choose(
         match sendable(&candidate, request) {
             Err(reason) => window.skipped.push(skipped(payout, reason)),
             // Two payouts of one statement in the same window: the first goes.
-            Ok(()) if taken_here => window.skipped.push(skipped(payout, Skip::StatementTaken)),
+            Ok(()) if taken_here && !planted!("statement_not_taken") => {
+                window.skipped.push(skipped(payout, Skip::StatementTaken));
+            }
             Ok(()) => {
                 let amount = i64::from(payout.amount_cents);
-                if amount > room_cents || chosen.len() >= terms.payouts_max {
+                let full = amount > room_cents || chosen.len() >= terms.payouts_max;
+                if full && !planted!("claim_without_limit") {
                     window.total_reached = amount > room_cents;
                     window.stopped_short = true;
                     window.more = true;
@@ -491,6 +497,7 @@ pub(super) fn candidates(
                 ]
                 .into_iter()
                 .filter(|(kind, target)| held_since(*kind, *target).is_some())
+                .filter(|_| !planted!("holds_ignored"))
                 .map(|(kind, _)| kind)
                 .collect();
                 Candidate {
@@ -631,7 +638,7 @@ fn take_statements(
         .iter()
         .filter_map(|c| Some((c.payout.royalty_statement_id.clone()?, c.payout.id.clone())))
         .collect();
-    if wanted.is_empty() {
+    if wanted.is_empty() || planted!("statement_not_taken") {
         return Ok(chosen);
     }
     dialect::statement_claims_append(conn, &wanted)?;

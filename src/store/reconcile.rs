@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::attempt::Attempt;
 use crate::model::batch::BatchItem;
 use crate::model::history::{Change, HistoryEvent};
@@ -413,7 +414,11 @@ impl Store {
         how: &str,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        self.write(|conn| settle_in_tx(conn, stamp, now, id, FindingState::Fixed, how))
+        self.write(|conn| {
+            settle_in_tx(conn, stamp, now, id, FindingState::Fixed, how)?;
+            failpoint!("finding.fixed");
+            Ok(())
+        })
     }
 
     /// Those of some transfers about which a person accepted a finding.
@@ -620,7 +625,7 @@ impl Store {
     /// Returns what keeps it from being marked, where something does.
     pub fn statement_mark(&mut self, payout: &PayoutId) -> Result<Result<(), String>, StoreError> {
         let now = self.clock.now();
-        self.write(|conn| {
+        let marked = self.write(|conn| {
             let row: Payout = payouts::table.filter(payouts::id.eq(payout)).first(conn)?;
             let (Some(statement), Some(transfer)) =
                 (&row.royalty_statement_id, &row.stripe_transfer_id)
@@ -630,15 +635,19 @@ impl Store {
             let at = row.processed_at.unwrap_or(now);
             mark_covered_in_tx(conn, now, statement, transfer, at)?;
             let accounts = accounts_in_tx(conn, std::slice::from_ref(statement), Locks::None)?;
-            Ok(match accounts.get(statement) {
+            let marked = match accounts.get(statement) {
                 None => Err(format!("statement {statement} is gone")),
                 Some(account) if account.statement.paid_at.is_some() => Ok(()),
                 Some(account) if !account.is_covered() => {
                     Err("its payouts do not cover it any more".to_owned())
                 }
                 Some(account) => Err(format!("it is {}", account.statement.status)),
-            })
-        })
+            };
+            failpoint!("mark.writing");
+            Ok(marked)
+        })?;
+        failpoint!("mark.committed");
+        Ok(marked)
     }
 
     /// Makes a payout's row again that this database has lost, COMPLETED, with
@@ -698,9 +707,11 @@ impl Store {
                     _ => {}
                 }
             }
+            failpoint!("restore.writing");
             Ok(heads)
         })?;
         self.heads.merge(heads);
+        failpoint!("restore.committed");
         Ok(())
     }
 }

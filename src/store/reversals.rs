@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
@@ -61,9 +62,11 @@ impl Store {
                 )),
             };
             let heads = history::append_in_tx(conn, stamp, now, vec![change])?;
+            failpoint!("reversal.writing");
             Ok((true, heads))
         })?;
         self.heads.merge(heads);
+        failpoint!("reversal.committed");
         Ok(news)
     }
 }

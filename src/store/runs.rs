@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::ids::{IdMaker, RunId};
 use crate::model::run::{Run, liveness_lock};
 use crate::model::schema::payout_runs as runs;
@@ -59,8 +60,10 @@ impl Store {
             diesel::insert_into(runs::table)
                 .values(&run)
                 .execute(conn)?;
+            failpoint!("run_begin.writing");
             Ok(())
         })?;
+        failpoint!("run_begin.committed");
         self.run = Some(run.id.clone());
         Ok(RunStamp {
             run_id: run.id,
@@ -72,10 +75,13 @@ impl Store {
     pub fn run_seen(&mut self, run: &RunId) -> Result<Time, StoreError> {
         let now = self.clock.now();
         let changed = self.write(|conn| {
-            Ok(diesel::update(runs::table.filter(runs::id.eq(run)))
+            let changed = diesel::update(runs::table.filter(runs::id.eq(run)))
                 .set(runs::seen_at.eq(now))
-                .execute(conn)?)
+                .execute(conn)?;
+            failpoint!("pulse.writing");
+            Ok(changed)
         })?;
+        failpoint!("pulse.committed");
         if changed == 0 {
             return Err(StoreError::Corrupt(format!(
                 "run {run} is not in payout_runs any more"
@@ -103,8 +109,11 @@ impl Store {
                     runs::heads_hash.eq(heads_hash),
                 ))
                 .execute(conn)?;
+            failpoint!("run_end.writing");
             Ok(())
-        })
+        })?;
+        failpoint!("run_end.committed");
+        Ok(())
     }
 }
 

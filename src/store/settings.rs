@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::ids::IdMaker;
 use crate::model::mode::mode;
 use crate::model::money::Currency;
@@ -81,8 +82,11 @@ impl Store {
         self.write(|conn| {
             insert_once(conn, Setting::StripeAccount, &stamp.account, now)?;
             insert_once(conn, Setting::StripeMode, mode, now)?;
-            currency_once_in_tx(conn, currency, now)
+            currency_once_in_tx(conn, currency, now)?;
+            failpoint!("stamp.writing");
+            Ok(())
         })?;
+        failpoint!("stamp.committed");
         self.stamp()?
             .ok_or_else(|| StoreError::Corrupt("the stamp vanished".to_owned()))
     }
@@ -143,8 +147,11 @@ impl Store {
                 settings::updated_at.eq(now),
             ))
             .execute(conn)?;
+            failpoint!("watermark.writing");
             Ok(())
-        })
+        })?;
+        failpoint!("watermark.committed");
+        Ok(())
     }
 }
 

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::attempt::AttemptOutcome;
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::{PayoutId, StatementId};
@@ -99,9 +100,11 @@ impl Store {
                 }),
             });
             let heads = history::append_in_tx(conn, run, now, history_rows.collect())?;
+            failpoint!("retry.writing");
             Ok((decided, heads))
         })?;
         self.heads.merge(heads);
+        failpoint!("retry.committed");
         Ok(decided)
     }
 
@@ -150,9 +153,11 @@ impl Store {
                 }),
             });
             let heads = history::append_in_tx(conn, run, now, history_rows.collect())?;
+            failpoint!("cancel.writing");
             Ok((decided, heads))
         })?;
         self.heads.merge(heads);
+        failpoint!("cancel.committed");
         Ok(decided)
     }
 }

@@ -162,10 +162,17 @@ impl Stripe {
         self.transport.is_loopback()
     }
 
-    /// Sends a stored body under its stored key, once.
-    pub async fn transfer_send(&self, key: &str, api_version: &str, body: String) -> Exchange {
+    /// Sends a stored body under its stored key, once, and only if `may_leave` still
+    /// says so when it is about to be written.
+    pub async fn transfer_send(
+        &self,
+        key: &str,
+        api_version: &str,
+        body: String,
+        may_leave: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Exchange {
         self.transport
-            .post("/v1/transfers", key, api_version, body)
+            .post("/v1/transfers", key, api_version, body, may_leave)
             .await
     }
 

@@ -4,10 +4,12 @@
 //! Connections are pooled and never follow a redirect. A secret key is sent
 //! only over HTTPS or to this machine, and a live one only to Stripe itself.
 
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use hyper::header::{
     AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER, USER_AGENT,
 };
@@ -110,7 +112,7 @@ pub struct Reply {
 
 /// A pooled HTTP client for one key and one address.
 pub struct Transport {
-    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Checked>,
     base: String,
     authorization: HeaderValue,
     livemode: bool,
@@ -224,13 +226,25 @@ impl Transport {
             path_and_query,
             None,
             api_version,
-            String::new(),
+            Checked::always(String::new()),
         )
         .await
     }
 
-    /// Sends a form body under an idempotency key: these bytes, this key, once.
-    pub async fn post(&self, path: &str, key: &str, api_version: &str, body: String) -> Exchange {
+    /// Sends a form body under an idempotency key: these bytes, this key, once, and
+    /// only if `may_leave` still says so when the body is about to be written.
+    pub async fn post(
+        &self,
+        path: &str,
+        key: &str,
+        api_version: &str,
+        body: String,
+        may_leave: impl Fn() -> bool + Send + Sync + 'static,
+    ) -> Exchange {
+        let body = Checked {
+            bytes: Some(Bytes::from(body)),
+            may_leave: Box::new(may_leave),
+        };
         self.exchange(Method::POST, path, Some(key), api_version, body)
             .await
     }
@@ -241,7 +255,7 @@ impl Transport {
         path: &str,
         key: Option<&str>,
         api_version: &str,
-        body: String,
+        body: Checked,
     ) -> Exchange {
         let mut request = Request::builder()
             .method(method)
@@ -254,7 +268,7 @@ impl Transport {
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .header("Idempotency-Key", key);
         }
-        let request = match request.body(Full::new(Bytes::from(body))) {
+        let request = match request.body(body) {
             Ok(request) => request,
             // A header that cannot be written was not written.
             Err(error) => {
@@ -272,7 +286,7 @@ impl Transport {
         }
     }
 
-    async fn roundtrip(&self, request: Request<Full<Bytes>>) -> Exchange {
+    async fn roundtrip(&self, request: Request<Checked>) -> Exchange {
         let response = match self.client.request(request).await {
             Ok(response) => response,
             Err(error) if error.is_connect() => {
@@ -302,6 +316,54 @@ impl Transport {
                 status: Some(status),
             },
         }
+    }
+}
+
+/// A body that asks once more, when its bytes are about to be written. A request may
+/// wait for a connection, and the machine may go to sleep meanwhile: what was right
+/// when the request was made may be wrong when it leaves. Without its body a request
+/// is never executed.
+struct Checked {
+    /// Not yet written.
+    bytes: Option<Bytes>,
+    may_leave: Box<dyn Fn() -> bool + Send + Sync>,
+}
+
+/// The answer was no.
+#[derive(Debug, thiserror::Error)]
+#[error("it was held up too long before it was sent")]
+struct HeldUp;
+
+impl Checked {
+    fn always(body: String) -> Self {
+        Self {
+            bytes: Some(Bytes::from(body)).filter(|bytes| !bytes.is_empty()),
+            may_leave: Box::new(|| true),
+        }
+    }
+}
+
+impl Body for Checked {
+    type Data = Bytes;
+    type Error = HeldUp;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, HeldUp>>> {
+        Poll::Ready(match self.bytes.take() {
+            None => None,
+            Some(_) if !(self.may_leave)() => Some(Err(HeldUp)),
+            Some(bytes) => Some(Ok(Frame::data(bytes))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
     }
 }
 

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
+use crate::failpoint::planted;
 use crate::model::attempt::Attempt;
 use crate::model::ids::PayoutId;
 use crate::model::payout::{Payout, may_send};
@@ -19,7 +20,7 @@ use crate::ops::process::{ProcessError, Session, Unresolved, gate};
 use crate::ops::transfers::{lists_for, may_have_paid};
 use crate::store::RunStamp;
 use crate::store::Store;
-use crate::store::attempts::Recorded;
+use crate::store::attempts::{Recorded, Resolution, Settlement};
 use crate::store::foreign::{NamedTransfer, Unremembered};
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
@@ -74,6 +75,9 @@ impl Session {
     /// backup, a lost fail-over, a copy. Keeps what names a payout with an open
     /// attempt, for the look-up of that attempt.
     pub(super) async fn guard(&mut self) -> Result<(), ProcessError> {
+        if planted!("guard_off") {
+            return Ok(());
+        }
         let from = self.db.call(Store::watermark).await?.minus(OVERLAP);
         let query = TransferQuery {
             created_from: Some(from),
@@ -156,6 +160,11 @@ impl Session {
                     Found::Transfer(transfer) => {
                         self.adopt(stamp, &attempt, &transfer, events).await?;
                     }
+                    Found::Nothing | Found::Doubt(_)
+                        if planted!("nothing_found_means_not_sent") =>
+                    {
+                        self.believe_that_nothing_was_sent(stamp, &attempt).await?;
+                    }
                     Found::Nothing => match self.may_resend(&attempt).await? {
                         Ok(resend) => resends.push(resend),
                         Err(reason) => self.stays_unresolved(&attempt, reason),
@@ -171,6 +180,33 @@ impl Session {
             }
             after = Some(last);
         }
+    }
+
+    /// A planted bug: an empty look-up is taken for a proof.
+    async fn believe_that_nothing_was_sent(
+        &self,
+        stamp: Option<&RunStamp>,
+        attempt: &Attempt,
+    ) -> Result<(), ProcessError> {
+        let Some(stamp) = stamp.cloned() else {
+            return Ok(());
+        };
+        let (left, reason) = (attempt.clone(), "not listed".to_owned());
+        self.db
+            .call(move |store| {
+                store.attempt_take_over(&stamp, &left)?;
+                let settlement = Settlement {
+                    payout_id: left.payout_id,
+                    attempt: left.attempt,
+                    amount_cents: left.amount_cents,
+                    resolution: Resolution::NotSent { reason },
+                    last: None,
+                    answers: Vec::new(),
+                };
+                store.attempts_settle(&stamp, &[settlement]).map(drop)
+            })
+            .await?;
+        Ok(())
     }
 
     fn stays_unresolved(&mut self, attempt: &Attempt, reason: String) {
@@ -349,6 +385,9 @@ impl Session {
         let Some((oldest, searched_for)) = found else {
             return Ok(HashSet::new());
         };
+        if planted!("others_not_looked_up") {
+            return Ok(searched_for.into_iter().collect());
+        }
         // Other software may have stamped its rows in a local time, or ahead of us.
         let since = oldest.min(self.clock.now()).minus(FOREIGN_MARGIN);
         events(Event::Note(format!(

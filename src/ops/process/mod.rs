@@ -280,7 +280,7 @@ impl Session {
         settings: Settings,
         events: &mut dyn FnMut(Event),
     ) -> Result<Self, ProcessError> {
-        let pace = Arc::new(Pace::new(settings.rate));
+        let pace = Arc::new(Pace::new(&clock, settings.rate));
         let reader = TransferReader::new(Arc::clone(&stripe), Arc::clone(&pace));
         let livemode = stripe.livemode();
         let (account, date) = account_of_this_database(&db, &reader, livemode).await?;

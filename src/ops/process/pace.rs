@@ -6,9 +6,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::model::time::Clock;
+
 /// Paces the sends of one run.
 #[derive(Debug)]
-pub(in crate::ops) struct Pace(Mutex<State>);
+pub(in crate::ops) struct Pace {
+    clock: Clock,
+    state: Mutex<State>,
+}
 
 #[derive(Debug)]
 struct State {
@@ -28,24 +33,33 @@ const RATE_MIN: u64 = KILO;
 
 impl Pace {
     /// At most `per_second`; none is as fast as it goes.
-    pub(in crate::ops) fn new(per_second: Option<u32>) -> Self {
-        let now = Instant::now();
+    pub(in crate::ops) fn new(clock: &Clock, per_second: Option<u32>) -> Self {
+        let now = clock.instant();
         let ceiling = per_second.map(|rate| u64::from(rate).saturating_mul(KILO));
-        Self(Mutex::new(State {
+        let state = Mutex::new(State {
             ceiling,
             rate: ceiling,
             next: now,
             last_change: now,
             granted: 0,
             counted_from: now,
-        }))
+        });
+        Self {
+            clock: clock.clone(),
+            state,
+        }
+    }
+
+    /// What it goes by, for whoever waits beside it.
+    pub(in crate::ops) fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Waits for the next slot.
     pub(in crate::ops) async fn slot(&self) {
-        let at = self.reserve(Instant::now());
+        let at = self.reserve(self.clock.instant());
         if let Some(at) = at {
-            tokio::time::sleep_until(at).await;
+            self.clock.sleep_until(at).await;
         }
     }
 
@@ -63,7 +77,7 @@ impl Pace {
     /// Stripe said slow down: half the rate, at most once a second, and a pause
     /// if it named one.
     pub(super) fn slow_down(&self, pause: Option<Duration>) {
-        let now = Instant::now();
+        let now = self.clock.instant();
         let mut state = self.lock();
         if now.duration_since(state.last_change) >= Duration::from_secs(1) || state.rate.is_none() {
             let current = state.rate.unwrap_or_else(|| state.observed(now));
@@ -77,7 +91,7 @@ impl Pace {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         // A poisoned lock holds plain numbers; they are as good as any.
-        self.0
+        self.state
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -110,7 +124,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn sends_are_spaced_evenly_at_the_ceiling() {
-        let pace = Pace::new(Some(100));
+        let pace = Pace::new(&Clock::system(), Some(100));
         let start = Instant::now();
         for _ in 0..101 {
             pace.slot().await;
@@ -120,7 +134,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_429_halves_the_rate_and_quiet_seconds_bring_it_back() {
-        let pace = Pace::new(Some(100));
+        let pace = Pace::new(&Clock::system(), Some(100));
         tokio::time::advance(Duration::from_secs(2)).await;
         pace.slow_down(None);
         pace.slow_down(None); // of the same burst
@@ -134,7 +148,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_ceiling_a_rate_is_learnt_from_what_was_refused() {
-        let pace = Pace::new(None);
+        let pace = Pace::new(&Clock::system(), None);
         for _ in 0..400 {
             pace.slot().await;
         }

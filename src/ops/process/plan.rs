@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::model::hold::Hold;
 use crate::model::ids::{CreatorId, PayoutId};
@@ -265,7 +266,7 @@ pub(super) async fn balance_cents(
             Ok(balance) => return Ok(Some(balance.available_cents)),
             Err(error) if error.is_key_refused() => return Ok(None),
             Err(error) if error.is_transient() && tries_left > 0 => {
-                tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                pace.clock().sleep(Duration::from_millis(500)).await;
             }
             Err(source) => {
                 return Err(ProcessError::Stripe {

@@ -12,12 +12,13 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 
+use crate::failpoint::{failpoint, planted};
 use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
 use crate::model::hold::NamedBatch;
+use crate::model::ids::PayoutId;
 use crate::model::money::Currency;
-use crate::model::time::{Clock, Time};
+use crate::model::time::{Clock, Time, millis_of};
 use crate::ops::adopt::expected_of;
 use crate::ops::consent::Consent;
 use crate::ops::event::{Event, Settled};
@@ -43,6 +44,9 @@ const RECORDED_TOGETHER_MAX: usize = 500;
 const RECORD_PATIENCE: Duration = Duration::from_secs(60);
 /// Unknown outcomes in a row after which going on cannot help.
 const UNKNOWN_IN_A_ROW_MAX: u32 = 50;
+/// What passed the gate leaves within this time, or not at all: a machine that went
+/// to sleep in between may wake up when Stripe has forgotten the key.
+const LEAVES_WITHIN: Duration = Duration::from_secs(60);
 /// Claims go on for this long past a lock or a broken connection.
 const CLAIM_TRIES: u32 = 5;
 
@@ -182,8 +186,7 @@ impl Session {
             payouts: planned.then(|| agreement.payouts_max.saturating_add(resends.len() as u64)),
         });
         // The sign of life goes on while the loop is busy.
-        let mut ticks = tokio::time::interval(gate::PULSE);
-        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut ticks = self.clock.beat(gate::PULSE);
         if reading.borrow().switch_is_on() {
             run.stop(Stop::Switch);
         }
@@ -209,6 +212,7 @@ impl Session {
             }
         }
         run.tasks.shutdown().await;
+        run.tell_what_is_left().await;
         let newest_recorded = run.report.newest_transfer;
         // Never past what the guard of this run has seen: a copy of this database
         // may have sent something since, and the next guard must see that.
@@ -317,6 +321,29 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// A claim whose COMMIT was not answered may stand all the same, and nobody sent
+    /// what it took: the next run does, and this one says so.
+    async fn tell_what_is_left(&mut self) {
+        let run = self.stamp.run_id.clone();
+        let left = match self
+            .db
+            .call(move |store| store.attempts_left_by(&run))
+            .await
+        {
+            Ok(left) => left,
+            Err(error) => return self.stop(Stop::Database(error.to_string())),
+        };
+        let told: HashSet<&PayoutId> = (self.report.unresolved.iter())
+            .map(|unresolved| &unresolved.payout_id)
+            .collect();
+        let untold: Vec<Unresolved> = left
+            .iter()
+            .filter(|attempt| !told.contains(&attempt.payout_id))
+            .map(|attempt| unresolved(attempt, "it was claimed, and this run was not told so"))
+            .collect();
+        self.report.unresolved.extend(untold);
     }
 
     fn stopped(&self) -> bool {
@@ -433,8 +460,9 @@ impl Run {
             attempt: self.terms.clone(),
         };
         let (db, stamp, request) = (self.db.clone(), self.stamp.clone(), self.request.clone());
+        let clock = self.senders.clock.clone();
         self.tasks
-            .spawn(async move { Done::Claimed(claim(db, stamp, request, terms).await) });
+            .spawn(async move { Done::Claimed(claim(db, clock, stamp, request, terms).await) });
     }
 
     fn start_record(&mut self) {
@@ -444,8 +472,12 @@ impl Run {
         self.recording = true;
         let take = self.unrecorded.len().min(RECORDED_TOGETHER_MAX);
         let settlements: Vec<Settlement> = self.unrecorded.drain(..take).collect();
-        let (db, stamp) = (self.db.clone(), self.stamp.clone());
-        self.tasks.spawn(record(db, stamp, settlements));
+        let (db, clock, stamp) = (
+            self.db.clone(),
+            self.senders.clock.clone(),
+            self.stamp.clone(),
+        );
+        self.tasks.spawn(record(db, clock, stamp, settlements));
     }
 
     fn start_pulse(&mut self, reading: &watch::Sender<Reading>) {
@@ -739,14 +771,14 @@ impl Senders {
     /// Carries one attempt to its end in this run: sends, waits, sends again.
     async fn carry(self, job: Job) -> Carried {
         let mut progress = Progress {
-            maybe_executed: job.taken_over,
+            maybe_executed: job.taken_over && !planted!("take_over_forgets"),
             ..Progress::default()
         };
         let mut answers: Vec<AnswerRow> = Vec::new();
         let mut last: Option<LastAnswer> = None;
         let mut stored_error = false;
         let mut all_unwritten = true;
-        let started = Instant::now();
+        let started = self.clock.instant();
         let expected = expected_of(&job.attempt);
         let carried = |resolution, answers, last, effect| Carried {
             settlement: Settlement {
@@ -784,14 +816,7 @@ impl Senders {
             }
             let sent_at = self.clock.now();
             let attempt = &job.attempt;
-            let exchange = self
-                .stripe
-                .transfer_send(
-                    &attempt.idempotency_key,
-                    &attempt.api_version,
-                    attempt.body.clone(),
-                )
-                .await;
+            let exchange = self.send(attempt, !answers.is_empty()).await;
             all_unwritten &= matches!(exchange, Exchange::NotWritten { .. });
             let judgement = classify(&exchange, &expected);
             stored_error |= judgement.stored_error;
@@ -813,7 +838,7 @@ impl Senders {
             last = Some(last_answer(&exchange, &judgement));
             let reason = spoken(&judgement);
             let circumstances = Circumstances {
-                elapsed: started.elapsed(),
+                elapsed: self.clock.instant().saturating_duration_since(started),
                 key_age_millis: self.key_age_millis(attempt),
                 retry_after: retry_after(&exchange),
                 jitter_per_mille: fastrand::u64(500..=1000),
@@ -834,7 +859,7 @@ impl Senders {
                         Resolution::NotSent { reason }
                     }
                 }
-                Next::Paid(transfer) if judgement.replayed => {
+                Next::Paid(transfer) if judgement.replayed && !planted!("replay_believed") => {
                     self.judge_replayed(&transfer.id, &expected).await
                 }
                 Next::Paid(transfer) => Resolution::Paid {
@@ -844,6 +869,12 @@ impl Senders {
                     reversed_cents: transfer.amount_reversed,
                 },
                 Next::Declined => Resolution::Declined { reason },
+                Next::Unknown if planted!("record_before_send") => Resolution::Paid {
+                    transfer_id: format!("tr_{}", attempt.idempotency_key),
+                    at: sent_at,
+                    adopted: false,
+                    reversed_cents: 0,
+                },
                 Next::NotSent => Resolution::NotSent { reason },
                 Next::Unknown => Resolution::Unknown {
                     reason: doubtful(&exchange, &reason),
@@ -866,8 +897,38 @@ impl Senders {
         }
     }
 
+    /// Sends the stored bytes under the stored key, once.
+    async fn send(&self, attempt: &Attempt, again: bool) -> Exchange {
+        let clock = self.clock.clone();
+        let passed = clock.since_boot_millis();
+        failpoint!(await "send.before", or Exchange::NotWritten {
+            reason: "no connection".to_owned(),
+        });
+        let mut body = attempt.body.clone();
+        if again && planted!("changed_bytes_on_resend") {
+            body.push_str("&description=again");
+        }
+        let (key, version) = (&attempt.idempotency_key, &attempt.api_version);
+        let may_leave = move || {
+            let waited = clock.since_boot_millis().saturating_sub(passed);
+            let in_time = waited < millis_of(LEAVES_WITHIN) || planted!("gate_open");
+            failpoint!(only "send.leaving");
+            in_time
+        };
+        let exchange = self
+            .stripe
+            .transfer_send(key, version, body, may_leave)
+            .await;
+        failpoint!(await "send.answered", or Exchange::Lost {
+            reason: "answered, and lost".to_owned(),
+            status: None,
+        });
+        exchange
+    }
+
     /// Waits until the gate is open or closed for good. `Err(None)`: the run is stopping.
     async fn pass_the_gate(&self, job: &Job) -> Result<(), Option<Closed>> {
+        failpoint!(await "gate.before");
         let mut readings = self.reading.clone();
         loop {
             if *self.stopping.borrow() {
@@ -886,8 +947,8 @@ impl Senders {
                 Ok(()) => return Ok(()),
                 // The store is slow: a new reading may open the gate.
                 Err(Closed::Stale) => {
-                    let waited = tokio::time::timeout(self.lease, readings.changed()).await;
-                    if !matches!(waited, Ok(Ok(()))) {
+                    let waited = self.clock.within(self.lease, readings.changed()).await;
+                    if !matches!(waited, Some(Ok(()))) {
                         return Err(Some(Closed::Stale));
                     }
                 }
@@ -909,7 +970,7 @@ impl Senders {
     async fn wait(&self, wait: Duration) -> bool {
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            () = tokio::time::sleep(wait) => !*self.stopping.borrow(),
+            () = self.clock.sleep(wait) => !*self.stopping.borrow(),
             _ = stopping.wait_for(|stopping| *stopping) => false,
         }
     }
@@ -1036,6 +1097,7 @@ fn answer_row(
 /// Claims, past locks and broken connections.
 async fn claim(
     db: StoreThread,
+    clock: Clock,
     stamp: RunStamp,
     request: QueueRequest,
     terms: ClaimTerms,
@@ -1052,7 +1114,7 @@ async fn claim(
             // After a COMMIT whose answer was lost the rows are claimed all the
             // same; they are this run's until it ends, then the next one's.
             Err(error) if error.is_transient() && tries_left > 0 => {
-                tokio::time::sleep(wait).await;
+                clock.sleep(wait).await;
                 wait *= 2;
                 reconnect(&db, &error).await;
             }
@@ -1063,9 +1125,15 @@ async fn claim(
 
 /// Records outcomes, trying for a while when the database is away: they are
 /// facts already, and what cannot be recorded the next run finds at Stripe.
-async fn record(db: StoreThread, stamp: RunStamp, settlements: Vec<Settlement>) -> Done {
+async fn record(
+    db: StoreThread,
+    clock: Clock,
+    stamp: RunStamp,
+    settlements: Vec<Settlement>,
+) -> Done {
+    failpoint!(await "record.before");
     let settlements: Arc<[Settlement]> = settlements.into();
-    let started = Instant::now();
+    let started = clock.instant();
     let mut wait = Duration::from_millis(100);
     loop {
         let (run, batch) = (stamp.clone(), Arc::clone(&settlements));
@@ -1078,7 +1146,8 @@ async fn record(db: StoreThread, stamp: RunStamp, settlements: Vec<Settlement>) 
             }
             Err(error) => error,
         };
-        if !error.is_transient() || started.elapsed() >= RECORD_PATIENCE {
+        let tried = clock.instant().saturating_duration_since(started);
+        if !error.is_transient() || tried >= RECORD_PATIENCE {
             let lost = settlements.iter().cloned().map(|settlement| {
                 let reason = unrecorded_reason(&settlement, &error);
                 let resolution = Resolution::Unknown {
@@ -1095,7 +1164,7 @@ async fn record(db: StoreThread, stamp: RunStamp, settlements: Vec<Settlement>) 
             });
             return Done::Recorded(lost.collect(), Some(error));
         }
-        tokio::time::sleep(wait).await;
+        clock.sleep(wait).await;
         wait = (wait * 2).min(Duration::from_secs(5));
         reconnect(&db, &error).await;
     }
@@ -1137,8 +1206,7 @@ async fn pulse(
             .map(|hold| ((hold.kind, hold.target), hold.created_at))
             .collect();
         let kept = last.filter(|(reading, renew_every)| {
-            boot.saturating_sub(reading.seen_boot_millis)
-                < crate::model::time::millis_of(*renew_every)
+            boot.saturating_sub(reading.seen_boot_millis) < millis_of(*renew_every)
         });
         let (seen_at, seen_boot_millis) = match kept {
             Some((reading, _)) => (reading.seen_at, reading.seen_boot_millis),

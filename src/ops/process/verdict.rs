@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+use crate::failpoint::planted;
 use crate::stripe::{Finding, Judgement, Transfer};
 
 /// Sends of one attempt within one run.
@@ -96,6 +97,12 @@ pub fn next(progress: &mut Progress, judgement: &Judgement, at: Circumstances) -
             };
             resend.unwrap_or(if before { Next::Unknown } else { Next::NotSent })
         }
+        Finding::Unknown if judgement.stored_error && planted!("stored_error_is_a_no") => {
+            Next::Declined
+        }
+        Finding::Unknown if !judgement.stored_error && planted!("new_key_on_timeout") => {
+            Next::Declined
+        }
         Finding::Unknown => {
             progress.maybe_executed = true;
             let resend = judgement.resend && !judgement.stored_error;
@@ -117,7 +124,7 @@ pub fn is_young(at: Circumstances) -> bool {
 pub fn key_is_young(age_millis: i64) -> bool {
     // A negative age is a clock that was set back: how old the key is, nobody knows.
     let max = crate::model::time::millis_of(KEY_AGE_MAX);
-    (-max..max).contains(&age_millis)
+    (-max..max).contains(&age_millis) || planted!("resend_after_a_day")
 }
 
 /// Another send, if the bounds allow it.

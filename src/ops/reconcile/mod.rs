@@ -126,7 +126,7 @@ pub async fn reconcile(
     stamp: &RunStamp,
     events: &mut dyn FnMut(Event),
 ) -> Result<Compared, ProcessError> {
-    let pace = Arc::new(Pace::new(request.rate));
+    let pace = Arc::new(Pace::new(clock, request.rate));
     let livemode = stripe.livemode();
     let reader = TransferReader::new(stripe, pace);
     account_of_this_database(&db, &reader, livemode).await?;
@@ -170,6 +170,7 @@ pub async fn reconcile(
 /// A read at Stripe, or a key of another account or mode.
 pub async fn references_forgotten(
     stripe: Arc<Stripe>,
+    clock: &Clock,
     rate: Option<u32>,
     stamp: Option<Stamp>,
     findings: &[Finding],
@@ -180,7 +181,7 @@ pub async fn references_forgotten(
         .filter(|finding| finding.kind == FindingKind::ForgottenPayout)
         .filter_map(|finding| Some((&finding.id, finding.transfer_id.as_deref()?)));
     let livemode = stripe.livemode();
-    let reader = TransferReader::new(stripe, Arc::new(Pace::new(rate)));
+    let reader = TransferReader::new(stripe, Arc::new(Pace::new(clock, rate)));
     let mut asked = false;
     for (finding, transfer) in forgotten {
         if !asked {

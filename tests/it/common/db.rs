@@ -104,6 +104,21 @@ impl TestDb {
         }
     }
 
+    /// The same where writing is as fast as memory, on a machine that has such a place: for tests
+    /// that write a great deal.
+    pub(crate) fn sqlite_in_memory_file_system() -> Self {
+        let Ok(folder) = tempfile::Builder::new()
+            .prefix("payouts-")
+            .tempdir_in("/dev/shm")
+        else {
+            return Self::sqlite();
+        };
+        Self {
+            url: format!("sqlite:{}/payouts.db", folder.path().display()),
+            place: Place::Folder(folder),
+        }
+    }
+
     /// An empty schema, and a URL that leads into it and nowhere else.
     ///
     /// # Panics

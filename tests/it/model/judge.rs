@@ -1,0 +1,626 @@
+//! The judge: after every step it holds the database against Stripe's own books.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use payouts::model::history::chain_hash;
+use payouts::model::ids::PayoutId;
+use payouts::sandbox::{Fault, TransferReport};
+use payouts::store::{Open, Store};
+
+use super::schedule::{Foreign, Op};
+use super::world::{Finished, LEASE, World};
+
+/// Which promise was broken, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Violation {
+    pub(crate) promise: &'static str,
+    pub(crate) how: String,
+}
+
+type Verdict = Result<(), Violation>;
+
+fn broken(promise: &'static str, how: impl Into<String>) -> Verdict {
+    Err(Violation {
+        promise,
+        how: how.into(),
+    })
+}
+
+/// A row of `payouts`.
+struct Row {
+    status: String,
+    cents: i64,
+    transfer: Option<String>,
+}
+
+/// A row of the attempt ledger, and of the run that holds it.
+struct Attempt {
+    payout: String,
+    number: i64,
+    outcome: String,
+    transfer: Option<String>,
+    error_type: Option<String>,
+    stored_error: bool,
+    first_sent: String,
+    run: String,
+    run_ended: bool,
+    run_seen: String,
+}
+
+/// What it remembers from step to step.
+#[derive(Default)]
+pub(crate) struct Judge {
+    /// Payouts that were COMPLETED, and by which transfer.
+    completed: BTreeMap<String, String>,
+    completed_in_backup: BTreeMap<String, String>,
+    /// For each key, when a request under it may first have been executed.
+    first_sent: BTreeMap<String, i64>,
+    /// How many lines of Stripe's log were read.
+    log_read: usize,
+    step_began: i64,
+    /// The same by the wall clock.
+    step_began_wall: i64,
+    /// Payouts on hold, and how long their histories were.
+    held: BTreeMap<String, i64>,
+    /// Transfers that a restored database does not know, until it does.
+    forgotten: BTreeSet<String>,
+    /// Transfers in full view that this database neither holds nor expects, when the step began.
+    unknown: Vec<String>,
+    /// What was taken back when the step began, by transfer.
+    reversed: BTreeMap<String, i64>,
+    /// Some transfer is not listed yet.
+    pub(crate) late: bool,
+}
+
+fn is_ours(transfer: &TransferReport) -> bool {
+    transfer
+        .idempotency_key
+        .as_deref()
+        .is_some_and(|key| key.starts_with("payout_"))
+}
+
+fn payout_of(transfer: &TransferReport) -> Option<String> {
+    transfer.metadata.get("payout_id")
+}
+
+impl Judge {
+    /// Looks round before a step.
+    pub(crate) fn before(&mut self, world: &mut World, op: &Op) {
+        self.step_began = world.now();
+        self.step_began_wall = world.clock.now().millis();
+        let transfers = world.transfers();
+        self.reversed = transfers
+            .iter()
+            .map(|transfer| (transfer.id.clone(), transfer.amount_reversed))
+            .collect();
+        if let Op::Fault(misfortune) = op {
+            self.late |= misfortune.late_seconds.is_some();
+        }
+        self.unknown.clear();
+        if matches!(op, Op::Process(_)) && !self.late && world.asleep.is_empty() {
+            let attempts = attempts(world);
+            let accepted: BTreeSet<String> = world
+                .rows("SELECT transfer_id FROM payout_findings WHERE state = 'accepted'")
+                .into_iter()
+                .filter_map(|row| row.into_iter().next().flatten())
+                .collect();
+            self.unknown = transfers
+                .iter()
+                .filter(|transfer| is_ours(transfer) && transfer.amount_reversed < transfer.amount)
+                .filter(|transfer| !accepted.contains(&transfer.id))
+                .filter(|transfer| {
+                    !attempts.iter().any(|attempt| {
+                        attempt.transfer.as_ref() == Some(&transfer.id)
+                            || Some(&attempt.payout) == payout_of(transfer).as_ref()
+                                && is_open(&attempt.outcome)
+                    })
+                })
+                .map(|transfer| transfer.id.clone())
+                .collect();
+        }
+    }
+
+    /// Judges a step.
+    pub(crate) fn after(&mut self, world: &mut World, op: &Op, finished: &[Finished]) -> Verdict {
+        let transfers = world.transfers();
+        let rows = payouts(world);
+        let attempts = attempts(world);
+        if let Op::Backup = op {
+            self.completed_in_backup = self.completed.clone();
+        }
+        if matches!(op, Op::Restore) && world.backup.is_some() {
+            self.completed = self.completed_in_backup.clone();
+            let recorded: BTreeSet<&String> = attempts
+                .iter()
+                .filter_map(|a| a.transfer.as_ref())
+                .collect();
+            self.forgotten = transfers
+                .iter()
+                .filter(|transfer| !recorded.contains(&transfer.id))
+                .map(|transfer| transfer.id.clone())
+                .collect();
+            self.held.clear();
+        }
+        for attempt in &attempts {
+            if let Some(transfer) = &attempt.transfer {
+                self.forgotten.remove(transfer);
+            }
+        }
+        one_transfer(world, &transfers)?;
+        self.completed_is_paid(world, &transfers, &rows)?;
+        self.attempts_tell_the_truth(&transfers, &attempts)?;
+        statements(world, &transfers)?;
+        self.keys_are_young(world)?;
+        self.holds(world, op, finished)?;
+        for one in finished {
+            self.run(world, one, &attempts, &rows)?;
+        }
+        Ok(())
+    }
+
+    /// COMPLETED means a transfer with the row's amount and destination, for good.
+    fn completed_is_paid(
+        &mut self,
+        world: &World,
+        transfers: &[TransferReport],
+        rows: &BTreeMap<String, Row>,
+    ) -> Verdict {
+        for (id, row) in rows {
+            if row.status != "COMPLETED" {
+                if let Some(transfer) = self.completed.get(id) {
+                    return broken(
+                        "COMPLETED is final",
+                        format!("payout {id}, paid by {transfer}, is {}", row.status),
+                    );
+                }
+                continue;
+            }
+            let held = row.transfer.clone().unwrap_or_default();
+            let Some(transfer) = transfers.iter().find(|transfer| transfer.id == held) else {
+                return broken(
+                    "COMPLETED means paid",
+                    format!("payout {id} holds {held:?}, which Stripe does not know"),
+                );
+            };
+            let creator = world.known(id).map_or("?", |known| known.creator);
+            if transfer.amount != row.cents
+                || transfer.currency != "usd"
+                || *transfer.destination != *format!("acct_{creator}")
+            {
+                return broken(
+                    "COMPLETED means paid",
+                    format!("payout {id} holds {held}, which differs: {transfer:?}"),
+                );
+            }
+            if let Some(before) = self.completed.insert(id.clone(), held.clone())
+                && before != held
+            {
+                return broken(
+                    "COMPLETED is final",
+                    format!("payout {id} held {before} and now {held}"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What was declared not to have happened has not happened.
+    fn attempts_tell_the_truth(
+        &self,
+        transfers: &[TransferReport],
+        attempts: &[Attempt],
+    ) -> Verdict {
+        for attempt in attempts {
+            let key = format!("payout_{}_{}", attempt.payout, attempt.number);
+            let made = transfers
+                .iter()
+                .find(|transfer| transfer.idempotency_key.as_deref() == Some(&key));
+            if let (Some(made), "declined" | "not_sent") = (made, attempt.outcome.as_str())
+                && !self.forgotten.contains(&made.id)
+            {
+                return broken(
+                    "a definite no is one",
+                    format!("attempt {key} is {} and made {}", attempt.outcome, made.id),
+                );
+            }
+            if attempt.error_type.as_deref() == Some("idempotency_error") {
+                return broken(
+                    "a resend repeats the bytes",
+                    format!("of {key}, Stripe says no"),
+                );
+            }
+            if let Some(made) = made
+                && (payout_of(made).as_ref() != Some(&attempt.payout)
+                    || made.transfer_group.as_deref() != Some(&attempt.payout)
+                    || made.metadata.get("attempt") != Some(attempt.number.to_string()))
+            {
+                return broken("a resend repeats the bytes", format!("{key} made {made:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is sent under a key that Stripe may have forgotten.
+    fn keys_are_young(&mut self, world: &World) -> Verdict {
+        const DAY: i64 = 24 * 3_600_000;
+        let lines = world.stripe.requests();
+        for line in &lines[self.log_read.min(lines.len())..] {
+            let Some(key) = line
+                .idempotency_key
+                .clone()
+                .filter(|key| key.starts_with("payout_"))
+            else {
+                continue;
+            };
+            // What was held is in the log when it ended, not when it came.
+            let held = matches!(
+                line.fault,
+                Some(Fault::ExecuteLate | Fault::HangBefore | Fault::HangAfter)
+            );
+            if let (Some(first), false) = (self.first_sent.get(&key), held) {
+                let age = self.step_began.saturating_sub(*first);
+                if age >= DAY {
+                    let hours = age / 3_600_000;
+                    return broken("no key is used after a day", format!("{key}, {hours} h"));
+                }
+            }
+            // A definite no made no transfer, and the same key makes none either.
+            let refused = (400..500).contains(&line.status) && !matches!(line.status, 409 | 424);
+            if !refused {
+                self.first_sent.entry(key).or_insert_with(|| world.now());
+            }
+        }
+        self.log_read = lines.len();
+        Ok(())
+    }
+
+    /// What is held is not claimed.
+    fn holds(&mut self, world: &mut World, op: &Op, finished: &[Finished]) -> Verdict {
+        let claimed: BTreeMap<String, i64> = numbers(
+            world,
+            "SELECT payout_id, max(seq) FROM payout_history WHERE event = 'claimed' GROUP BY payout_id",
+        );
+        for (payout, length) in &self.held {
+            if let Some(seq) = claimed.get(payout)
+                && seq > length
+            {
+                return broken("what is held is not sent", format!("payout {payout}"));
+            }
+        }
+        let changed = matches!(op, Op::Hold { .. } | Op::Unhold | Op::Restore)
+            || finished
+                .iter()
+                .any(|one| matches!(one.op, Op::Hold { .. } | Op::Unhold));
+        if changed {
+            let lengths = numbers(
+                world,
+                "SELECT payout_id, max(seq) FROM payout_history GROUP BY payout_id",
+            );
+            let held = world.rows(
+                "SELECT id FROM payouts WHERE EXISTS (SELECT 1 FROM payout_holds h
+                 WHERE h.kind = 'all' OR h.kind = 'payout' AND h.target = payouts.id)",
+            );
+            self.held = held
+                .into_iter()
+                .filter_map(|row| row.into_iter().next().flatten())
+                .map(|id| (id.clone(), lengths.get(&id).copied().unwrap_or(0)))
+                .collect();
+        }
+        Ok(())
+    }
+
+    /// A run kept to what it was told, and told what it left.
+    fn run(
+        &self,
+        world: &mut World,
+        finished: &Finished,
+        attempts: &[Attempt],
+        rows: &BTreeMap<String, Row>,
+    ) -> Verdict {
+        let (Op::Process(asked), Some(ended)) = (&finished.op, &finished.ended) else {
+            return Ok(());
+        };
+        let Some(run) = &ended.run else {
+            return Ok(());
+        };
+        let claimed: BTreeSet<String> = world
+            .rows(&format!(
+                "SELECT payout_id FROM payout_history WHERE event = 'claimed' AND run_id = '{run}'"
+            ))
+            .into_iter()
+            .filter_map(|row| row.into_iter().next().flatten())
+            .collect();
+        // What it claimed without being told so it did not send.
+        let sent = claimed_and_sent(world, run);
+        if let Some(limit) = asked.limit
+            && sent > limit
+        {
+            return broken(
+                "a run keeps its limit",
+                format!("it sent {sent} of {claimed:?}, and {limit} was said"),
+            );
+        }
+        if !claimed.is_empty() && !self.unknown.is_empty() && !finished.slept {
+            return broken(
+                "nothing is sent from a database that forgot payments",
+                format!("{claimed:?} were claimed, {:?} is not known", self.unknown),
+            );
+        }
+        if let Some(stop) = ended
+            .report
+            .as_ref()
+            .and_then(|report| report.stop.as_ref())
+            && format!("{stop:?}").starts_with("Bug")
+        {
+            return broken("no panic", format!("{stop:?}"));
+        }
+        if ended.code == 0 {
+            for attempt in attempts.iter().filter(|attempt| is_open(&attempt.outcome)) {
+                // Of what others left, it tells what they had left when it began.
+                let left = attempt.run_ended || self.was_silent(&attempt.run_seen);
+                let over = attempt.run == *run || left && !finished.slept;
+                if over {
+                    return broken(
+                        "what is open is told",
+                        format!(
+                            "attempt {} of {} is {}, and the run ended with 0",
+                            attempt.number, attempt.payout, attempt.outcome
+                        ),
+                    );
+                }
+            }
+        }
+        // What was taken back before it was recorded is recorded with it.
+        if !finished.slept || matches!(asked.trap, Some(trap) if trap.at == "send.before") {
+            for (id, row) in rows {
+                let taken_back = row
+                    .transfer
+                    .as_ref()
+                    .and_then(|t| self.reversed.get(t))
+                    .copied();
+                let recorded_here = attempts
+                    .iter()
+                    .any(|a| a.payout == *id && a.run == *run && a.transfer == row.transfer);
+                if let (Some(cents @ 1..), true) = (taken_back, recorded_here) {
+                    let kept = world.rows(&format!(
+                        "SELECT 1 FROM payout_reversals WHERE payout_id = '{id}'"
+                    ));
+                    if kept.is_empty() {
+                        return broken(
+                            "a replay is not believed",
+                            format!(
+                                "{cents} cents of payout {id} were taken back before it was recorded"
+                            ),
+                        );
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a run's last sign of life was older than the lease when the step began.
+    fn was_silent(&self, seen: &str) -> bool {
+        let lease = i64::try_from(LEASE.as_millis()).expect("short");
+        (self.step_began_wall - millis(seen)).abs() > lease
+    }
+
+    /// Judges the end, when everything had time to settle; `code` is how the last run ended.
+    pub(crate) fn at_the_end(world: &mut World, code: u8) -> Verdict {
+        let transfers = world.transfers();
+        let rows = payouts(world);
+        let attempts = attempts(world);
+        for transfer in transfers.iter().filter(|transfer| is_ours(transfer)) {
+            let Some(id) = payout_of(transfer) else {
+                continue;
+            };
+            match rows.get(&id) {
+                Some(row) if row.status == "COMPLETED" => {}
+                Some(row) => {
+                    return broken(
+                        "what is paid becomes COMPLETED",
+                        format!(
+                            "payout {id} was paid by {} and is {}",
+                            transfer.id, row.status
+                        ),
+                    );
+                }
+                // Without its statement it cannot be made again.
+                None if world
+                    .known(&id)
+                    .is_some_and(|known| known.statement.is_some()) => {}
+                None => {
+                    return broken(
+                        "what is paid becomes COMPLETED",
+                        format!("payout {id} was paid by {} and is lost", transfer.id),
+                    );
+                }
+            }
+        }
+        for attempt in attempts.iter().filter(|attempt| is_open(&attempt.outcome)) {
+            let age = world.clock.now().millis() - millis(&attempt.first_sent);
+            let justified = attempt.stored_error || age.abs() >= 22 * 3_600_000;
+            if !justified {
+                return broken(
+                    "nothing stays unresolved without a reason",
+                    format!(
+                        "attempt {} of {} is {} after {} min, the last run ended with {code}",
+                        attempt.number,
+                        attempt.payout,
+                        attempt.outcome,
+                        age / 60_000
+                    ),
+                );
+            }
+        }
+        if code == 0 {
+            let left = rows
+                .iter()
+                .find(|(_, row)| matches!(row.status.as_str(), "PENDING" | "PROCESSING"));
+            if let Some((id, row)) = left {
+                return broken(
+                    "nothing stays without being told",
+                    format!(
+                        "payout {id} is {} and the last run ended with 0",
+                        row.status
+                    ),
+                );
+            }
+        }
+        histories(world)
+    }
+}
+
+/// At most one transfer for each payout, and none for what others paid before.
+fn one_transfer(world: &World, transfers: &[TransferReport]) -> Verdict {
+    let mut made: BTreeMap<String, Vec<&TransferReport>> = BTreeMap::new();
+    for transfer in transfers.iter().filter(|transfer| is_ours(transfer)) {
+        made.entry(payout_of(transfer).unwrap_or_default())
+            .or_default()
+            .push(transfer);
+    }
+    for (payout, made) in made {
+        if made.len() > 1 {
+            let ids: Vec<&str> = made.iter().map(|transfer| transfer.id.as_str()).collect();
+            return broken("paid at most once", format!("payout {payout}: {ids:?}"));
+        }
+        let Some(known) = world.known(&payout) else {
+            return broken("paid at most once", format!("nobody asked for {payout}"));
+        };
+        let others = known.paid_by_others
+            || matches!(known.foreign, Some(Foreign::Dirty | Foreign::Processing));
+        if others {
+            return broken(
+                "what others may have paid is not paid",
+                format!("payout {payout}: {}", made[0].id),
+            );
+        }
+        if made[0].amount != known.cents {
+            return broken("paid as asked", format!("payout {payout}: {:?}", made[0]));
+        }
+    }
+    Ok(())
+}
+
+/// For each statement, what was paid less what was taken back is not more than it owes.
+fn statements(world: &World, transfers: &[TransferReport]) -> Verdict {
+    for (statement, owed) in &world.statements {
+        let paid: i64 = transfers
+            .iter()
+            .filter(|transfer| {
+                payout_of(transfer)
+                    .and_then(|id| world.known(&id)?.statement.clone())
+                    .is_some_and(|of| of == *statement)
+            })
+            .map(|transfer| transfer.amount - transfer.amount_reversed)
+            .sum();
+        if paid > *owed {
+            return broken(
+                "a statement is not overpaid",
+                format!("{statement} owes {owed}, paid {paid}"),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// How many payouts a run claimed and sent.
+fn claimed_and_sent(world: &mut World, run: &str) -> u64 {
+    let counted = world.rows(&format!(
+        "SELECT count(DISTINCT payout_id) FROM payout_history h
+         WHERE event = 'claimed' AND run_id = '{run}'
+             AND EXISTS (SELECT 1 FROM payout_answers a WHERE a.payout_id = h.payout_id)"
+    ));
+    let cell = counted.into_iter().flatten().flatten().next();
+    cell.and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
+/// Every chain holds, link by link.
+fn histories(world: &mut World) -> Verdict {
+    let url = world.url().parse().expect("a database URL");
+    let mut store =
+        Store::open(&url, Open::Existing, false, world.clock.clone()).expect("the database opens");
+    for known in &world.payouts {
+        let chain = store
+            .history_of(&PayoutId::new(known.id.as_str()))
+            .expect("the history can be read");
+        let mut before = String::new();
+        for (place, row) in chain.iter().enumerate() {
+            if row.seq != i32::try_from(place).expect("few") + 1
+                || row.hash != chain_hash(&before, row)
+            {
+                return broken(
+                    "the history is a chain",
+                    format!("{} at {}", known.id, row.seq),
+                );
+            }
+            before.clone_from(&row.hash);
+        }
+    }
+    Ok(())
+}
+
+fn is_open(outcome: &str) -> bool {
+    matches!(outcome, "sending" | "unknown")
+}
+
+/// Of a time as the database shows it.
+fn millis(text: &str) -> i64 {
+    chrono::NaiveDateTime::parse_from_str(text, "%F %T%.f")
+        .expect("a time")
+        .and_utc()
+        .timestamp_millis()
+}
+
+fn numbers(world: &mut World, sql: &str) -> BTreeMap<String, i64> {
+    world
+        .rows(sql)
+        .into_iter()
+        .filter_map(|row| {
+            let mut cells = row.into_iter().flatten();
+            Some((cells.next()?, cells.next()?.parse().ok()?))
+        })
+        .collect()
+}
+
+fn payouts(world: &mut World) -> BTreeMap<String, Row> {
+    world
+        .rows("SELECT id, status, amount_cents, stripe_transfer_id FROM payouts")
+        .into_iter()
+        .map(|row| {
+            let text = |at: usize| row[at].clone().unwrap_or_default();
+            let held = Row {
+                status: text(1),
+                cents: text(2).parse().unwrap_or(0),
+                transfer: row[3].clone(),
+            };
+            (text(0), held)
+        })
+        .collect()
+}
+
+fn attempts(world: &mut World) -> Vec<Attempt> {
+    world
+        .rows(
+            "SELECT a.payout_id, a.attempt, a.outcome, a.transfer_id, a.error_type, a.stored_error,
+                 a.first_sent_at, a.run_id, r.ended_at, r.seen_at
+             FROM payout_attempts a JOIN payout_runs r ON r.id = a.run_id",
+        )
+        .into_iter()
+        .map(|row| {
+            let text = |at: usize| row[at].clone().unwrap_or_default();
+            Attempt {
+                payout: text(0),
+                number: text(1).parse().unwrap_or(0),
+                outcome: text(2),
+                transfer: row[3].clone(),
+                error_type: row[4].clone(),
+                stored_error: text(5) == "1",
+                first_sent: text(6),
+                run: text(7),
+                run_ended: row[8].is_some(),
+                run_seen: text(9),
+            }
+        })
+        .collect()
+}
