@@ -3,12 +3,12 @@
 //!
 //! Every durable boundary has two, `….writing` (all of it is written, nothing is
 //! committed) and `….committed`, and so has every side of the network. They
-//! exist only under the feature `testing`: without it [`failpoint!`] is nothing
-//! and [`planted!`] is `false`, so that a release binary holds none of the names.
+//! exist only under the feature `testing`: without it `failpoint!` is nothing
+//! and `planted!` is `false`, so that a release binary holds none of the names.
 //!
 //! A failpoint decides nothing and knows nobody: what happens at it is set from
-//! outside, for the simulated process that a thread belongs to ([`enter`]) or,
-//! in the real program, by one variable of its environment ([`install`]).
+//! outside, for the simulated process that a thread belongs to (`enter`) or,
+//! in the real program, by one variable of its environment (`install`).
 
 /// Marks a place. `failpoint!("x.writing")` stands in a function of the store and
 /// returns the error that a test wants; `failpoint!(await "x", or value)` stands in

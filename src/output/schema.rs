@@ -1,7 +1,7 @@
 //! The JSON contract as JSON Schema: for each command, what its JSON looks like.
 //!
 //! Made from the structs that are printed, so that names, types and descriptions
-//! have one home. What no type says is [`ANSWERS`]: which command prints which of
+//! have one home. What no type says is `ANSWERS`: which command prints which of
 //! them. The tests hold every answer they see against it.
 //!
 //! Every field is required, because what is not known is null and never missing.

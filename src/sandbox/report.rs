@@ -22,6 +22,8 @@ pub struct LedgerReport {
     /// How often each endpoint was answered with which HTTP status since the start; status 0 is a
     /// connection that ended without an answer.
     pub requests: BTreeMap<&'static str, BTreeMap<u16, u64>>,
+    /// Connections that were opened since the start.
+    pub connections: u64,
 }
 
 /// The books of one account in one mode.
@@ -117,6 +119,7 @@ impl State {
                 .map(|ledger| ledger.report(with_transfers))
                 .collect(),
             requests: self.counts.clone(),
+            connections: self.connections,
         }
     }
 }

@@ -215,6 +215,7 @@ pub(super) async fn run(server: Arc<Server>, listener: TcpListener) -> io::Resul
         match accepted {
             Ok((stream, _)) if server.lock().faults.refuses_connection() => drop(stream),
             Ok((stream, _)) => {
+                server.lock().connections += 1;
                 connections.spawn(converse(Arc::clone(&server), controls.clone(), stream));
             }
             Err(error) => {

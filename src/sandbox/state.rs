@@ -39,6 +39,8 @@ pub(super) struct State {
     pub(super) allow_live: bool,
     /// How often each endpoint was answered with which status; not kept in the file.
     pub(super) counts: BTreeMap<&'static str, BTreeMap<u16, u64>>,
+    /// Connections that were accepted since the start.
+    pub(super) connections: u64,
     pub(super) log: VecDeque<RequestLine>,
     /// Changes with every reset: a request from before it must not touch what came after.
     pub(super) epoch: u64,
@@ -137,6 +139,7 @@ impl State {
             random: fastrand::Rng::with_seed(seed),
             allow_live: options.allow_live,
             counts: BTreeMap::new(),
+            connections: 0,
             log: VecDeque::new(),
             epoch: 0,
             opening_funds,

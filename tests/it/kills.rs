@@ -4,6 +4,11 @@
 //! A few kills in every run of the tests; `PAYOUTS_TEST_KILLS=1000` for as many on each database.
 //! `PAYOUTS_TEST_SEED` repeats a run as far as the moments of a kill can be repeated.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "a seed that was drawn must be told, and where the kills fell"
+)]
+
 use std::collections::{HashMap, HashSet};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
