@@ -414,6 +414,7 @@ mod tests {
             }),
             holds: Vec::new(),
             attempts: Vec::new(),
+            look_ups: Vec::new(),
             history: Vec::new(),
             findings: Vec::new(),
         };
