@@ -238,7 +238,7 @@ on_both! {
         env.run(&["migrate", "--revert"]).expect_code(0);
         let before = objects(&db);
         let run = env.run(&["migrate", "--dry-run"]).expect_code(0);
-        assert_eq!(run.stdout, sql(&["009_add_payout_hold_releases"]));
+        assert_eq!(run.stdout, sql(&["010_add_payout_lookups"]));
         assert_eq!(objects(&db), before);
 
         env.run(&["migrate"]).expect_code(0);
@@ -379,7 +379,7 @@ on_both! {
     fn tables_with_rows_are_not_reverted(db: TestDb) {
         let env = machine(&db);
         env.run(&["migrate"]).expect_code(0);
-        for _ in ["009", "008", "007"] {
+        for _ in ["010", "009", "008", "007"] {
             env.run(&["migrate", "--revert"]).expect_code(0);
         }
         db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00')");

@@ -15,10 +15,11 @@ use crate::common::seed::{self, PayoutRow, batch, hold, item};
 use crate::common::shop::Shop;
 
 /// What commands must be given to succeed in [`shop`].
-const ARGUMENTS: [(&str, &[&str]); 16] = [
+const ARGUMENTS: [(&str, &[&str]); 17] = [
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
     ("show", &["cp0"]),
     ("retry", &["--due"]),
+    ("resolve", &["cp0"]),
     ("hold", &["--creator", "cr_c0", "--reason", "audit"]),
     ("release", &["b1"]),
     ("cancel", &["--batch", "b1", "--reason", "twice"]),
