@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::common::db::{Backend, TestDb, on_both};
 use crate::common::shop::Shop;
+use crate::sandbox_client;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -134,7 +135,7 @@ on_both! {
     }
 
     fn another_account_and_a_failed_look_up_prove_nothing(db: TestDb) {
-        let shop = looked_up_twice(db);
+        let mut shop = looked_up_twice(db);
         shop.db.execute("UPDATE payout_attempts SET stripe_account = 'acct_other'");
         assert_eq!(refused(&shop).0, "other_account");
         shop.db.execute("UPDATE payout_attempts SET stripe_account = 'acct_sandboxplatform'");
@@ -147,6 +148,7 @@ on_both! {
             assert_eq!(look_ups(&shop), before);
         }
         shop.db.execute("UPDATE payout_lookups SET stripe_account = 'acct_other'");
+        shop.pass(MINUTE);
         assert_eq!(refused(&shop).0, "second_look_up_missing");
     }
 
@@ -227,6 +229,54 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
+    fn a_person_says_which_transfer_paid_it(db: TestDb) {
+        let shop = stored_500(db);
+        shop.payout("cp9", "c0", 1000);
+        shop.statement("st1", "c0", 1000);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1' WHERE id = 'cp0'");
+        let refuse = |transfer: &str, why: &str| {
+            let run = shop.env.run(&["resolve", "cp0", "--paid", transfer]).expect_code(4);
+            assert!(run.stderr.contains(why), "{run}");
+            assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("PROCESSING".into(), vec!["unknown".into()]));
+        };
+        refuse("tr_none", "Stripe has no such transfer");
+        let other = by_hand(&shop, "acct_c0", "usd", 1000, "&metadata[payoutId]=cp9");
+        refuse(&other, "its metadata name payout cp9");
+        let group = by_hand(&shop, "acct_c0", "usd", 1000, "&transfer_group=cp9");
+        refuse(&group, "it is the transfer of payout cp9");
+        refuse(&by_hand(&shop, "acct_c0", "usd", 999, ""), "amount is 999, expected 1000");
+        refuse(&by_hand(&shop, "acct_x", "usd", 1000, ""), "destination is acct_x, expected acct_c0");
+        let held = by_hand(&shop, "acct_c0", "usd", 1000, "");
+        shop.db.execute(&format!("UPDATE payouts SET stripe_transfer_id = '{held}', status = 'COMPLETED' WHERE id = 'cp9'"));
+        refuse(&held, "it is the transfer of payout cp9");
+        shop.db.execute("UPDATE payout_attempts SET livemode = TRUE");
+        let mine = by_hand(&shop, "acct_c0", "usd", 1000, "&transfer_group=order_77");
+        refuse(&mine, "livemode is false, expected true");
+        shop.db.execute("UPDATE payout_attempts SET livemode = FALSE");
+        let run = shop.env.run(&["resolve", "cp0", "--paid", &mine]).expect_code(0);
+        assert!(run.stdout.contains(&format!("adopted  paid by {mine}")), "{run}");
+        assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("COMPLETED".into(), vec!["paid".into()]));
+        assert_eq!(shop.one("SELECT status FROM royalty_statements"), "PAID");
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_history WHERE payout_id = 'cp0' AND event = 'adopted'"), "1");
+        let again = by_hand(&shop, "acct_c0", "usd", 1000, "");
+        let run = shop.env.run(&["resolve", "cp0", "--paid", &again]).expect_code(4);
+        assert!(run.stderr.contains(&format!("payout cp0 holds transfer {mine}")), "{run}");
+        shop.env.run(&["resolve", "cp0", "cp9", "--paid", &mine]).expect_code(2);
+    }
+
+    fn a_person_says_which_transfer_paid_a_row_of_other_software(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("c0");
+        shop.foreign_payout("cp0", "c0", 1000);
+        shop.db.execute("UPDATE payouts SET status = 'PROCESSING'");
+        let mine = by_hand(&shop, "acct_c0", "usd", 1000, "");
+        let wrong = by_hand(&shop, "acct_c0", "usd", 1001, "");
+        shop.env.run(&["resolve", "cp0", "--paid", &wrong]).expect_code(4);
+        let one = resolve(&shop, &["--paid", &mine], 0);
+        assert_eq!((&one["result"], &one["transfer_id"]), (&"adopted".into(), &mine.as_str().into()), "{one:#}");
+        assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("COMPLETED".into(), vec!["paid".into()]));
+    }
+
     fn a_row_of_other_software_is_let_go_of_by_the_same_rule(db: TestDb) {
         let mut shop = Shop::open(db);
         shop.creator("c0");
@@ -264,4 +314,13 @@ fn wait_for_transfers(shop: &Shop, count: usize) {
     while shop.transfers().len() < count {
         std::thread::yield_now();
     }
+}
+
+/// A transfer that somebody made in the dashboard.
+fn by_hand(shop: &Shop, to: &str, currency: &str, cents: i64, more: &str) -> String {
+    let body = format!("amount={cents}&currency={currency}&destination={to}{more}");
+    let answer = sandbox_client::post(&shop.stripe, "/v1/transfers", &body)
+        .api_key("sk_test_shop")
+        .ok();
+    answer["id"].as_str().unwrap().to_owned()
 }
