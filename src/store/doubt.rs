@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
-use crate::failpoint::failpoint;
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::PayoutId;
@@ -117,10 +116,8 @@ impl Store {
                     .filter(look_ups::begun_at.eq_any(begun)),
             )
             .execute(conn)?;
-            failpoint!("look_up.writing");
             Ok(())
         })?;
-        failpoint!("look_up.committed");
         Ok(())
     }
 
@@ -174,11 +171,9 @@ impl Store {
                 )),
             };
             let heads = history::append_in_tx(conn, stamp, now, vec![change])?;
-            failpoint!("doubt_release.writing");
             Ok((Ok(()), heads))
         })?;
         self.heads.merge(heads);
-        failpoint!("doubt_release.committed");
         Ok(released)
     }
 
