@@ -141,20 +141,16 @@ async fn resolve(
         .await
         .map_err(failed)?;
     progress.end();
-    match (&args.paid, ids) {
-        (Some(transfer), [id]) => {
-            let recorded = resolver.record_paid(id, transfer).await.map_err(failed)?;
-            let looked = recorded.map_err(|refusal| not_recorded(id, transfer, &refusal))?;
-            Ok(vec![looked])
-        }
-        _ => {
-            let looked = resolver.look(ids).await.map_err(failed)?;
-            if args.release {
-                release(cx, args, &resolver, looked, currency).await
-            } else {
-                Ok(looked)
-            }
-        }
+    if let (Some(transfer), [id]) = (&args.paid, ids) {
+        let recorded = resolver.record_paid(id, transfer).await.map_err(failed)?;
+        let looked = recorded.map_err(|refusal| not_recorded(id, transfer, &refusal))?;
+        return Ok(vec![looked]);
+    }
+    let looked = resolver.look(ids).await.map_err(failed)?;
+    if args.release {
+        release(cx, args, &resolver, looked, currency).await
+    } else {
+        Ok(looked)
     }
 }
 

@@ -252,6 +252,9 @@ mod tests {
         Time::from_millis(0).plus(Duration::from_secs(60 * number))
     }
 
+    /// What is in doubt, the look-ups, the minute, what is lacking, and from when on it may be.
+    type Case = (Doubt, Vec<LookUp>, u64, Lacking, Option<Time>);
+
     const NEVER_RESENT: Option<Time> = None;
 
     /// Sent at minute 0 for the last time.
@@ -309,7 +312,6 @@ mod tests {
     fn every_condition_is_asked_for_and_says_from_when_on() {
         use Lacking::{FirstLookUp, Held, Misfit, OtherAccount, Resent, SecondLookUp};
         let from = |at: u64| Some(minute(at));
-        type Case = (Doubt, Vec<LookUp>, u64, Lacking, Option<Time>);
         let good = || vec![empty(60), empty(120)];
         let cases: [Case; 12] = [
             (doubt(|_| ()), vec![], 10, FirstLookUp, from(120)),

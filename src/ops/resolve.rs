@@ -179,7 +179,7 @@ impl Resolver {
         let made = self.made_under(&cases).await?;
         let mut looked = Vec::with_capacity(cases.len());
         for case in cases {
-            looked.push(self.look_at(case, begun, &made).await?);
+            looked.push(self.look_at(case, begun, made.as_ref()).await?);
         }
         Ok(looked)
     }
@@ -203,14 +203,11 @@ impl Resolver {
         if let Some(refusal) = self.against(&case, &transfer).await? {
             return Ok(Err(refusal));
         }
-        let recorded = match attempt_to_blame(&case, &transfer) {
-            Some(attempt) => {
-                adopt_for_attempt(&self.search.db, self.stamp.clone(), attempt, &transfer).await?
-            }
-            None => {
-                let row = case.payout.clone();
-                adopt_for_row(&self.search.db, self.stamp.clone(), row, &transfer).await?
-            }
+        let (db, stamp) = (&self.search.db, self.stamp.clone());
+        let recorded = if let Some(attempt) = attempt_to_blame(&case, &transfer) {
+            adopt_for_attempt(db, stamp, attempt, &transfer).await?
+        } else {
+            adopt_for_row(db, stamp, case.payout.clone(), &transfer).await?
         };
         Ok(Ok(adopted(&case, &transfer, recorded)))
     }
@@ -274,10 +271,9 @@ impl Resolver {
             .await;
         match read {
             Ok((made, true)) => Ok(Some(made)),
-            Ok((_, false)) => Ok(None),
             Err(error) if error.source.is_key_refused() => Err(error.into()),
             // An error while looking is not "nothing there".
-            Err(_) => Ok(None),
+            Ok((_, false)) | Err(_) => Ok(None),
         }
     }
 
@@ -285,7 +281,7 @@ impl Resolver {
         &self,
         case: Case,
         begun: Time,
-        made: &Option<HashMap<String, String>>,
+        made: Option<&HashMap<String, String>>,
     ) -> Result<Looked, ProcessError> {
         let Some(open) = &case.open else {
             return self.look_for_late(case).await;
@@ -295,19 +291,17 @@ impl Resolver {
             looked.release = Some(self.may_release(open, self.clock.now()));
             return Ok(looked);
         }
-        let found = match &open.attempt {
-            Some(attempt) => match self.search.of_attempt(attempt, std::iter::empty()).await? {
-                Found::Nothing => self.by_event(attempt, made.as_ref()).await?,
+        let found = if let Some(attempt) = &open.attempt {
+            match self.search.of_attempt(attempt, std::iter::empty()).await? {
+                Found::Nothing => self.by_event(attempt, made).await?,
                 found => found,
-            },
-            None => {
-                let (row, terms) = (&case.payout, &self.terms);
-                let to = case.destination.as_deref();
-                let fits = |transfer: &Transfer| {
-                    fits_row(row, to, transfer, terms.currency, terms.livemode)
-                };
-                self.search.of_row(row, to, begun, fits).await?
             }
+        } else {
+            let (row, terms) = (&case.payout, &self.terms);
+            let to = case.destination.as_deref();
+            let fits =
+                |transfer: &Transfer| fits_row(row, to, transfer, terms.currency, terms.livemode);
+            self.search.of_row(row, to, begun, fits).await?
         };
         match found {
             Found::Transfer(transfer) => {
