@@ -44,6 +44,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "creators" -d 'Look 
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "process" -d 'Pay what is due'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "reconcile" -d 'Compare the table with Stripe, transfer by transfer, both ways'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "retry" -d 'Put failed payouts back into the queue'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "resolve" -d 'Decide about payouts whose outcome nobody knows'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "hold" -d 'Keep payouts from being sent'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "release" -d 'Let held payouts go, so that the next `process` may pay them'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End payouts that were not paid, for good'
@@ -255,6 +256,21 @@ complete -c payouts -n "__fish_payouts_using_subcommand retry" -s q -l quiet -d 
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l paid -d 'Record this transfer as the payout\'s' -r
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l reason -d 'Why, for the record' -r
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l release -d 'Let go of the attempt, so that the payout is sent again'
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l batch -d 'A batch' -r
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l creator -d 'A creator: id, e-mail or Stripe account' -r
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l reason -d 'Why, for whoever meets the hold' -r

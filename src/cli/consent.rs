@@ -71,6 +71,25 @@ pub(super) fn confirm(cx: &Context, question: String) -> Result<(), CliError> {
     Ok(())
 }
 
+/// Asks a person about something after which money may move twice. Without a
+/// terminal only `--yes` agrees to that: no setting does. The caller has shown
+/// what it is about.
+pub(super) fn for_release(cx: &Context, question: String) -> Result<(), CliError> {
+    if cx.yes || (cx.ui.interactive && says_yes(question)) {
+        return Ok(());
+    }
+    if cx.ui.interactive {
+        return Err(CliError::new(
+            Exit::Refused,
+            "declined; nothing was changed",
+        ));
+    }
+    Err(
+        CliError::new(Exit::Refused, "nobody agreed to it; nothing was changed")
+            .hint("there is no terminal to ask on: give --yes"),
+    )
+}
+
 /// No is the default, and what an interrupted question means.
 fn says_yes(question: String) -> bool {
     Confirm::new()

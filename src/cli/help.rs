@@ -19,7 +19,15 @@ use crate::output::{Answer, Format, schema, table};
 const GROUPS: &[(&str, &[&str])] = &[
     (
         "Payouts",
-        &["create", "list", "show", "process", "retry", "reconcile"],
+        &[
+            "create",
+            "list",
+            "show",
+            "process",
+            "retry",
+            "resolve",
+            "reconcile",
+        ],
     ),
     ("Control", &["hold", "release", "cancel"]),
     ("Records", &["creators", "statements", "batches"]),

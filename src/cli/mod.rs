@@ -24,6 +24,7 @@ mod process;
 mod reconcile;
 mod recorded;
 mod release;
+mod resolve;
 mod retry;
 mod sandbox;
 mod selection;
@@ -127,6 +128,7 @@ enum Work {
     Process(process::ProcessArgs),
     Reconcile(reconcile::ReconcileArgs),
     Retry(retry::RetryArgs),
+    Resolve(resolve::ResolveArgs),
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
     Cancel(cancel::CancelArgs),
@@ -157,6 +159,7 @@ impl Work {
             Self::Process(args) => process::run(cx, &args),
             Self::Reconcile(args) => reconcile::run(cx, &args),
             Self::Retry(args) => retry::run(cx, &args),
+            Self::Resolve(args) => resolve::run(cx, &args),
             Self::Hold(args) => hold::run(cx, &args),
             Self::Release(args) => release::run(cx, &args),
             Self::Cancel(args) => cancel::run(cx, &args),

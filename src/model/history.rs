@@ -44,6 +44,8 @@ text_enum! {
         Retried = "retried",
         /// It was ended without having been sent.
         Cancelled = "cancelled",
+        /// A person closed an attempt without proof; it went back to the queue.
+        Closed = "closed",
     }
 }
 text_column!(HistoryEvent);

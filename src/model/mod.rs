@@ -12,6 +12,7 @@ pub mod history;
 pub mod hold;
 pub mod ids;
 pub mod listing;
+pub mod lookup;
 pub mod mode;
 pub mod money;
 pub mod native_enum;

@@ -6,6 +6,7 @@ use crate::model::creator::Creator;
 use crate::model::history::HistoryRow;
 use crate::model::hold::Hold;
 use crate::model::listing::ListedPayout;
+use crate::model::lookup::LookUp;
 use crate::model::payout::Candidate;
 use crate::model::reconciliation::{Finding, FindingState};
 use crate::model::statement::Statement;
@@ -29,6 +30,8 @@ pub struct PayoutRecord {
     pub holds: Vec<Hold>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptRecord>,
+    /// When Stripe was looked at for it while it was in doubt, oldest first.
+    pub look_ups: Vec<LookUp>,
     /// What happened to it, oldest first.
     pub history: Vec<HistoryRow>,
     /// What comparing with Stripe found about it and nobody has repaired, the

@@ -190,6 +190,22 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_lookups (payout_id, attempt, begun_at) {
+        payout_id -> Text,
+        attempt -> Int4,
+        begun_at -> Timestamp,
+        run_id -> Text,
+        stripe_account -> Text,
+        livemode -> Bool,
+        found -> Text,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_own_tables (name) {
         name -> Text,
     }
@@ -345,6 +361,7 @@ diesel::joinable!(payout_batch_items -> payout_batches (batch_id));
 diesel::joinable!(payout_batches -> payout_runs (run_id));
 diesel::joinable!(payout_findings -> payout_runs (run_id));
 diesel::joinable!(payout_hold_releases -> payout_runs (run_id));
+diesel::joinable!(payout_lookups -> payout_runs (run_id));
 diesel::joinable!(payout_reconciliations -> payout_runs (run_id));
 diesel::joinable!(payouts -> creators (creator_id));
 diesel::joinable!(payouts -> royalty_statements (royalty_statement_id));
@@ -362,6 +379,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     payout_history_heads,
     payout_hold_releases,
     payout_holds,
+    payout_lookups,
     payout_own_tables,
     payout_reconciliations,
     payout_reversals,

@@ -71,6 +71,11 @@ pub fn next_step(record: &PayoutRecord, at: &Circumstances) -> String {
         PayoutStatus::Completed => completed(record, at.currency),
         PayoutStatus::Pending => pending(record, at),
         PayoutStatus::Failed => failed(record, at),
+        PayoutStatus::Processing if record.attempts.is_empty() => format!(
+            "Other software took it for sending, under a key that is not known here. The next `payouts process` \
+             looks for its transfer at Stripe and adopts it; this tool does not send it by itself. {}.",
+            resolved_by_hand(record)
+        ),
         PayoutStatus::Processing => {
             "Other software took it for sending, under a key that is not known here. The next `payouts process` \
              looks for its transfer at Stripe and adopts it; this tool does not send it by itself."
@@ -135,11 +140,11 @@ fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> Stri
         .as_ref()
         .map(|candidate| may_send(candidate, &at.rules));
     let then = match waiting {
-        _ if !may_resend => {
+        _ if !may_resend => format!(
             "; if it finds nothing, the payout stays unresolved, since sending it again could pay twice: Stripe \
-             may have forgotten the key, or has stored an error under it"
-                .to_owned()
-        }
+             may have forgotten the key, or has stored an error under it. {}",
+            resolved_by_hand(record)
+        ),
         Some(Err(skip)) => format!("; it is not sent again as long as this holds: {skip}"),
         _ => "; if it finds nothing, it sends the same request under the same key again, which cannot pay twice"
             .to_owned(),
@@ -149,6 +154,17 @@ fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> Stri
         None | Some("no_answer") => format!("{looked_up}{then}."),
         code => format!("{looked_up}{then}. {}", advice(code, open.http_status)),
     }
+}
+
+/// What a person can do about a payout that nothing resolves by itself. When that
+/// may be, `resolve` says: it knows the run, and looks again.
+fn resolved_by_hand(record: &PayoutRecord) -> String {
+    let id = &record.listed.payout.id;
+    format!(
+        "`payouts resolve {id}` looks at once, and says from when on a person may decide: `--paid tr_…` records the \
+         transfer that paid it, `--release --reason TEXT` lets go of it after two look-ups an hour apart that found \
+         nothing"
+    )
 }
 
 fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
@@ -178,10 +194,12 @@ fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
              it again by itself; a person must look.",
             last.outcome
         ),
-        None => "Other software marked it as failed, and may have sent it under a key that is not known here. \
-                 `payouts process` looks for its transfer at Stripe during the 35 days after its last change, \
-                 `payouts reconcile --from DAY` as far back as that; this tool never sends it by itself."
-            .to_owned(),
+        None => format!(
+            "Other software marked it as failed, and may have sent it under a key that is not known here. \
+             `payouts process` looks for its transfer at Stripe during the 35 days after its last change, \
+             `payouts reconcile --from DAY` as far back as that; this tool never sends it by itself. {}.",
+            resolved_by_hand(record)
+        ),
     }
 }
 
@@ -306,9 +324,11 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
             money(at.rules.max_cents.into())
         ),
         Skip::MaybeSentElsewhere => {
-            "Other software created it and may have sent it under a key that is not known here. The next \
-             `payouts process` looks for its transfer at Stripe; this tool never sends it by itself."
-                .to_owned()
+            format!(
+                "Other software created it and may have sent it under a key that is not known here. The next \
+                 `payouts process` looks for its transfer at Stripe; this tool never sends it by itself. {}.",
+                resolved_by_hand(record)
+            )
         }
         Skip::NotLookedUp => {
             "Due: other software created it, so the next `payouts process` looks for its transfer at Stripe first, \
@@ -414,6 +434,7 @@ mod tests {
             }),
             holds: Vec::new(),
             attempts: Vec::new(),
+            look_ups: Vec::new(),
             history: Vec::new(),
             findings: Vec::new(),
         };
@@ -546,7 +567,6 @@ mod tests {
             for words in words {
                 assert!(said.contains(words), "{words:?} is missing in: {said}");
             }
-            assert!(!said.contains("payouts resolve"), "{said}");
             assert!(
                 said.ends_with('.') && !said.contains("..") && !said.contains("  "),
                 "{said}"
@@ -640,7 +660,12 @@ mod tests {
         let old = case(Processing).attempt(O::Unknown, |_| ());
         old.says_at(
             "2026-10-06T07:00:01Z",
-            &["stays unresolved", "could pay twice"],
+            &[
+                "stays unresolved",
+                "could pay twice",
+                "`payouts resolve p1` looks at once",
+                "`--release --reason TEXT` lets go of it",
+            ],
         );
         let young = case(Processing).attempt(O::Unknown, |_| ());
         young.says_at("2026-10-06T06:59:59Z", &["under the same key again"]);

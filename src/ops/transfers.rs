@@ -1,6 +1,7 @@
 //! Reading transfers at Stripe: paced, and again when a read fails for a
 //! passing reason. Only ever asks with GET.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,6 +100,32 @@ impl TransferReader {
             after = last;
         }
         Ok(false)
+    }
+
+    /// Of these keys, the transfers that Stripe says it made under them at this
+    /// moment or later. False beside them when there are more pages than that.
+    pub(super) async fn created_under(
+        &self,
+        keys: &HashSet<String>,
+        since: Time,
+        pages_max: usize,
+    ) -> Result<(HashMap<String, String>, bool), ReadFailed> {
+        let mut found = HashMap::new();
+        let mut after: Option<String> = None;
+        for _ in 0..pages_max {
+            let ask = async || self.stripe.creations(since, after.as_deref()).await;
+            let page = self.patiently("list events", ask).await?;
+            for made in page.made {
+                if let Some(key) = made.key.filter(|key| keys.contains(key)) {
+                    found.insert(key, made.transfer);
+                }
+            }
+            if !page.has_more {
+                return Ok((found, true));
+            }
+            after = page.last_id;
+        }
+        Ok((found, false))
     }
 
     /// One transfer; none when Stripe says that there is no such one.

@@ -12,6 +12,7 @@ use crate::model::history::HistoryRow;
 use crate::model::hold::Hold;
 use crate::model::ids::{BatchId, StatementId};
 use crate::model::listing::{ListedPayout, Total, Totals};
+use crate::model::lookup::LookUp;
 use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
 use crate::model::record::{AttemptRecord, PayoutRecord};
@@ -196,6 +197,9 @@ pub struct RecordView<'a> {
     pub holds: Vec<HoldView<'a>>,
     /// Its attempts, oldest first.
     pub attempts: Vec<AttemptView<'a>>,
+    /// When Stripe was looked at for it while it was in doubt, oldest first: the
+    /// oldest and the newest of each attempt.
+    pub look_ups: Vec<LookUpView<'a>>,
     /// What happened to it, oldest first.
     pub history: Vec<HistoryView<'a>>,
     /// What comparing with Stripe found about it and nobody has repaired.
@@ -348,6 +352,39 @@ pub struct AnswerView<'a> {
     pub body: &'a str,
 }
 
+/// One look-up at Stripe that was done to its end.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct LookUpView<'a> {
+    /// Of which attempt.
+    pub attempt: i32,
+    /// When it began.
+    pub begun_at: String,
+    /// By whom.
+    pub run_id: &'a str,
+    /// The account of the key it was made with.
+    pub stripe_account: &'a str,
+    /// The mode of that key: real money.
+    pub livemode: bool,
+    /// `nothing` or `misfit`.
+    pub found: &'static str,
+    /// What did not fit.
+    pub detail: Option<&'a str>,
+}
+
+impl<'a> LookUpView<'a> {
+    fn of(look_up: &'a LookUp) -> Self {
+        Self {
+            attempt: look_up.attempt,
+            begun_at: look_up.begun_at.to_string(),
+            run_id: look_up.run_id.as_str(),
+            stripe_account: &look_up.stripe_account,
+            livemode: look_up.livemode,
+            found: look_up.found.as_str(),
+            detail: look_up.detail.as_deref(),
+        }
+    }
+}
+
 /// One change of a payout.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryView<'a> {
@@ -413,6 +450,7 @@ impl<'a> RecordView<'a> {
             }),
             holds: record.holds.iter().map(HoldView::of).collect(),
             attempts: record.attempts.iter().map(AttemptView::of).collect(),
+            look_ups: record.look_ups.iter().map(LookUpView::of).collect(),
             history: record.history.iter().map(HistoryView::of).collect(),
             findings: record.findings.iter().map(FindingView::from).collect(),
             next_step,

@@ -1,5 +1,5 @@
-//! The JSON of what people do with payouts by hand: `retry`, `cancel`, `hold`
-//! and `release`.
+//! The JSON of what people do with payouts by hand: `retry`, `cancel`,
+//! `resolve`, `hold` and `release`.
 //!
 //! A contract: a field keeps its name and meaning. Amounts are integers in minor
 //! units, times RFC 3339 in UTC; what is unknown is null and never missing.
@@ -12,6 +12,7 @@ use crate::model::money::Currency;
 use crate::model::standing::Refusal;
 use crate::ops::hold::HoldLine;
 use crate::ops::moving::{Moving, Plan};
+use crate::ops::resolve::{Looked, Outcome};
 use crate::output::rows::csv_fields;
 
 /// A payout that was moved, or was not.
@@ -106,6 +107,90 @@ impl MovedMembers {
             refused: plan.refused_count(),
             total_cents: plan.total_cents(),
             currency: currency.as_str(),
+        }
+    }
+}
+
+/// A payout of which it was not known whether it is paid.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ResolveView<'a> {
+    /// Primary key.
+    pub id: &'a str,
+    /// Whom it pays.
+    pub creator_id: &'a str,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// The attempt in doubt, or the one that letting go of a row of other software
+    /// writes; null where nothing was in doubt.
+    pub attempt: Option<i32>,
+    /// `settled`, `adopted`, `in_flight`, `unresolved`, `released` or `alarm`.
+    pub result: &'static str,
+    /// The transfer that was found or that it holds.
+    pub transfer_id: Option<&'a str>,
+    /// What was found, in words for people.
+    pub found: &'a str,
+    /// A person may let go of it now; null where there is nothing to let go of.
+    pub releasable: Option<bool>,
+    /// Why not, as a fixed word.
+    pub reason_code: Option<&'static str>,
+    /// The same in words for people.
+    pub reason: Option<&'static str>,
+    /// The first moment at which that may be, if time alone can bring it.
+    pub releasable_from: Option<String>,
+    /// What a person may do next, in words.
+    pub next_step: String,
+}
+
+csv_fields!(ResolveView<'a>: id, creator_id, amount_cents, currency, attempt, result, transfer_id, found, releasable, reason_code, reason, releasable_from, next_step);
+
+impl<'a> ResolveView<'a> {
+    /// Of a payout that was looked at.
+    pub fn new(looked: &'a Looked, currency: Currency) -> Self {
+        let not_yet = looked
+            .release
+            .as_ref()
+            .and_then(|release| release.as_ref().err());
+        Self {
+            id: looked.payout_id.as_str(),
+            creator_id: looked.creator_id.as_str(),
+            amount_cents: looked.amount_cents,
+            currency: currency.as_str(),
+            attempt: looked.open.as_ref().map(|open| open.number),
+            result: looked.outcome.as_str(),
+            transfer_id: looked.transfer_id.as_deref(),
+            found: &looked.found,
+            releasable: looked.release.as_ref().map(Result::is_ok),
+            reason_code: not_yet.map(|not_yet| not_yet.lacking.code()),
+            reason: not_yet.map(|not_yet| not_yet.lacking.in_words()),
+            releasable_from: not_yet
+                .and_then(|not_yet| not_yet.from)
+                .map(|from| from.to_string()),
+            next_step: looked.next_step(),
+        }
+    }
+}
+
+/// What `resolve` says besides the payouts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ResolveMembers {
+    /// Payouts whose transfer was recorded now.
+    pub adopted: usize,
+    /// Payouts that a person let go of now.
+    pub released: usize,
+    /// Payouts that stay in doubt.
+    pub unresolved: usize,
+}
+
+impl ResolveMembers {
+    /// Of what was looked at.
+    pub fn of(looked: &[Looked]) -> Self {
+        let of = |outcome: Outcome| looked.iter().filter(|one| one.outcome == outcome).count();
+        Self {
+            adopted: of(Outcome::Adopted),
+            released: of(Outcome::Released),
+            unresolved: looked.iter().filter(|one| one.outcome.is_open()).count(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod list;
 pub mod progress;
 pub mod reconcile;
 pub mod record;
+pub mod resolve;
 pub mod rows;
 pub mod schema;
 pub mod show;

@@ -15,7 +15,9 @@ use crate::output::json::{
     CheckView, DoctorMembers, ExitView, ListMembers, MigrationSqlView, MigrationView, PageMembers,
     PayoutView, RecordView,
 };
-use crate::output::json_control::{CancelMembers, HoldLineView, MovedView, RetryMembers};
+use crate::output::json_control::{
+    CancelMembers, HoldLineView, MovedView, ResolveMembers, ResolveView, RetryMembers,
+};
 use crate::output::json_process::{PlanMembers, PlanView, ResultView, RunMembers};
 use crate::output::json_records::{
     BatchShowView, BatchView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView,
@@ -90,6 +92,10 @@ const ANSWERS: &[(&str, &[Shape])] = &[
         ],
     ),
     ("retry", &[rows::<MovedView<'_>, RetryMembers>("payouts")]),
+    (
+        "resolve",
+        &[rows::<ResolveView<'_>, ResolveMembers>("payouts")],
+    ),
     (
         "reconcile",
         &[

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use crate::model::attempt::AnswerRow;
 use crate::model::history::HistoryRow;
 use crate::model::hold::{Hold, HoldKind};
+use crate::model::lookup::LookUp;
 use crate::model::money::{Currency, with_currency};
 use crate::model::reconciliation::{Finding, FindingState};
 use crate::model::record::{AttemptRecord, PayoutRecord};
@@ -33,6 +34,7 @@ pub fn page(ui: &Ui, record: &PayoutRecord, next_step: &str, currency: Currency)
     for attempt in &record.attempts {
         page.attempt(attempt);
     }
+    look_ups(&mut page, &record.look_ups);
     findings(&mut page, &record.findings);
     page.heading("What to do next");
     page.prose(2, next_step);
@@ -155,6 +157,29 @@ fn history(page: &mut Page<'_>, rows: &[HistoryRow]) {
         if let Some(reason) = &row.reason {
             page.prose(4, reason);
         }
+    }
+}
+
+/// When Stripe was looked at for it, and what there was.
+fn look_ups(page: &mut Page<'_>, look_ups: &[LookUp]) {
+    if look_ups.is_empty() {
+        return;
+    }
+    page.heading("Look-ups at Stripe");
+    for one in look_ups {
+        let found = match &one.detail {
+            None => one.found.to_string(),
+            Some(detail) => format!("{}: {}", one.found, brief(detail, TEXT_MAX)),
+        };
+        page.line(
+            2,
+            &format!(
+                "{}  attempt {}  {found}, in run {}",
+                moment(one.begun_at),
+                one.attempt,
+                one.run_id
+            ),
+        );
     }
 }
 

@@ -1063,6 +1063,12 @@ fn attempt_to_prove(
     {
         return Ok(None);
     }
+    let released = ledger.iter().find(|attempt| {
+        attempt.outcome == AttemptOutcome::Released && Some(attempt.attempt) == proven.attempt
+    });
+    if let Some(released) = released {
+        return Ok(Some(ToProve::Released(released.attempt)));
+    }
     let last = ledger.last().map_or(0, |attempt| attempt.attempt);
     let number = proven
         .attempt
@@ -1076,6 +1082,8 @@ fn attempt_to_prove(
 enum ToProve {
     /// An attempt holds it already.
     Held,
+    /// A person had let go of this attempt, and it made the transfer after all.
+    Released(i32),
     /// On an attempt of this number.
     New(i32),
 }
@@ -1088,27 +1096,66 @@ fn attempt_prove(
     attempt: ToProve,
     proven: &ProvenTransfer,
 ) -> Result<(), StoreError> {
-    let ToProve::New(number) = attempt else {
-        return Ok(());
+    let number = match attempt {
+        ToProve::Held => return Ok(()),
+        ToProve::Released(number) => {
+            let released = payout_attempts::table
+                .filter(payout_attempts::payout_id.eq(payout))
+                .filter(payout_attempts::attempt.eq(number));
+            diesel::update(released)
+                .set((
+                    payout_attempts::outcome.eq(AttemptOutcome::Paid),
+                    payout_attempts::settled_at.eq(now),
+                    payout_attempts::transfer_id.eq(&proven.id),
+                ))
+                .execute(conn)?;
+            return Ok(());
+        }
+        ToProve::New(number) => number,
     };
     let account = settings::stamp_in_tx(conn)?.map(|stamp| stamp.account);
     let row = Attempt {
+        amount_cents: proven.amount_cents,
+        destination: proven.destination.clone(),
+        stripe_account: account.unwrap_or_default(),
+        livemode: proven.livemode,
+        outcome: AttemptOutcome::Paid,
+        first_sent_at: proven.at,
+        transfer_id: Some(proven.id.clone()),
+        ..attempt_of_others(payout, number, stamp, proven.currency, now)
+    };
+    on_each!(conn, c => diesel::insert_into(payout_attempts::table)
+        .values(&row)
+        .execute(c))?;
+    Ok(())
+}
+
+/// An attempt that stands for what somebody else sent: of nothing, to nobody, and
+/// settled now. Whoever writes it says what is known of it.
+pub(super) fn attempt_of_others(
+    payout: &PayoutId,
+    number: i32,
+    stamp: &RunStamp,
+    currency: Currency,
+    now: Time,
+) -> Attempt {
+    Attempt {
         payout_id: payout.clone(),
         attempt: number,
         idempotency_key: idempotency_key(payout, number),
         // What was sent is not known, and is never sent again.
         body: String::new(),
-        amount_cents: proven.amount_cents,
-        currency: proven.currency,
-        destination: proven.destination.clone(),
+        amount_cents: 0,
+        currency,
+        destination: String::new(),
         transfer_group: payout.as_str().to_owned(),
-        stripe_account: account.unwrap_or_default(),
-        livemode: proven.livemode,
+        stripe_account: String::new(),
+        livemode: false,
         api_version: String::new(),
         run_id: stamp.run_id.clone(),
-        outcome: AttemptOutcome::Paid,
+        outcome: AttemptOutcome::Unknown,
         created_at: now,
-        first_sent_at: proven.at,
+        first_sent_at: now,
         last_sent_at: None,
         send_count: 0,
         stored_error: false,
@@ -1119,12 +1166,8 @@ fn attempt_prove(
         error_message: None,
         request_id: None,
         replayed: false,
-        transfer_id: Some(proven.id.clone()),
-    };
-    on_each!(conn, c => diesel::insert_into(payout_attempts::table)
-        .values(&row)
-        .execute(c))?;
-    Ok(())
+        transfer_id: None,
+    }
 }
 
 /// Keeps every answer. Two senders of one attempt count their sends each for

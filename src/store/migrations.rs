@@ -46,6 +46,7 @@ const POSTGRES: &[SqlMigration] = tree!(
     "007_add_payout_queue_index"(outside_transaction),
     "008_add_payout_reconciliation",
     "009_add_payout_hold_releases",
+    "010_add_payout_lookups",
 );
 
 const SQLITE: &[SqlMigration] = tree!(
@@ -56,6 +57,7 @@ const SQLITE: &[SqlMigration] = tree!(
     "007_add_payout_queue_index",
     "008_add_payout_reconciliation",
     "009_add_payout_hold_releases",
+    "010_add_payout_lookups",
 );
 
 /// This version's migrations for a backend, oldest first.

@@ -15,6 +15,7 @@ pub mod batches;
 mod connection;
 pub mod creators;
 pub(crate) mod dialect;
+pub mod doubt;
 mod enums;
 pub mod error;
 pub mod foreign;

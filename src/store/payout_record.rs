@@ -18,6 +18,7 @@ use crate::model::schema::{
     payout_history, payout_holds, payouts, royalty_statements, users,
 };
 use crate::store::connection::AnyConnection;
+use crate::store::doubt::all_look_ups_of;
 use crate::store::payouts::listed_of;
 use crate::store::{Store, StoreError, queue};
 
@@ -105,6 +106,7 @@ impl Store {
                     .optional()?,
                 holds: holds_on(conn, payout, listed.batch_id.as_ref().map(BatchId::as_str))?,
                 attempts: attempts_of(conn, id)?,
+                look_ups: all_look_ups_of(conn, id)?,
                 history: payout_history::table
                     .filter(payout_history::payout_id.eq(id))
                     .order(payout_history::seq)

@@ -9,7 +9,9 @@ use stripe_types::{RangeBoundsTs, RangeQueryTs};
 
 use crate::model::money::Currency;
 use crate::model::time::Time;
-use crate::stripe::object::{Balance, ErrorBody, Transfer, TransferPage, Unreadable, account_id};
+use crate::stripe::object::{
+    Balance, CreationPage, ErrorBody, Transfer, TransferPage, Unreadable, account_id,
+};
 use crate::stripe::transport::{Exchange, Reply, Timeouts, Transport, TransportError};
 
 /// The `Stripe-Version` of new attempts; an open attempt is resent with its own.
@@ -221,6 +223,27 @@ impl Stripe {
         Ok(TransferPage::read(&reply.body)?)
     }
 
+    /// One page of the events that say a transfer was made, newest first, behind
+    /// the event `after`. Stripe keeps them for 30 days.
+    pub async fn creations(
+        &self,
+        since: Time,
+        after: Option<&str>,
+    ) -> Result<CreationPage, ReadError> {
+        let limit = PAGE.to_string();
+        let since = since.unix_seconds().to_string();
+        let mut query = vec![
+            ("type", "transfer.created"),
+            ("limit", &limit),
+            ("created[gte]", &since),
+        ];
+        query.extend(after.map(|after| ("starting_after", after)));
+        // Pairs of texts always serialise.
+        let query = serde_urlencoded::to_string(query).unwrap_or_default();
+        let reply = self.get(&format!("/v1/events?{query}")).await?;
+        Ok(CreationPage::read(&reply.body)?)
+    }
+
     async fn read<R: StripeRequest>(&self, request: &R) -> Result<Reply, ReadError> {
         let built = request.build();
         let query = built
@@ -228,11 +251,11 @@ impl Stripe {
             .filter(|q| !q.is_empty())
             .map(|q| format!("?{q}"))
             .unwrap_or_default();
-        match self
-            .transport
-            .get(&format!("/v1{}{query}", built.path), &api_version())
-            .await
-        {
+        self.get(&format!("/v1{}{query}", built.path)).await
+    }
+
+    async fn get(&self, path: &str) -> Result<Reply, ReadError> {
+        match self.transport.get(path, &api_version()).await {
             Exchange::NotWritten { reason } | Exchange::Lost { reason, .. } => {
                 Err(ReadError::NoAnswer(reason))
             }

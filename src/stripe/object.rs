@@ -182,6 +182,74 @@ impl TransferPage {
     }
 }
 
+/// A transfer that was made, as an event says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Creation {
+    /// `tr_…`.
+    pub transfer: String,
+    /// The idempotency key it was made under; none where it was made by hand.
+    pub key: Option<String>,
+}
+
+/// A page of events of the type `transfer.created`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreationPage {
+    /// Newest first.
+    pub made: Vec<Creation>,
+    /// More lie behind [`CreationPage::last_id`].
+    pub has_more: bool,
+    /// Where the next page begins.
+    pub last_id: Option<String>,
+}
+
+impl CreationPage {
+    /// Reads a page from an answer's body. One odd event spoils it: it may be the
+    /// one that is looked for.
+    pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct RawPage {
+            data: Vec<RawEvent>,
+            has_more: bool,
+        }
+        #[derive(Deserialize)]
+        struct RawEvent {
+            id: String,
+            data: RawData,
+            request: Option<RawRequest>,
+        }
+        #[derive(Deserialize)]
+        struct RawData {
+            object: RawObject,
+        }
+        #[derive(Deserialize)]
+        struct RawObject {
+            id: String,
+        }
+        #[derive(Deserialize)]
+        struct RawRequest {
+            idempotency_key: Option<String>,
+        }
+        let raw: RawPage =
+            serde_json::from_slice(body).map_err(|e| unreadable("list of events", &e))?;
+        let last_id = raw.data.last().map(|event| event.id.clone());
+        if raw.has_more && last_id.is_none() {
+            return Err(Unreadable {
+                expected: "list of events",
+                reason: "it says there is more but names no last entry".to_owned(),
+            });
+        }
+        let made = raw.data.into_iter().map(|event| Creation {
+            transfer: event.data.object.id,
+            key: event.request.and_then(|request| request.idempotency_key),
+        });
+        Ok(Self {
+            made: made.collect(),
+            has_more: raw.has_more,
+            last_id,
+        })
+    }
+}
+
 /// What can be transferred now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Balance {

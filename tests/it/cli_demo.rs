@@ -61,6 +61,7 @@ fn the_whole_job_is_shown() {
     007_add_payout_queue_index     applied
     008_add_payout_reconciliation  applied
     009_add_payout_hold_releases   applied
+    010_add_payout_lookups         applied
 
     $ payouts creators import creators.csv
     8 added, 0 updated, 0 already there
@@ -168,7 +169,7 @@ fn the_whole_job_is_shown() {
         }
 
     What to do next
-      Unresolved: Stripe may have made its transfer. The next `payouts process` looks it up and adopts what it finds; if it finds nothing, the payout stays unresolved, since sending it again could pay twice: Stripe may have forgotten the key, or has stored an error under it.
+      Unresolved: Stripe may have made its transfer. The next `payouts process` looks it up and adopts what it finds; if it finds nothing, the payout stays unresolved, since sending it again could pay twice: Stripe may have forgotten the key, or has stored an error under it. `payouts resolve c000000000000000000000005` looks at once, and says from when on a person may decide: `--paid tr_…` records the transfer that paid it, `--release --reason TEXT` lets go of it after two look-ups an hour apart that found nothing.
 
     # The next run looks at Stripe before it sends anything, and finds the transfer.
 
@@ -297,7 +298,7 @@ fn the_whole_job_is_shown() {
 
     For a Stripe to pay against, run `payouts sandbox` in another terminal.
     --- stderr
-    sqlite:/tmp/payouts-xxxxxxxx/here/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
+    sqlite:/tmp/payouts-xxxxxxxx/here/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups
     failed: c000000000000000000000004 150.00 USD: resource_missing: No such destination: 'acct_1DemoFjord_closed'
       The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried.
     unresolved: c000000000000000000000005 2,210.00 USD: Stripe answered 500: An unknown error occurred. Your request may or may not have been executed. If you have any questions, we can help at https://support.strip…

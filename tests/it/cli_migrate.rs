@@ -67,8 +67,9 @@ on_both! {
             007_add_payout_queue_index     applied
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
+            010_add_payout_lookups         applied
             --- stderr
-            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
+            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups
             --- exit 0
             ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
@@ -80,6 +81,7 @@ on_both! {
             007_add_payout_queue_index     applied
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
+            010_add_payout_lookups         applied
             --- stderr
             DATABASE is up to date
             --- exit 0
@@ -101,6 +103,7 @@ on_both! {
             007_add_payout_queue_index     applied
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
+            010_add_payout_lookups         applied
             --- stderr
             --- exit 0
             ");
@@ -119,6 +122,7 @@ on_both! {
             007_add_payout_queue_index     pending
             008_add_payout_reconciliation  pending
             009_add_payout_hold_releases   pending
+            010_add_payout_lookups         pending
             --- stderr
             --- exit 1
             ");
@@ -133,7 +137,8 @@ on_both! {
             006_add_payout_ledger          applied
             007_add_payout_queue_index     applied
             008_add_payout_reconciliation  applied
-            009_add_payout_hold_releases   pending
+            009_add_payout_hold_releases   applied
+            010_add_payout_lookups         pending
             --- stderr
             --- exit 1
             ");
@@ -147,6 +152,7 @@ on_both! {
             007_add_payout_queue_index     applied
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
+            010_add_payout_lookups         applied
             --- stderr
             --- exit 0
             ");
@@ -185,6 +191,10 @@ on_both! {
                 },
                 {
                   "name": "009_add_payout_hold_releases",
+                  "applied": true
+                },
+                {
+                  "name": "010_add_payout_lookups",
                   "applied": false
                 }
               ]
@@ -200,7 +210,8 @@ on_both! {
             006_add_payout_ledger,true
             007_add_payout_queue_index,true
             008_add_payout_reconciliation,true
-            009_add_payout_hold_releases,false
+            009_add_payout_hold_releases,true
+            010_add_payout_lookups,false
             --- stderr
             --- exit 1
             ");
@@ -212,8 +223,9 @@ on_both! {
             {"name":"007_add_payout_queue_index","applied":true}
             {"name":"008_add_payout_reconciliation","applied":true}
             {"name":"009_add_payout_hold_releases","applied":true}
+            {"name":"010_add_payout_lookups","applied":true}
             --- stderr
-            DATABASE: ran 009_add_payout_hold_releases
+            DATABASE: ran 010_add_payout_lookups
             --- exit 0
             "#);
         }
@@ -238,7 +250,7 @@ on_both! {
         env.run(&["migrate", "--revert"]).expect_code(0);
         let before = objects(&db);
         let run = env.run(&["migrate", "--dry-run"]).expect_code(0);
-        assert_eq!(run.stdout, sql(&["009_add_payout_hold_releases"]));
+        assert_eq!(run.stdout, sql(&["010_add_payout_lookups"]));
         assert_eq!(objects(&db), before);
 
         env.run(&["migrate"]).expect_code(0);
@@ -315,6 +327,7 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     007_add_payout_queue_index     pending
     008_add_payout_reconciliation  pending
     009_add_payout_hold_releases   pending
+    010_add_payout_lookups         pending
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
     --- exit 1
@@ -328,9 +341,10 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     007_add_payout_queue_index     applied
     008_add_payout_reconciliation  applied
     009_add_payout_hold_releases   applied
+    010_add_payout_lookups         applied
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
+    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups
     --- exit 0
     ");
     assert!(
@@ -356,9 +370,10 @@ on_both! {
             006_add_payout_ledger          applied
             007_add_payout_queue_index     applied
             008_add_payout_reconciliation  applied
-            009_add_payout_hold_releases   pending
+            009_add_payout_hold_releases   applied
+            010_add_payout_lookups         pending
             --- stderr
-            reverted 009_add_payout_hold_releases
+            reverted 010_add_payout_lookups
             --- exit 0
             ");
         }
@@ -368,10 +383,17 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
             $ payouts migrate --revert
+            Migration                      State
+            001_add_platform_tables        pending
+            005_add_payouts_table          pending
+            006_add_payout_ledger          pending
+            007_add_payout_queue_index     pending
+            008_add_payout_reconciliation  pending
+            009_add_payout_hold_releases   pending
+            010_add_payout_lookups         pending
             --- stderr
-            error: failed to revert the newest migration of DATABASE
-              1: no migration has run here
-            --- exit 4
+            reverted 001_add_platform_tables
+            --- exit 0
             ");
         }
     }
@@ -379,7 +401,7 @@ on_both! {
     fn tables_with_rows_are_not_reverted(db: TestDb) {
         let env = machine(&db);
         env.run(&["migrate"]).expect_code(0);
-        for _ in ["009", "008", "007"] {
+        for _ in ["010", "009", "008", "007"] {
             env.run(&["migrate", "--revert"]).expect_code(0);
         }
         db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00')");
@@ -445,12 +467,13 @@ fn a_platforms_tables_are_not_reverted() {
     Migration                      State
     001_add_platform_tables        applied
     005_add_payouts_table          applied
-    006_add_payout_ledger          pending
+    006_add_payout_ledger          applied
     007_add_payout_queue_index     pending
     008_add_payout_reconciliation  pending
     009_add_payout_hold_releases   pending
+    010_add_payout_lookups         pending
     --- stderr
-    reverted 006_add_payout_ledger
+    reverted 007_add_payout_queue_index
     --- exit 0
     ");
     assert_eq!(
@@ -479,7 +502,7 @@ on_both! {
             insta::assert_snapshot!(transcript(&env.run(&["process"]), &db), @r"
             $ payouts process
             --- stderr
-            error: the database lacks 2 of this version's migrations: 008_add_payout_reconciliation, 009_add_payout_hold_releases
+            error: the database lacks 2 of this version's migrations: 009_add_payout_hold_releases, 010_add_payout_lookups
             hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
             --- exit 3
             ");
@@ -541,7 +564,7 @@ fn an_empty_postgresql_database_stops_a_command() {
     insta::assert_snapshot!(transcript(&machine_with_key(&db).run(&["process"]), &db), @r"
     $ payouts process
     --- stderr
-    error: the database lacks 6 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases
+    error: the database lacks 7 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");

@@ -203,7 +203,7 @@ on_both! {
                 by peer
 
             What to do next
-              Unresolved: Stripe may have made its transfer. The next `payouts process` looks it up and adopts what it finds; if it finds nothing, the payout stays unresolved, since sending it again could pay twice: Stripe may have forgotten the key, or has stored an error under it.
+              Unresolved: Stripe may have made its transfer. The next `payouts process` looks it up and adopts what it finds; if it finds nothing, the payout stays unresolved, since sending it again could pay twice: Stripe may have forgotten the key, or has stored an error under it. `payouts resolve unresolved` looks at once, and says from when on a person may decide: `--paid tr_…` records the transfer that paid it, `--release --reason TEXT` lets go of it after two look-ups an hour apart that found nothing.
 
 
             Payout      waiting
@@ -235,7 +235,7 @@ on_both! {
               none is recorded
 
             What to do next
-              Other software took it for sending, under a key that is not known here. The next `payouts process` looks for its transfer at Stripe and adopts it; this tool does not send it by itself.
+              Other software took it for sending, under a key that is not known here. The next `payouts process` looks for its transfer at Stripe and adopts it; this tool does not send it by itself. `payouts resolve foreign` looks at once, and says from when on a person may decide: `--paid tr_…` records the transfer that paid it, `--release --reason TEXT` lets go of it after two look-ups an hour apart that found nothing.
             --- stderr
             --- exit 0
             ");
@@ -365,6 +365,7 @@ on_both! {
                       ]
                     }
                   ],
+                  "look_ups": [],
                   "history": [
                     {
                       "seq": 1,

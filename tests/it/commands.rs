@@ -15,10 +15,11 @@ use crate::common::seed::{self, PayoutRow, batch, hold, item};
 use crate::common::shop::Shop;
 
 /// What commands must be given to succeed in [`shop`].
-const ARGUMENTS: [(&str, &[&str]); 16] = [
+const ARGUMENTS: [(&str, &[&str]); 17] = [
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
     ("show", &["cp0"]),
     ("retry", &["--due"]),
+    ("resolve", &["cp0"]),
     ("hold", &["--creator", "cr_c0", "--reason", "audit"]),
     ("release", &["b1"]),
     ("cancel", &["--batch", "b1", "--reason", "twice"]),
@@ -410,13 +411,13 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
     }
     assert_eq!(json(&["help", "json", "-o", "json"]), all);
     env.run(&["help", "json", "-o", "csv"]).expect_code(2);
-    insta::assert_snapshot!(env.run(&["help", "json", "sandbox"]).transcript(), @r#"
+    insta::assert_snapshot!(env.run(&["help", "json", "sandbox"]).transcript(), @r"
     $ payouts help json sandbox
     --- stderr
     error: no command with JSON has this name: sandbox
-    hint: those that have: create, list, show, process, retry, reconcile, hold, release, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, migrate, doctor, help exit-codes
+    hint: those that have: create, list, show, process, retry, resolve, reconcile, hold, release, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, migrate, doctor, help exit-codes
     --- exit 2
-    "#);
+    ");
     insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"
     $ payouts help json batches list
     {

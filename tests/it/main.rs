@@ -32,6 +32,7 @@ mod platform;
 mod process;
 mod readme;
 mod reconcile;
+mod resolve;
 mod retry;
 mod safety;
 mod sandbox_client;

@@ -9,6 +9,7 @@ use std::path::Path;
 
 use payouts::model::attempt::AttemptOutcome;
 use payouts::model::hold::HoldKind;
+use payouts::model::lookup::LookUpFinding;
 use payouts::model::native_enum::{PayoutStatus, RoyaltyRunStatus, RoyaltyStatementStatus};
 use payouts::model::reconciliation::{FindingKind, FindingState};
 use payouts::store::Backend;
@@ -108,6 +109,7 @@ on_both! {
             ("payout_findings.kind", texts!(FindingKind)),
             ("payout_findings.state", texts!(FindingState)),
             ("payout_hold_releases.kind", texts!(HoldKind)),
+            ("payout_lookups.found", texts!(LookUpFinding)),
         ]
         .map(|(column, texts)| (column.to_owned(), texts))
         .into();

@@ -6,25 +6,28 @@
 //! nothing bears the attempt's group and nothing names its payout, since what hangs
 //! is sometimes paid by hand.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use crate::failpoint::planted;
 use crate::model::attempt::Attempt;
 use crate::model::ids::PayoutId;
+use crate::model::lookup::{LookUp, LookUpFinding};
 use crate::model::payout::{Payout, may_send};
-use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, expected_of, fits_row};
+use crate::model::time::Time;
+use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, fits_row};
 use crate::ops::event::Event;
-use crate::ops::process::verdict::key_is_young;
+use crate::ops::process::verdict::{KEY_AGE_MAX, key_is_young};
 use crate::ops::process::{ProcessError, Session, Unresolved, gate};
-use crate::ops::transfers::{lists_for, may_have_paid};
+use crate::ops::reconcile::judge::is_taken_back;
+use crate::ops::search::{Found, OddEntries, PAGES_MAX};
 use crate::store::RunStamp;
 use crate::store::Store;
 use crate::store::attempts::{Recorded, Resolution, Settlement};
+use crate::store::doubt::DoubtTerms;
 use crate::store::foreign::{NamedTransfer, Unremembered};
 use crate::stripe::Transfer;
-use crate::stripe::api::{ReadError, TransferQuery};
-use crate::stripe::object::{OddEntry, TransferPage};
+use crate::stripe::api::TransferQuery;
 
 /// Read before the watermark, for transfers that appear late in lists.
 pub(in crate::ops) const OVERLAP: Duration = Duration::from_secs(300);
@@ -34,33 +37,10 @@ pub(in crate::ops) const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 360
 /// A row that other software marked as failed is searched for this long after its
 /// last change; `reconcile` looks as far back as a person says.
 pub(in crate::ops) const FAILED_SEARCHED: Duration = Duration::from_secs(35 * 86_400);
-/// Pages of 100 that the guard, and the search for foreign rows, read at most.
-const PAGES_MAX: usize = 500;
 /// Unresolved attempts read at once.
 const UNRESOLVED_PAGE: i64 = 200;
 /// Attempts parked as unknown this long ago are looked up while their run lives.
 const PARKED: Duration = Duration::from_secs(600);
-
-/// What to do about an entry of a list that cannot be read as a transfer.
-#[derive(Debug, Clone, Copy)]
-enum OddEntries {
-    /// It may be what is looked for.
-    Refuse,
-    /// A person has looked at it and accepted it.
-    PassAccepted,
-}
-
-/// What a look-up found.
-enum Found {
-    /// The one transfer, which fits.
-    Transfer(Box<Transfer>),
-    /// No transfer: no proof of anything.
-    Nothing,
-    /// It could not be found out.
-    Doubt(String),
-    /// Something that does not fit, or several.
-    Misfit(String),
-}
 
 /// An attempt that goes out again: same bytes, same key.
 #[derive(Debug, Clone)]
@@ -86,6 +66,7 @@ impl Session {
         let mut forgotten = Vec::new();
         let mut in_doubt: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
         let complete = self
+            .search()
             .pages(&query, OddEntries::PassAccepted, async |transfers| {
                 let named = transfers.iter().map(|t| self.named(t)).collect::<Vec<_>>();
                 let unremembered = self
@@ -156,7 +137,9 @@ impl Session {
                 return Ok(resends);
             };
             for attempt in open.attempts {
-                match self.look_up(&attempt).await? {
+                let begun = self.clock.now();
+                let seen = self.guard_saw.get(&attempt.payout_id).into_iter().flatten();
+                match self.search().of_attempt(&attempt, seen).await? {
                     Found::Transfer(transfer) => {
                         self.adopt(stamp, &attempt, &transfer, events).await?;
                     }
@@ -167,10 +150,15 @@ impl Session {
                     }
                     Found::Nothing => match self.may_resend(&attempt).await? {
                         Ok(resend) => resends.push(resend),
-                        Err(reason) => self.stays_unresolved(&attempt, reason),
+                        Err(reason) => {
+                            self.keep_look_up(stamp, &attempt, begun, None).await?;
+                            self.stays_unresolved(&attempt, reason);
+                        }
                     },
                     Found::Doubt(reason) => self.stays_unresolved(&attempt, reason),
                     Found::Misfit(reason) => {
+                        let found = Some(reason.clone());
+                        self.keep_look_up(stamp, &attempt, begun, found).await?;
                         self.report
                             .alarms
                             .push(format!("payout {}: {reason}", attempt.payout_id));
@@ -180,6 +168,63 @@ impl Session {
             }
             after = Some(last);
         }
+    }
+
+    /// Puts a look-up on record, where this run writes at all: a person may let go
+    /// of the attempt on it one day.
+    async fn keep_look_up(
+        &self,
+        stamp: Option<&RunStamp>,
+        attempt: &Attempt,
+        begun_at: Time,
+        found: Option<String>,
+    ) -> Result<(), ProcessError> {
+        let Some(stamp) = stamp else { return Ok(()) };
+        let look_up = LookUp {
+            payout_id: attempt.payout_id.clone(),
+            attempt: attempt.attempt,
+            begun_at,
+            run_id: stamp.run_id.clone(),
+            stripe_account: self.account.clone(),
+            livemode: self.livemode,
+            found: if found.is_some() {
+                LookUpFinding::Misfit
+            } else {
+                LookUpFinding::Nothing
+            },
+            detail: found,
+        };
+        let terms = self.doubt_terms();
+        Ok(self
+            .db
+            .call(move |store| store.look_up_keep(&look_up, &terms))
+            .await?)
+    }
+
+    fn doubt_terms(&self) -> DoubtTerms {
+        DoubtTerms {
+            account: self.account.clone(),
+            livemode: self.livemode,
+            currency: self.settings.currency,
+            lease: self.settings.lease,
+            key_age_max: KEY_AGE_MAX,
+            stripe_ahead_millis: self.stripe_ahead_millis,
+        }
+    }
+
+    /// Transfers beside a paid one stay an alarm until somebody took them back at
+    /// Stripe or accepted them.
+    pub(super) async fn surplus(&mut self) -> Result<(), ProcessError> {
+        for (payout, id) in self.db.call(Store::surplus_open).await? {
+            let transfer = self.reader().transfer(&id).await?;
+            if !transfer.as_ref().is_some_and(is_taken_back) {
+                self.report.alarms.push(format!(
+                    "payout {payout} was paid twice: {id} is one transfer too many; reverse one of the two at \
+                     Stripe, or accept it as `payouts reconcile` says"
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// A planted bug: an empty look-up is taken for a proof.
@@ -215,54 +260,6 @@ impl Session {
             amount_cents: attempt.amount_cents,
             reason,
         });
-    }
-
-    /// What Stripe holds that may have paid the attempt's payout.
-    async fn look_up(&self, attempt: &Attempt) -> Result<Found, ProcessError> {
-        if attempt.stripe_account != self.account || attempt.livemode != self.livemode {
-            let account = &attempt.stripe_account;
-            return Ok(Found::Doubt(format!("it was sent from account {account}")));
-        }
-        let seen = self.guard_saw.get(&attempt.payout_id).into_iter().flatten();
-        let mut found: BTreeMap<String, Transfer> = seen
-            .map(|transfer| (transfer.id.clone(), transfer.clone()))
-            .collect();
-        for query in lists_for(attempt) {
-            let complete = self
-                .pages(&query, OddEntries::Refuse, async |transfers| {
-                    let mine = transfers.into_iter().filter(|t| may_have_paid(t, attempt));
-                    found.extend(mine.map(|transfer| (transfer.id.clone(), transfer)));
-                    Ok(())
-                })
-                .await;
-            match complete {
-                Ok(true) => {}
-                Ok(false) => {
-                    return Ok(Found::Doubt(
-                        "too many transfers may be its own to look through".to_owned(),
-                    ));
-                }
-                // An error while looking is not "nothing there".
-                Err(ProcessError::Stripe { source, .. }) if !source.is_key_refused() => {
-                    return Ok(Found::Doubt(format!("it could not be looked up: {source}")));
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        if found.len() > 1 {
-            let ids: Vec<String> = found.into_keys().collect();
-            return Ok(Found::Misfit(format!(
-                "Stripe holds several transfers for it: {}",
-                ids.join(", ")
-            )));
-        }
-        let Some((id, transfer)) = found.pop_first() else {
-            return Ok(Found::Nothing);
-        };
-        Ok(match expected_of(attempt).mismatch(&transfer) {
-            None => Found::Transfer(Box::new(transfer)),
-            Some(what) => Found::Misfit(format!("transfer {id} does not fit: {what}")),
-        })
     }
 
     async fn adopt(
@@ -399,6 +396,7 @@ impl Session {
         };
         let mut naming: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
         let complete = self
+            .search()
             .pages(&query, OddEntries::PassAccepted, async |transfers| {
                 for transfer in transfers {
                     if let Some(payout) = transfer.payout_named() {
@@ -475,43 +473,5 @@ impl Session {
         };
         self.count_adopted(&id, amount_cents, transfer, recorded, events);
         Ok(())
-    }
-
-    /// Reads a list to its last page. False when it is longer than the bound.
-    async fn pages(
-        &self,
-        query: &TransferQuery,
-        odd: OddEntries,
-        mut each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), ProcessError>,
-    ) -> Result<bool, ProcessError> {
-        self.reader()
-            .pages(query, PAGES_MAX, async |page: TransferPage| {
-                let accepted = match odd {
-                    OddEntries::PassAccepted => self.accepted_among(&page.odd).await?,
-                    OddEntries::Refuse => HashSet::new(),
-                };
-                let unknown =
-                    |odd: &&OddEntry| !odd.id.as_ref().is_some_and(|id| accepted.contains(id));
-                // Before money moves nothing may be overlooked.
-                if let Some(odd) = page.odd.iter().find(unknown) {
-                    return Err(ProcessError::Stripe {
-                        doing: "list transfers",
-                        source: ReadError::Unreadable(odd.error.clone()),
-                    });
-                }
-                each(page.transfers).await
-            })
-            .await
-    }
-
-    async fn accepted_among(&self, odd: &[OddEntry]) -> Result<HashSet<String>, ProcessError> {
-        let ids: Vec<String> = odd.iter().filter_map(|odd| odd.id.clone()).collect();
-        if ids.is_empty() {
-            return Ok(HashSet::new());
-        }
-        Ok(self
-            .db
-            .call(move |store| store.transfers_accepted(&ids))
-            .await?)
     }
 }

@@ -32,6 +32,7 @@ use crate::model::payout::{SendRules, Skip};
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
+use crate::ops::search::Search;
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::Store;
 use crate::store::queue::QueueFilter;
@@ -324,6 +325,7 @@ impl Session {
     ) -> Result<(), ProcessError> {
         self.resends = self.resolve(stamp, events).await?;
         self.foreign_looked_up = Arc::new(self.look_up_foreign(stamp, events).await?);
+        self.surplus().await?;
         for payout in self.db.call(Store::processing_stuck).await? {
             self.report.alarms.push(format!(
                 "payout {payout} is PROCESSING although all its attempts are settled: something else changed it"
@@ -337,6 +339,16 @@ impl Session {
             .call(move |store| store.attempts_holders(own.as_ref(), lease))
             .await?;
         Ok(())
+    }
+
+    /// Looks for what may have paid a payout.
+    fn search(&self) -> Search {
+        Search {
+            db: self.db.clone(),
+            reader: self.reader(),
+            account: self.account.clone(),
+            livemode: self.livemode,
+        }
     }
 
     /// Reads at Stripe, at this run's pace.
@@ -397,7 +409,7 @@ pub(in crate::ops) async fn account_of_stamp(
 
 /// How far Stripe's clock is ahead of ours, milliseconds. Its `Date` has whole
 /// seconds, so less than a second means nothing.
-fn skew(
+pub(in crate::ops) fn skew(
     clock: &Clock,
     date: Option<Time>,
     events: &mut dyn FnMut(Event),

@@ -50,8 +50,9 @@ const USUAL: [&str; 4] = ["ann", "ben", "cem", "dot"];
 const INCAPABLE: &str = "eve_nocap";
 const CLOSED: &str = "fay_closed";
 /// Everything this tool and the platform write.
-const TABLES: [&str; 19] = [
+const TABLES: [&str; 20] = [
     "payout_answers",
+    "payout_lookups",
     "payout_statement_claims",
     "payout_findings",
     "payout_reconciliations",
