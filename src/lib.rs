@@ -32,9 +32,10 @@
 //! `payouts process` opens a [`ops::process::Session`]. Account and mode must be
 //! the ones the database is stamped with; the rollback guard lists Stripe's
 //! transfers since the watermark, each of which the ledger must remember. Then
-//! attempts that earlier runs left open are looked up by their transfer group:
-//! what Stripe holds is adopted, what it does not hold may go out again under
-//! its own key. A person sees the plan and agrees; `Consent` is the proof, and
+//! attempts that earlier runs left open are looked up (`ops::search`) by their
+//! transfer group and, at their destination, by what names their payout: what
+//! Stripe holds is adopted, what it does not hold may go out again under its own
+//! key. A person sees the plan and agrees; `Consent` is the proof, and
 //! [`ops::process::Session::execute`] takes one.
 //!
 //! [`store::Store::queue_claim`] takes due payouts in the order of `created_at`,
@@ -55,20 +56,29 @@
 //! with `--fix` those that prove themselves are repaired, a transfer by the same
 //! functions with which `process` adopts one.
 //!
+//! # Nobody knows
+//!
+//! What a lost answer leaves is unknown, and stays so until something proves it.
+//! `payouts resolve` looks again, or checks the transfer that a person names. When
+//! proof can no longer come, [`model::lookup::may_release`] says from when on a
+//! person may let go of the attempt; the payout is pending again, the attempt stays
+//! watched, and a transfer that it makes after all is an alarm.
+//!
 //! # What people do by hand
 //!
 //! `payouts retry` and `payouts cancel` move payouts by the rules in
 //! [`model::standing`], asked once for what is shown and again under the locks of
 //! the transaction that moves anything ([`store::standing`]). `payouts hold` sets
 //! rows that the claim and every send look at ([`store::Store::holds_set`]).
-//! None of them talks to Stripe: what is sent is sent by `process` alone.
+//! None of them sends: what is sent is sent by `process` alone.
 //!
 //! # Invariants
 //!
 //! - An attempt is on disk before its first byte is on the wire, and a payout
 //!   has at most one attempt that may have moved money: a unique index says so.
-//! - A new key is made only after a definite no. Unknown stays unknown until a
-//!   transfer or a stored refusal proves it.
+//! - A new key is made only after a definite no, or once a person has let go of the
+//!   attempt before. Unknown stays unknown until a transfer, a stored refusal or a
+//!   person ends it.
 //! - COMPLETED means that a transfer with the payout's amount, currency and
 //!   destination was seen. Facts are recorded whoever holds the claim, decisions
 //!   only by whoever holds it.

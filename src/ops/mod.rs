@@ -15,6 +15,7 @@ pub mod import;
 pub mod list;
 pub mod moving;
 pub mod next_step;
+mod pace;
 pub mod period;
 pub mod process;
 pub mod reconcile;

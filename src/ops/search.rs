@@ -11,8 +11,7 @@ use crate::model::payout::Payout;
 use crate::model::time::Time;
 use crate::ops::adopt::expected_of;
 use crate::ops::process::ProcessError;
-use crate::ops::process::lookup::FOREIGN_MARGIN;
-use crate::ops::transfers::{TransferReader, lists_for, may_have_paid};
+use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP, TransferReader};
 use crate::store::thread::StoreThread;
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
@@ -183,6 +182,30 @@ impl Search {
             .call(move |store| store.transfers_accepted(&ids))
             .await?)
     }
+}
+
+/// The lists that show whatever may have paid an attempt: its group, and all that
+/// went to its account since, because a person who pays by hand in the dashboard
+/// names the payout in the metadata at best. Of both only what
+/// [`may_have_paid`] says is meant.
+pub(super) fn lists_for(attempt: &Attempt) -> [TransferQuery; 2] {
+    [
+        TransferQuery {
+            group: Some(attempt.transfer_group.clone()),
+            ..TransferQuery::default()
+        },
+        TransferQuery {
+            destination: Some(attempt.destination.clone()),
+            created_from: Some(attempt.first_sent_at.minus(OVERLAP)),
+            ..TransferQuery::default()
+        },
+    ]
+}
+
+/// Whether a transfer bears the attempt's group, or says that it pays its payout.
+pub(super) fn may_have_paid(transfer: &Transfer, attempt: &Attempt) -> bool {
+    transfer.transfer_group.as_ref() == Some(&attempt.transfer_group)
+        || transfer.payout_named() == Some(attempt.payout_id.as_str())
 }
 
 /// Judges what may have paid one payout: one transfer, without a mismatch.

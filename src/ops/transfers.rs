@@ -6,43 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::failpoint::failpoint;
-use crate::model::attempt::Attempt;
 use crate::model::time::Time;
-use crate::ops::process::lookup::OVERLAP;
-use crate::ops::process::pace::Pace;
+use crate::ops::pace::Pace;
 use crate::stripe::api::{ReadError, TransferQuery};
 use crate::stripe::object::TransferPage;
 use crate::stripe::{Stripe, Transfer};
+
+/// Read before the watermark, for transfers that appear late in lists.
+pub(super) const OVERLAP: Duration = Duration::from_secs(300);
+/// Read before the oldest row of other software: the largest offset of a time
+/// zone is 14 hours.
+pub(super) const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
 
 /// A read that fails for a passing reason is tried this often.
 const TRIES: u32 = 4;
 /// Before the second try; doubled before each further one.
 const WAIT: Duration = Duration::from_millis(500);
 const NOT_FOUND: u16 = 404;
-
-/// The lists that show whatever may have paid an attempt: its group, and all that
-/// went to its account since, because a person who pays by hand in the dashboard
-/// names the payout in the metadata at best. Of both only what
-/// [`may_have_paid`] says is meant.
-pub(super) fn lists_for(attempt: &Attempt) -> [TransferQuery; 2] {
-    [
-        TransferQuery {
-            group: Some(attempt.transfer_group.clone()),
-            ..TransferQuery::default()
-        },
-        TransferQuery {
-            destination: Some(attempt.destination.clone()),
-            created_from: Some(attempt.first_sent_at.minus(OVERLAP)),
-            ..TransferQuery::default()
-        },
-    ]
-}
-
-/// Whether a transfer bears the attempt's group, or says that it pays its payout.
-pub(super) fn may_have_paid(transfer: &Transfer, attempt: &Attempt) -> bool {
-    transfer.transfer_group.as_ref() == Some(&attempt.transfer_group)
-        || transfer.payout_named() == Some(attempt.payout_id.as_str())
-}
 
 /// A read that gave nothing, however often it was tried.
 #[derive(Debug, thiserror::Error)]

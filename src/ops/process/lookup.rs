@@ -21,6 +21,7 @@ use crate::ops::process::verdict::{KEY_AGE_MAX, key_is_young};
 use crate::ops::process::{ProcessError, Session, Unresolved, gate};
 use crate::ops::reconcile::judge::is_taken_back;
 use crate::ops::search::{Found, OddEntries, PAGES_MAX};
+use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP};
 use crate::store::RunStamp;
 use crate::store::Store;
 use crate::store::attempts::{Recorded, Resolution, Settlement};
@@ -29,11 +30,6 @@ use crate::store::foreign::{NamedTransfer, Unremembered};
 use crate::stripe::Transfer;
 use crate::stripe::api::TransferQuery;
 
-/// Read before the watermark, for transfers that appear late in lists.
-pub(in crate::ops) const OVERLAP: Duration = Duration::from_secs(300);
-/// Read before the oldest row of other software: the largest offset of a time
-/// zone is 14 hours.
-pub(in crate::ops) const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
 /// A row that other software marked as failed is searched for this long after its
 /// last change; `reconcile` looks as far back as a person says.
 pub(in crate::ops) const FAILED_SEARCHED: Duration = Duration::from_secs(35 * 86_400);

@@ -12,11 +12,13 @@
 //!
 //! The decisions are pure functions: `verdict` (what answers prove), `gate`
 //! (whether a send may happen now), `model::payout::may_send` (whether a payout
-//! may be paid). The loop in `send` only carries them out.
+//! may be paid). The loop in `send` only carries them out, each attempt by `carry`,
+//! everything that is written by `jobs`.
 
+mod carry;
 mod gate;
-pub(super) mod lookup;
-pub(super) mod pace;
+mod jobs;
+mod lookup;
 mod plan;
 mod send;
 pub mod verdict;
@@ -32,6 +34,7 @@ use crate::model::payout::{SendRules, Skip};
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
+use crate::ops::pace::Pace;
 use crate::ops::search::Search;
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::Store;
@@ -41,7 +44,6 @@ use crate::store::{RunStamp, Stamp, StoreError};
 use crate::stripe::api::ReadError;
 use crate::stripe::{Stripe, Transfer};
 use lookup::Resend;
-use pace::Pace;
 
 pub use plan::{Plan, PlanRow, SkippedGroup};
 

@@ -11,7 +11,7 @@ use crate::model::money::Currency;
 use crate::model::payout::Skip;
 use crate::model::time::Time;
 use crate::ops::consent::Agreement;
-use crate::ops::process::pace::Pace;
+use crate::ops::pace::Pace;
 use crate::ops::process::{ProcessError, Session};
 use crate::store::Store;
 use crate::store::queue::{Mark, QueueRequest};

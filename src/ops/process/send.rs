@@ -14,30 +14,26 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::failpoint::{failpoint, planted};
-use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
-use crate::model::hold::NamedBatch;
+use crate::model::attempt::Attempt;
 use crate::model::ids::PayoutId;
 use crate::model::money::Currency;
-use crate::model::time::{Clock, Time, millis_of};
-use crate::ops::adopt::expected_of;
 use crate::ops::consent::Consent;
 use crate::ops::event::{Event, Settled};
+use crate::ops::pace::Pace;
+use crate::ops::process::carry::{Carried, Job, Senders};
 use crate::ops::process::gate::{self, Belongs, Closed, Reading};
-use crate::ops::process::pace::Pace;
+use crate::ops::process::jobs::{Written, claim, pulse, reconnect, record};
 use crate::ops::process::plan::balance_cents;
-use crate::ops::process::verdict::{self, Circumstances, Next, Progress};
 use crate::ops::process::{
     FAILURES_KEPT, Failure, ProcessError, Report, Session, Stop, Unresolved,
 };
 use crate::store::Store;
-use crate::store::attempts::{LastAnswer, Recorded, Resolution, Settlement};
+use crate::store::attempts::{Recorded, Resolution, Settlement};
 use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, WINDOW_MAX, Window};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
 use crate::stripe::api::{TransferRequest, api_version};
-use crate::stripe::classify::{Judgement, classify};
-use crate::stripe::{Exchange, RunEffect, Stripe};
+use crate::stripe::{RunEffect, Stripe};
 
 /// Settlements written in one transaction at most.
 const RECORDED_TOGETHER_MAX: usize = 500;
@@ -45,56 +41,16 @@ const RECORDED_TOGETHER_MAX: usize = 500;
 const RECORDED_TOGETHER: usize = 100;
 /// How long the first one waits for others.
 const RECORD_EVERY: Duration = Duration::from_millis(100);
-/// How long outcomes are kept trying to be recorded while the database is away.
-const RECORD_PATIENCE: Duration = Duration::from_secs(60);
 /// Unknown outcomes in a row after which going on cannot help.
 const UNKNOWN_IN_A_ROW_MAX: u32 = 50;
-/// What passed the gate leaves within this time, or not at all: a machine that went
-/// to sleep in between may wake up when Stripe has forgotten the key.
-const LEAVES_WITHIN: Duration = Duration::from_secs(60);
-/// Claims go on for this long past a lock or a broken connection.
-const CLAIM_TRIES: u32 = 5;
-
-/// Something to send.
-#[derive(Debug, Clone)]
-struct Job {
-    attempt: Attempt,
-    belongs: Belongs,
-    /// Taken over from an earlier run: a send under its key may have been executed.
-    taken_over: bool,
-}
-
-/// A job that has ended.
-#[derive(Debug)]
-struct Carried {
-    job: Job,
-    settlement: Settlement,
-    effect: RunEffect,
-    /// Every send failed before a connection stood.
-    unreachable: Option<String>,
-    closed: Option<Closed>,
-}
 
 /// What a task of the loop has ended with.
 enum Done {
     Carried(Box<Carried>),
     Claimed(Result<Window, StoreError>),
-    Recorded(Vec<(Settlement, Recorded)>, Option<StoreError>),
+    Recorded(Written),
     Pulsed(Result<Reading, StoreError>),
     Balance(Result<Option<i64>, ProcessError>),
-}
-
-/// What every sender shares.
-#[derive(Clone)]
-struct Senders {
-    stripe: Arc<Stripe>,
-    clock: Clock,
-    pace: Arc<Pace>,
-    reading: watch::Receiver<Reading>,
-    stopping: watch::Receiver<bool>,
-    lease: Duration,
-    named_batch: Option<NamedBatch>,
-    stripe_ahead_millis: i64,
 }
 
 impl Session {
@@ -490,7 +446,8 @@ impl Run {
             self.senders.clock.clone(),
             self.stamp.clone(),
         );
-        self.tasks.spawn(record(db, clock, stamp, settlements));
+        self.tasks
+            .spawn(async move { Done::Recorded(record(db, clock, stamp, settlements).await) });
     }
 
     fn start_pulse(&mut self, reading: &watch::Sender<Reading>) {
@@ -555,7 +512,7 @@ impl Run {
                 }
             }
             Done::Carried(carried) => self.take_in_carried(*carried),
-            Done::Recorded(recorded, failed) => {
+            Done::Recorded((recorded, failed)) => {
                 self.recording = false;
                 for (settlement, how) in recorded {
                     self.count(&settlement, how, events);
@@ -780,458 +737,10 @@ async fn free_cents(
     Ok(Some(balance.saturating_sub(on_its_way)))
 }
 
-impl Senders {
-    /// Carries one attempt to its end in this run: sends, waits, sends again.
-    async fn carry(self, job: Job) -> Carried {
-        let mut progress = Progress {
-            maybe_executed: job.taken_over && !planted!("take_over_forgets"),
-            ..Progress::default()
-        };
-        let mut answers: Vec<AnswerRow> = Vec::new();
-        let mut last: Option<LastAnswer> = None;
-        let mut stored_error = false;
-        let mut all_unwritten = true;
-        let started = self.clock.instant();
-        let expected = expected_of(&job.attempt);
-        let carried = |resolution, answers, last, effect| Carried {
-            settlement: Settlement {
-                payout_id: job.attempt.payout_id.clone(),
-                attempt: job.attempt.attempt,
-                amount_cents: job.attempt.amount_cents,
-                resolution,
-                last,
-                answers,
-            },
-            job: job.clone(),
-            effect,
-            unreachable: None,
-            closed: None,
-        };
-        loop {
-            self.slot().await;
-            if let Err(closed) = self.pass_the_gate(&job).await {
-                let reason = closed
-                    .as_ref()
-                    .map_or("the run stopped before it was sent", Closed::reason)
-                    .to_owned();
-                let resolution = if progress.maybe_executed {
-                    Resolution::Unknown {
-                        reason,
-                        stored_error,
-                    }
-                } else {
-                    Resolution::NotSent { reason }
-                };
-                return Carried {
-                    closed,
-                    ..carried(resolution, answers, last, RunEffect::GoOn)
-                };
-            }
-            let sent_at = self.clock.now();
-            let attempt = &job.attempt;
-            let begun = self.clock.instant();
-            let exchange = self.send(attempt, !answers.is_empty()).await;
-            all_unwritten &= matches!(exchange, Exchange::NotWritten { .. });
-            let judgement = classify(&exchange, &expected);
-            stored_error |= judgement.stored_error;
-            if judgement.run == RunEffect::SlowDown {
-                self.pace.slow_down(begun, retry_after(&exchange));
-            }
-            let send = attempt
-                .send_count
-                .saturating_add(i32::try_from(answers.len()).unwrap_or(i32::MAX))
-                .saturating_add(1);
-            answers.push(answer_row(
-                attempt,
-                send,
-                sent_at,
-                self.clock.now(),
-                &exchange,
-                &judgement,
-            ));
-            last = Some(last_answer(&exchange, &judgement));
-            let reason = spoken(&judgement);
-            let circumstances = Circumstances {
-                elapsed: self.clock.instant().saturating_duration_since(started),
-                key_age_millis: self.key_age_millis(attempt),
-                retry_after: retry_after(&exchange),
-                jitter_per_mille: fastrand::u64(500..=1000),
-            };
-            let effect = judgement.run;
-            let resolution = match verdict::next(&mut progress, &judgement, circumstances) {
-                Next::Resend(wait) => {
-                    if self.wait(wait).await {
-                        continue;
-                    }
-                    // Stopping: what may have been executed is left to the next run.
-                    if progress.maybe_executed {
-                        Resolution::Unknown {
-                            reason,
-                            stored_error,
-                        }
-                    } else {
-                        Resolution::NotSent { reason }
-                    }
-                }
-                Next::Paid(transfer) if judgement.replayed && !planted!("replay_believed") => {
-                    self.judge_replayed(&transfer.id, &expected).await
-                }
-                Next::Paid(transfer) => Resolution::Paid {
-                    transfer_id: transfer.id.clone(),
-                    at: transfer.created,
-                    adopted: false,
-                    reversed_cents: transfer.amount_reversed,
-                },
-                Next::Declined => Resolution::Declined { reason },
-                Next::Unknown if planted!("record_before_send") => Resolution::Paid {
-                    transfer_id: format!("tr_{}", attempt.idempotency_key),
-                    at: sent_at,
-                    adopted: false,
-                    reversed_cents: 0,
-                },
-                Next::NotSent => Resolution::NotSent { reason },
-                Next::Unknown => Resolution::Unknown {
-                    reason: doubtful(&exchange, &reason),
-                    stored_error,
-                },
-                Next::Alarm(what) => Resolution::Alarm {
-                    reason: format!("{reason} ({what})"),
-                },
-            };
-            let unreachable = (all_unwritten && matches!(resolution, Resolution::NotSent { .. }))
-                .then(|| {
-                    last.as_ref()
-                        .and_then(|l| l.error_message.clone())
-                        .unwrap_or_default()
-                });
-            return Carried {
-                unreachable,
-                ..carried(resolution, answers, last, effect)
-            };
-        }
-    }
-
-    /// Sends the stored bytes under the stored key, once.
-    async fn send(&self, attempt: &Attempt, again: bool) -> Exchange {
-        let clock = self.clock.clone();
-        let passed = clock.since_boot_millis();
-        failpoint!(await "send.before", or Exchange::NotWritten {
-            reason: "no connection".to_owned(),
-        });
-        let mut body = attempt.body.clone();
-        if again && planted!("changed_bytes_on_resend") {
-            body.push_str("&description=again");
-        }
-        let (key, version) = (&attempt.idempotency_key, &attempt.api_version);
-        let may_leave = move || {
-            let waited = clock.since_boot_millis().saturating_sub(passed);
-            let in_time = waited < millis_of(LEAVES_WITHIN) || planted!("gate_open");
-            failpoint!(only "send.leaving");
-            in_time
-        };
-        let exchange = self
-            .stripe
-            .transfer_send(key, version, body, may_leave)
-            .await;
-        failpoint!(await "send.answered", or Exchange::Lost {
-            reason: "answered, and lost".to_owned(),
-            status: None,
-        });
-        exchange
-    }
-
-    /// Waits until the gate is open or closed for good. `Err(None)`: the run is stopping.
-    async fn pass_the_gate(&self, job: &Job) -> Result<(), Option<Closed>> {
-        failpoint!(await "gate.before");
-        let mut readings = self.reading.clone();
-        loop {
-            if *self.stopping.borrow() {
-                return Err(None);
-            }
-            let reading = readings.borrow_and_update().clone();
-            match gate::check(
-                &reading,
-                &self.clock,
-                self.lease,
-                &job.attempt,
-                &job.belongs,
-                self.named_batch.as_ref(),
-                self.stripe_ahead_millis,
-            ) {
-                Ok(()) => return Ok(()),
-                // The store is slow: a new reading may open the gate.
-                Err(Closed::Stale) => {
-                    let waited = self.clock.within(self.lease, readings.changed()).await;
-                    if !matches!(waited, Some(Ok(()))) {
-                        return Err(Some(Closed::Stale));
-                    }
-                }
-                Err(closed) => return Err(Some(closed)),
-            }
-        }
-    }
-
-    /// Waits for its turn to send, or for the run to stop.
-    async fn slot(&self) {
-        let mut stopping = self.stopping.clone();
-        tokio::select! {
-            () = self.pace.slot() => {}
-            _ = stopping.wait_for(|stopping| *stopping) => {}
-        }
-    }
-
-    /// Waits before a resend. False when the run stops meanwhile.
-    async fn wait(&self, wait: Duration) -> bool {
-        let mut stopping = self.stopping.clone();
-        tokio::select! {
-            () = self.clock.sleep(wait) => !*self.stopping.borrow(),
-            _ = stopping.wait_for(|stopping| *stopping) => false,
-        }
-    }
-
-    /// A replay shows the transfer as it was first answered; what counts is how
-    /// it is now.
-    async fn judge_replayed(
-        &self,
-        id: &str,
-        expected: &crate::stripe::classify::Expected,
-    ) -> Resolution {
-        match self.stripe.transfer(id).await {
-            Err(error) => Resolution::Unknown {
-                reason: format!(
-                    "transfer {id} was answered from Stripe's store and could not be fetched: {error}"
-                ),
-                stored_error: false,
-            },
-            Ok(transfer) => match expected.mismatch(&transfer) {
-                Some(what) => Resolution::Alarm {
-                    reason: format!("transfer {id} does not fit: {what}"),
-                },
-                None => Resolution::Paid {
-                    transfer_id: transfer.id,
-                    at: transfer.created,
-                    adopted: false,
-                    reversed_cents: transfer.amount_reversed,
-                },
-            },
-        }
-    }
-
-    fn key_age_millis(&self, attempt: &Attempt) -> i64 {
-        let stripe_now = self
-            .clock
-            .now()
-            .millis()
-            .saturating_add(self.stripe_ahead_millis);
-        stripe_now.saturating_sub(attempt.first_sent_at.millis())
-    }
-}
-
 fn unresolved(attempt: &Attempt, reason: &str) -> Unresolved {
     Unresolved {
         payout_id: attempt.payout_id.clone(),
         amount_cents: attempt.amount_cents,
         reason: reason.to_owned(),
     }
-}
-
-fn retry_after(exchange: &Exchange) -> Option<Duration> {
-    match exchange {
-        Exchange::Answered(reply) => reply.retry_after,
-        _ => None,
-    }
-}
-
-/// Stripe's message, or the code where it gave none.
-fn spoken(judgement: &Judgement) -> String {
-    let error = &judgement.error;
-    match (&error.code, &error.message) {
-        (Some(code), Some(message)) => format!("{code}: {message}"),
-        (Some(text), None) | (None, Some(text)) => text.clone(),
-        (None, None) => judgement.verdict(),
-    }
-}
-
-/// Why nobody knows what became of a request: a person must see that it was an
-/// answer, and which, that left it open.
-fn doubtful(exchange: &Exchange, spoken: &str) -> String {
-    match exchange {
-        Exchange::Answered(reply) => format!("Stripe answered {}: {spoken}", reply.status),
-        Exchange::Lost { .. } | Exchange::NotWritten { .. } => spoken.to_owned(),
-    }
-}
-
-fn last_answer(exchange: &Exchange, judgement: &Judgement) -> LastAnswer {
-    let (http_status, request_id) = match exchange {
-        Exchange::Answered(reply) => (Some(i32::from(reply.status)), reply.request_id.clone()),
-        Exchange::Lost { status, .. } => (status.map(i32::from), None),
-        Exchange::NotWritten { .. } => (None, None),
-    };
-    LastAnswer {
-        http_status,
-        error_type: judgement.error.kind.clone(),
-        error_code: judgement.error.code.clone(),
-        error_message: judgement.error.message.clone(),
-        request_id,
-        replayed: judgement.replayed,
-    }
-}
-
-fn answer_row(
-    attempt: &Attempt,
-    send: i32,
-    sent_at: Time,
-    answered_at: Time,
-    exchange: &Exchange,
-    judgement: &Judgement,
-) -> AnswerRow {
-    let last = last_answer(exchange, judgement);
-    let body = match exchange {
-        Exchange::Answered(reply) => {
-            let kept = &reply.body[..reply.body.len().min(ANSWER_BYTES_KEPT)];
-            // PostgreSQL keeps no NUL in a text.
-            String::from_utf8_lossy(kept).replace('\0', "\u{fffd}")
-        }
-        Exchange::Lost { reason, .. } | Exchange::NotWritten { reason } => reason.clone(),
-    };
-    AnswerRow {
-        payout_id: attempt.payout_id.clone(),
-        attempt: attempt.attempt,
-        send,
-        sent_at,
-        answered_at,
-        http_status: last.http_status,
-        request_id: last.request_id,
-        replayed: last.replayed,
-        verdict: judgement.verdict(),
-        body,
-    }
-}
-
-/// Claims, past locks and broken connections.
-async fn claim(
-    db: StoreThread,
-    clock: Clock,
-    stamp: RunStamp,
-    request: QueueRequest,
-    terms: ClaimTerms,
-) -> Result<Window, StoreError> {
-    let mut wait = Duration::from_millis(100);
-    let mut tries_left = CLAIM_TRIES;
-    loop {
-        let (stamp, request, terms) = (stamp.clone(), request.clone(), terms.clone());
-        tries_left -= 1;
-        match db
-            .call(move |store| store.queue_claim(&stamp, &request, &terms))
-            .await
-        {
-            // After a COMMIT whose answer was lost the rows are claimed all the
-            // same; they are this run's until it ends, then the next one's.
-            Err(error) if error.is_transient() && tries_left > 0 => {
-                clock.sleep(wait).await;
-                wait *= 2;
-                reconnect(&db, &error).await;
-            }
-            result => return result,
-        }
-    }
-}
-
-/// Records outcomes, trying for a while when the database is away: they are
-/// facts already, and what cannot be recorded the next run finds at Stripe.
-async fn record(
-    db: StoreThread,
-    clock: Clock,
-    stamp: RunStamp,
-    settlements: Vec<Settlement>,
-) -> Done {
-    failpoint!(await "record.before");
-    let settlements: Arc<[Settlement]> = settlements.into();
-    let started = clock.instant();
-    let mut wait = Duration::from_millis(100);
-    loop {
-        let (run, batch) = (stamp.clone(), Arc::clone(&settlements));
-        let error = match db
-            .call(move |store| store.attempts_settle(&run, &batch))
-            .await
-        {
-            Ok(recorded) => {
-                return Done::Recorded(settlements.iter().cloned().zip(recorded).collect(), None);
-            }
-            Err(error) => error,
-        };
-        let tried = clock.instant().saturating_duration_since(started);
-        if !error.is_transient() || tried >= RECORD_PATIENCE {
-            let lost = settlements.iter().cloned().map(|settlement| {
-                let reason = unrecorded_reason(&settlement, &error);
-                let resolution = Resolution::Unknown {
-                    reason,
-                    stored_error: false,
-                };
-                (
-                    Settlement {
-                        resolution,
-                        ..settlement
-                    },
-                    Recorded::Done,
-                )
-            });
-            return Done::Recorded(lost.collect(), Some(error));
-        }
-        clock.sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(5));
-        reconnect(&db, &error).await;
-    }
-}
-
-fn unrecorded_reason(settlement: &Settlement, error: &StoreError) -> String {
-    match &settlement.resolution {
-        Resolution::Paid { transfer_id, .. } => {
-            format!("it was paid by {transfer_id}, which could not be recorded: {error}")
-        }
-        _ => format!("its outcome could not be recorded: {error}"),
-    }
-}
-
-/// Opens the connection anew when it is the connection that broke.
-async fn reconnect(db: &StoreThread, error: &StoreError) {
-    if matches!(
-        error,
-        StoreError::Lost { .. } | StoreError::Unreachable { .. }
-    ) {
-        // Still away: the caller waits and tries again.
-        let _ = db.call(Store::reconnect).await;
-    }
-}
-
-/// Reads the holds and, when it is time, renews the sign of life.
-async fn pulse(
-    db: StoreThread,
-    stamp: RunStamp,
-    last: Option<(Reading, Duration)>,
-) -> Result<Reading, StoreError> {
-    db.call(move |store| {
-        let clock = store.clock().clone();
-        // Read before the store is asked, so that a slow answer makes it older, not younger.
-        let boot = clock.since_boot_millis();
-        let holds = store
-            .holds()?
-            .into_iter()
-            .map(|hold| ((hold.kind, hold.target), hold.created_at))
-            .collect();
-        let kept = last.filter(|(reading, renew_every)| {
-            boot.saturating_sub(reading.seen_boot_millis) < millis_of(*renew_every)
-        });
-        let (seen_at, seen_boot_millis) = match kept {
-            Some((reading, _)) => (reading.seen_at, reading.seen_boot_millis),
-            None => (store.run_seen(&stamp.run_id)?, boot),
-        };
-        Ok(Reading {
-            seen_at,
-            seen_boot_millis,
-            read_boot_millis: boot,
-            holds,
-        })
-    })
-    .await
 }

@@ -13,7 +13,7 @@ use crate::model::time::Clock;
 
 /// Paces the sends of one run.
 #[derive(Debug)]
-pub(in crate::ops) struct Pace {
+pub(super) struct Pace {
     clock: Clock,
     state: Mutex<State>,
 }
@@ -41,7 +41,7 @@ const RATE_MIN: u64 = KILO;
 
 impl Pace {
     /// At most `per_second`; none is as fast as it goes.
-    pub(in crate::ops) fn new(clock: &Clock, per_second: Option<u32>) -> Self {
+    pub(super) fn new(clock: &Clock, per_second: Option<u32>) -> Self {
         let now = clock.instant();
         let ceiling = per_second.map(|rate| u64::from(rate).saturating_mul(KILO));
         let state = Mutex::new(State {
@@ -61,12 +61,12 @@ impl Pace {
     }
 
     /// What it goes by, for whoever waits beside it.
-    pub(in crate::ops) fn clock(&self) -> &Clock {
+    pub(super) fn clock(&self) -> &Clock {
         &self.clock
     }
 
     /// Waits for the next slot. Who waits while the rate is halved gets a new one.
-    pub(in crate::ops) async fn slot(&self) {
+    pub(super) async fn slot(&self) {
         while let Some((at, turn)) = self.reserve(self.clock.instant()) {
             self.clock.sleep_until(at).await;
             if self.lock().turn == turn {
