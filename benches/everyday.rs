@@ -334,7 +334,7 @@ fn claims<C: SimpleConnection>(backend: &str, store: &mut Store, connection: &mu
             max_cents: i32::MAX,
             named_batch: None,
         },
-        looked_up: std::sync::Arc::default(),
+        searched: std::sync::Arc::default(),
         agreed: None,
         in_doubt: std::sync::Arc::default(),
     };

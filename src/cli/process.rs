@@ -229,7 +229,7 @@ async fn dry_run(
         cx.ui.line(&unresolved_line(unresolved, session.currency()));
     }
     held_elsewhere(cx, &session.report.holders);
-    Ok(session.plan().await?)
+    Ok(session.plan(&mut show).await?)
 }
 
 async fn pay(
@@ -252,7 +252,7 @@ async fn pay(
             .resolve_earlier(Some(stamp), &mut |e| progress.show(e))
             .await?;
         let plan = if said.needs_a_plan(cx) {
-            Some(session.plan().await?)
+            Some(session.plan(&mut |e| progress.show(e)).await?)
         } else {
             None
         };

@@ -42,6 +42,7 @@ pub(super) enum Found {
 }
 
 /// With what, and where, one run looks.
+#[derive(Debug)]
 pub(super) struct Search {
     pub(super) db: StoreThread,
     pub(super) reader: TransferReader,

@@ -12,7 +12,8 @@ use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_history, payouts,
 };
 use crate::model::time::Time;
-use crate::store::{Store, StoreError, dialect, history, reconcile};
+use crate::store::queue::{Mark, QueueFilter};
+use crate::store::{Store, StoreError, dialect, history, queue, reconcile};
 
 /// A transfer that may be one of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,19 @@ pub enum Unremembered {
     Forgotten,
     /// It names this payout, of which an attempt is open: it may be its transfer.
     InDoubt(PayoutId),
+}
+
+/// Rows of the queue that are looked at in one stretch: so few in tests that every
+/// queue has several.
+pub const STRETCH_ROWS: usize = if cfg!(feature = "testing") { 3 } else { 5000 };
+
+/// What other software wrote or touched in a stretch of the queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stretch {
+    /// Since when there is any; none when there is none.
+    pub since: Option<Time>,
+    /// What of it may be sent once Stripe was searched: rows that bear no marks.
+    pub clean: Vec<PayoutId>,
 }
 
 impl Store {
@@ -120,13 +134,9 @@ impl Store {
         })
     }
 
-    /// Payouts without an attempt of ours that other software wrote or touched and
-    /// that are not paid: pending, being processed, or marked as failed by it since
-    /// `failed_since`. Since when there are any, and which.
-    pub fn foreign_open_since(
-        &mut self,
-        failed_since: Time,
-    ) -> Result<Option<(Time, Vec<PayoutId>)>, StoreError> {
+    /// Since when there are payouts without an attempt of ours that other software
+    /// has in hand or, since `failed_since`, marked as failed; none when there are none.
+    pub fn foreign_begun_since(&mut self, failed_since: Time) -> Result<Option<Time>, StoreError> {
         let cancelled = payout_history::table
             .filter(payout_history::payout_id.eq(payouts::id))
             .filter(payout_history::event.eq(HistoryEvent::Cancelled));
@@ -134,28 +144,66 @@ impl Store {
             .eq(PayoutStatus::Failed)
             .and(payouts::updated_at.ge(failed_since))
             .and(diesel::dsl::not(diesel::dsl::exists(cancelled)));
-        let open = payouts::status.eq_any([PayoutStatus::Pending, PayoutStatus::Processing]);
-        let rows: Vec<(PayoutId, Time)> = self.read(|conn| {
+        self.read(|conn| {
             Ok(payouts::table
+                .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
+                .filter(payouts::status.eq(PayoutStatus::Processing).or(failed))
+                .filter(payout_attempts::payout_id.is_null())
+                .select(diesel::dsl::min(payouts::created_at))
+                .first(conn)?)
+        })
+    }
+
+    /// What other software wrote or touched among the next pending rows of the queue.
+    pub fn foreign_stretch(
+        &mut self,
+        filter: &QueueFilter,
+        after: Option<&Mark>,
+    ) -> Result<Stretch, StoreError> {
+        self.read(|conn| {
+            dialect::find_by_index(conn)?;
+            let marks = queue::due_marks(conn, filter, after, None, STRETCH_ROWS)?;
+            let ids: Vec<PayoutId> = marks.into_iter().map(|mark| mark.id).collect();
+            let rows: Vec<(Payout, bool)> = payouts::table
                 .left_join(
                     payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
                 )
                 .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
-                .filter(open.or(failed))
+                .filter(payouts::id.eq_any(&ids))
                 .filter(payout_attempts::payout_id.is_null())
-                .filter(
-                    payout_batch_items::payout_id
-                        .is_null()
-                        .or(payouts::status.ne(PayoutStatus::Pending))
-                        .or(payouts::retry_count.gt(0))
-                        .or(payouts::last_retry_at.is_not_null())
-                        .or(payouts::failed_reason.is_not_null()),
-                )
-                .select((payouts::id, payouts::created_at))
-                .load(conn)?)
-        })?;
-        let since = rows.iter().map(|(_, created_at)| *created_at).min();
-        Ok(since.map(|since| (since, rows.into_iter().map(|(id, _)| id).collect())))
+                .select((
+                    payouts::all_columns,
+                    payout_batch_items::payout_id.nullable().is_not_null(),
+                ))
+                .load(conn)?;
+            let mut stretch = Stretch::default();
+            for (payout, ours) in rows {
+                let marked = payout.bears_marks_of_a_send();
+                if marked || !ours {
+                    let since = stretch.since.get_or_insert(payout.created_at);
+                    *since = payout.created_at.min(*since);
+                }
+                if !marked && !ours {
+                    stretch.clean.push(payout.id);
+                }
+            }
+            Ok(stretch)
+        })
+    }
+
+    /// Those of the given payouts of which we made an attempt.
+    pub fn attempted_among(&mut self, ids: &[PayoutId]) -> Result<HashSet<PayoutId>, StoreError> {
+        self.read(|conn| {
+            let mut found = HashSet::new();
+            for chunk in ids.chunks(dialect::IDS_MAX) {
+                let attempted: Vec<PayoutId> = payout_attempts::table
+                    .filter(payout_attempts::payout_id.eq_any(chunk))
+                    .select(payout_attempts::payout_id)
+                    .load(conn)?;
+                found.extend(attempted);
+            }
+            Ok(found)
+        })
     }
 
     /// Those of the given payouts that have no attempt of ours and are not

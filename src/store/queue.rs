@@ -44,6 +44,16 @@ pub struct Mark {
     pub id: PayoutId,
 }
 
+impl Mark {
+    /// Where a payout stands.
+    pub fn of(payout: &Payout) -> Self {
+        Self {
+            created_at: payout.created_at,
+            id: payout.id.clone(),
+        }
+    }
+}
+
 /// Which part of the queue a run works on. Empty: all of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct QueueFilter {
@@ -79,14 +89,30 @@ pub struct QueueRequest {
     pub until: Option<Mark>,
     /// Limits and permissions.
     pub rules: SendRules,
-    /// Clean rows of other software that were looked up by metadata, and for
-    /// which no transfer was found.
-    pub looked_up: Arc<HashSet<PayoutId>>,
+    /// Rows of other software that Stripe was searched for.
+    pub searched: Arc<Searched>,
     /// What a person agreed to: amount and destination of each payout. None
     /// where the configuration agreed to whatever is due.
     pub agreed: Option<Arc<HashMap<PayoutId, (i32, String)>>>,
     /// Payouts that a look-up at Stripe spoke against.
     pub in_doubt: Arc<HashSet<PayoutId>>,
+}
+
+/// Clean rows of other software, as far as Stripe was searched for them. What is
+/// in neither set was not searched for yet.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Searched {
+    /// Nothing was found: they may be sent.
+    pub clear: HashSet<PayoutId>,
+    /// They may not, as far as this run is concerned.
+    pub doubtful: HashSet<PayoutId>,
+}
+
+impl Searched {
+    /// Whether Stripe was not searched for this row yet.
+    fn is_open(&self, payout: &PayoutId) -> bool {
+        !self.clear.contains(payout) && !self.doubtful.contains(payout)
+    }
 }
 
 /// What a claim turns into attempts.
@@ -137,6 +163,17 @@ pub struct Window {
     pub total_reached: bool,
     /// The walk stopped before a payout that may be sent.
     pub stopped_short: bool,
+    /// It stopped before a row of other software that Stripe must be searched for.
+    pub unsearched: bool,
+}
+
+impl Window {
+    /// Ends the walk behind `passed`; the queue goes on there.
+    fn stop_before(&mut self, passed: Option<Mark>) {
+        self.stopped_short = true;
+        self.more = true;
+        self.last = passed;
+    }
 }
 
 /// A payout and the attempt that was written for it.
@@ -172,6 +209,8 @@ pub struct Preview {
     pub last: Option<Mark>,
     /// The queue goes on behind `last`.
     pub more: bool,
+    /// The walk stopped before a row of other software that Stripe must be searched for.
+    pub unsearched: bool,
 }
 
 /// Rows looked at in one window.
@@ -181,20 +220,29 @@ impl Store {
     /// Walks one window of the queue without claiming anything.
     pub fn queue_preview(&mut self, request: &QueueRequest) -> Result<Preview, StoreError> {
         self.read(|conn| {
-            let marks = due_marks(conn, request, WINDOW_MAX)?;
-            let more = marks.len() == WINDOW_MAX;
+            let (after, until) = (request.after.as_ref(), request.until.as_ref());
+            let marks = due_marks(conn, &request.filter, after, until, WINDOW_MAX)?;
             let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             let mut preview = Preview {
-                more,
-                last: marks.into_iter().next_back(),
+                more: marks.len() == WINDOW_MAX,
                 ..Preview::default()
             };
+            let mut passed = request.after.clone();
             for candidate in candidates(conn, &ids)? {
+                let mark = Mark::of(&candidate.payout);
                 match sendable(&candidate, request) {
                     Ok(()) => preview.due.push(candidate),
+                    Err(Skip::NotLookedUp) if request.searched.is_open(&candidate.payout.id) => {
+                        preview.unsearched = true;
+                        preview.more = true;
+                        preview.last = passed;
+                        return Ok(preview);
+                    }
                     Err(reason) => preview.skipped.push(skipped(&candidate.payout, reason)),
                 }
+                passed = Some(mark);
             }
+            preview.last = marks.into_iter().next_back();
             Ok(preview)
         })
     }
@@ -211,7 +259,8 @@ impl Store {
         let (window, heads) = self.write(|conn| {
             dialect::find_by_index(conn)?;
             let size = terms.rows_max.clamp(1, WINDOW_MAX);
-            let marks = due_marks(conn, request, size)?;
+            let (after, until) = (request.after.as_ref(), request.until.as_ref());
+            let marks = due_marks(conn, &request.filter, after, until, size)?;
             let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             // Rows that another run holds are passed over; the walk goes on behind them.
             let locked = dialect::lock_in_status(conn, &ids, PayoutStatus::Pending)?;
@@ -280,15 +329,17 @@ fn choose(
     let mut passed: Option<Mark> = request.after.clone();
     for candidate in candidates {
         let payout = &candidate.payout;
-        let mark = Mark {
-            created_at: payout.created_at,
-            id: payout.id.clone(),
-        };
+        let mark = Mark::of(payout);
         let taken_here = payout
             .royalty_statement_id
             .as_ref()
             .is_some_and(|s| statements.contains(s));
         match sendable(&candidate, request) {
+            Err(Skip::NotLookedUp) if request.searched.is_open(&payout.id) => {
+                window.unsearched = chosen.len() < terms.payouts_max;
+                window.stop_before(passed);
+                return chosen;
+            }
             Err(reason) => window.skipped.push(skipped(payout, reason)),
             // Two payouts of one statement in the same window: the first goes.
             Ok(()) if taken_here && !planted!("statement_not_taken") => {
@@ -299,9 +350,7 @@ fn choose(
                 let full = amount > room_cents || chosen.len() >= terms.payouts_max;
                 if full && !planted!("claim_without_limit") {
                     window.total_reached = amount > room_cents;
-                    window.stopped_short = true;
-                    window.more = true;
-                    window.last = passed;
+                    window.stop_before(passed);
                     return chosen;
                 }
                 room_cents -= amount;
@@ -334,9 +383,6 @@ fn sendable(candidate: &Candidate, request: &QueueRequest) -> Result<(), Skip> {
         if doubtful || candidate.payout.bears_marks_of_a_send() {
             return Err(Skip::MaybeSentElsewhere);
         }
-        if !candidate.ours && !request.looked_up.contains(&candidate.payout.id) {
-            return Err(Skip::NotLookedUp);
-        }
     }
     may_send(candidate, &request.rules)?;
     let shown = |agreed: &Arc<HashMap<PayoutId, (i32, String)>>| {
@@ -347,17 +393,23 @@ fn sendable(candidate: &Candidate, request: &QueueRequest) -> Result<(), Skip> {
                     && Some(destination) == candidate.destination.as_ref()
             })
     };
-    if request.agreed.as_ref().is_none_or(shown) {
-        Ok(())
-    } else {
-        Err(Skip::NotAgreed)
+    if !request.agreed.as_ref().is_none_or(shown) {
+        return Err(Skip::NotAgreed);
     }
+    // Last, so that Stripe is searched only for what could be sent.
+    let first_send = candidate.last_attempt.is_none();
+    if first_send && !candidate.ours && !request.searched.clear.contains(&candidate.payout.id) {
+        return Err(Skip::NotLookedUp);
+    }
+    Ok(())
 }
 
 /// The next pending rows of the queue, in its order.
-fn due_marks(
+pub(super) fn due_marks(
     conn: &mut AnyConnection,
-    request: &QueueRequest,
+    filter: &QueueFilter,
+    after: Option<&Mark>,
+    until: Option<&Mark>,
     limit: usize,
 ) -> Result<Vec<Mark>, StoreError> {
     let mut query = payouts::table
@@ -366,7 +418,7 @@ fn due_marks(
         .select((payouts::created_at, payouts::id))
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .into_boxed();
-    if let Some(mark) = &request.after {
+    if let Some(mark) = after {
         query = query
             .filter(payouts::created_at.ge(mark.created_at))
             .filter(
@@ -375,7 +427,7 @@ fn due_marks(
                     .or(payouts::id.gt(mark.id.clone())),
             );
     }
-    if let Some(mark) = &request.until {
+    if let Some(mark) = until {
         query = query
             .filter(payouts::created_at.le(mark.created_at))
             .filter(
@@ -384,7 +436,6 @@ fn due_marks(
                     .or(payouts::id.le(mark.id.clone())),
             );
     }
-    let filter = &request.filter;
     if !filter.ids.is_empty() {
         query = query.filter(payouts::id.eq_any(filter.ids.clone()));
     }

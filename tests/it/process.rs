@@ -453,6 +453,55 @@ on_both! {
         assert_eq!((shop.status("cz_late"), shop.transfers().len()), ("COMPLETED".into(), 3));
     }
 
+    // The queue is searched for stretch by stretch; a queue of other software has several of them.
+    fn every_stretch_of_a_platforms_queue_is_searched(db: TestDb) {
+        let shop = Shop::open(db);
+        for number in 0..11 {
+            let name = format!("p{number:02}");
+            shop.creator(&name);
+            shop.foreign_payout(&format!("cf_{name}"), &name, 700);
+        }
+        for paid in ["p04", "p10"] {
+            let body = format!("amount=700&currency=usd&destination=acct_{paid}&metadata[payoutId]=cf_{paid}");
+            sandbox_client::post(&shop.stripe, "/v1/transfers", &body).api_key("sk_test_shop").ok();
+        }
+        shop.process(&["--dry-run"]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 2);
+        let run = shop.process(&[]).expect_code(0);
+        assert!(run.stderr.contains("cf_p10 was paid by tr_"), "{}", run.stderr);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payouts WHERE status = 'COMPLETED'"), "11");
+        assert_eq!(shop.transfers().len(), 11);
+    }
+
+    // A platform that pays first and commits its row afterwards: the transfer was listed before the
+    // row was there, and is not listed again.
+    fn a_row_that_appears_after_its_transfer_was_listed_is_not_sent(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("late");
+        sandbox_client::post(
+            &shop.stripe,
+            "/v1/transfers",
+            "amount=700&currency=usd&destination=acct_late&metadata[payoutId]=cz_late",
+        )
+        .api_key("sk_test_shop")
+        .ok();
+        shop.pass(Duration::from_secs(3600));
+        shop.creator("first");
+        shop.foreign_payout("ca_first", "first", 700);
+        // So many that the claims are far from the end of the queue.
+        shop.payouts(6);
+        shop.fault("c0", Fault::HangBefore, 1);
+        let child = shop.env.command(&["process"]).env("PAYOUTS_CONCURRENCY", "1")
+            .stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        shop.foreign_payout("cz_late", "late", 700);
+        shop.stripe.release();
+        child.wait_with_output().expect("it ends");
+        assert_eq!((shop.status("cz_late"), shop.transfers().len()), ("PENDING".into(), 8));
+        shop.process(&[]).expect_code(0);
+        assert_eq!((shop.status("cz_late"), shop.transfers().len()), ("COMPLETED".into(), 8));
+    }
+
     // Another worker sent a row of ours and set it back: its marks say so.
     fn a_row_that_bears_marks_of_a_send_is_never_sent_whoever_made_it(db: TestDb) {
         let shop = Shop::open(db);

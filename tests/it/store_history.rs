@@ -65,7 +65,7 @@ impl Run {
                 max_cents: i32::MAX,
                 named_batch: None,
             },
-            looked_up: Arc::default(),
+            searched: Arc::default(),
             agreed: None,
             in_doubt: Arc::default(),
         };

@@ -1,30 +1,31 @@
-//! Looking at Stripe before anything is sent: the rollback guard, attempts that
-//! nobody knows about, and rows that other software wrote.
+//! Looking at Stripe before anything is sent: the rollback guard, and attempts that
+//! nobody knows about.
 //!
 //! An empty look-up proves nothing: the request may still be running. It only
 //! allows the same bytes to go out again under the same key. It is empty only when
 //! nothing bears the attempt's group and nothing names its payout, since what hangs
 //! is sometimes paid by hand.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::failpoint::planted;
 use crate::model::attempt::Attempt;
 use crate::model::ids::PayoutId;
 use crate::model::lookup::{LookUp, LookUpFinding};
-use crate::model::payout::{Payout, may_send};
+use crate::model::payout::may_send;
 use crate::model::time::Time;
-use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, fits_row};
+use crate::ops::adopt::adopt_for_attempt;
 use crate::ops::event::Event;
+use crate::ops::process::foreign::tell_only;
 use crate::ops::process::verdict::{KEY_AGE_MAX, key_is_young};
-use crate::ops::process::{ProcessError, Session, Unresolved, gate};
+use crate::ops::process::{ProcessError, Session, gate};
 use crate::ops::reconcile::judge::is_taken_back;
 use crate::ops::search::{Found, OddEntries, PAGES_MAX};
-use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP};
+use crate::ops::transfers::OVERLAP;
 use crate::store::RunStamp;
 use crate::store::Store;
-use crate::store::attempts::{Recorded, Resolution, Settlement};
+use crate::store::attempts::{Resolution, Settlement};
 use crate::store::doubt::DoubtTerms;
 use crate::store::foreign::{NamedTransfer, Unremembered};
 use crate::stripe::Transfer;
@@ -148,17 +149,29 @@ impl Session {
                         Ok(resend) => resends.push(resend),
                         Err(reason) => {
                             self.keep_look_up(stamp, &attempt, begun, None).await?;
-                            self.stays_unresolved(&attempt, reason);
+                            self.report.stays_unresolved(
+                                &attempt.payout_id,
+                                attempt.amount_cents,
+                                reason,
+                            );
                         }
                     },
-                    Found::Doubt(reason) => self.stays_unresolved(&attempt, reason),
+                    Found::Doubt(reason) => self.report.stays_unresolved(
+                        &attempt.payout_id,
+                        attempt.amount_cents,
+                        reason,
+                    ),
                     Found::Misfit(reason) => {
                         let found = Some(reason.clone());
                         self.keep_look_up(stamp, &attempt, begun, found).await?;
                         self.report
                             .alarms
                             .push(format!("payout {}: {reason}", attempt.payout_id));
-                        self.stays_unresolved(&attempt, reason);
+                        self.report.stays_unresolved(
+                            &attempt.payout_id,
+                            attempt.amount_cents,
+                            reason,
+                        );
                     }
                 }
             }
@@ -250,14 +263,6 @@ impl Session {
         Ok(())
     }
 
-    fn stays_unresolved(&mut self, attempt: &Attempt, reason: String) {
-        self.report.unresolved.push(Unresolved {
-            payout_id: attempt.payout_id.clone(),
-            amount_cents: attempt.amount_cents,
-            reason,
-        });
-    }
-
     async fn adopt(
         &mut self,
         stamp: Option<&RunStamp>,
@@ -266,11 +271,12 @@ impl Session {
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
         let Some(stamp) = stamp.cloned() else {
-            self.told_only(&attempt.payout_id, transfer, events);
+            tell_only(&attempt.payout_id, &transfer.id, events);
+            self.in_doubt.insert(attempt.payout_id.clone());
             return Ok(());
         };
         let recorded = adopt_for_attempt(&self.db, stamp, attempt, transfer).await?;
-        self.count_adopted(
+        self.report.adopted(
             &attempt.payout_id,
             attempt.amount_cents,
             transfer,
@@ -278,50 +284,6 @@ impl Session {
             events,
         );
         Ok(())
-    }
-
-    /// A dry run tells what a run would record.
-    fn told_only(&mut self, payout: &PayoutId, transfer: &Transfer, events: &mut dyn FnMut(Event)) {
-        self.in_doubt.insert(payout.clone());
-        let text = format!(
-            "payout {payout} was paid by {}: a run will record it",
-            transfer.id
-        );
-        events(Event::Note(text));
-    }
-
-    fn count_adopted(
-        &mut self,
-        payout_id: &PayoutId,
-        amount_cents: i32,
-        transfer: &Transfer,
-        recorded: Recorded,
-        events: &mut dyn FnMut(Event),
-    ) {
-        match recorded {
-            Recorded::Alarm(reason) => {
-                self.report.alarms.push(reason.clone());
-                self.report.unresolved.push(Unresolved {
-                    payout_id: payout_id.clone(),
-                    amount_cents,
-                    reason,
-                });
-                return;
-            }
-            Recorded::Already | Recorded::NotOurs => return,
-            Recorded::Finding(reason) => self.report.findings.push(reason),
-            Recorded::Done => {}
-        }
-        self.report.adopted += 1;
-        self.report.adopted_cents = self
-            .report
-            .adopted_cents
-            .saturating_add(i64::from(amount_cents));
-        self.report.newest_transfer = self.report.newest_transfer.max(Some(transfer.created));
-        events(Event::Note(format!(
-            "payout {payout_id} was paid by {}: found at Stripe",
-            transfer.id
-        )));
     }
 
     /// The same checks as for a first send, and the key must be young.
@@ -360,114 +322,5 @@ impl Session {
                 batch: candidate.batch_id,
             },
         }))
-    }
-
-    /// Searches Stripe for payouts that other software wrote and may have sent:
-    /// one pass over the transfers since the oldest of them. Returns those it
-    /// searched for; only they may be sent, not rows that appear later.
-    pub(super) async fn look_up_foreign(
-        &mut self,
-        stamp: Option<&RunStamp>,
-        events: &mut dyn FnMut(Event),
-    ) -> Result<HashSet<PayoutId>, ProcessError> {
-        let failed_since = self.clock.now().minus(FAILED_SEARCHED);
-        let found = self
-            .db
-            .call(move |store| store.foreign_open_since(failed_since))
-            .await?;
-        let Some((oldest, searched_for)) = found else {
-            return Ok(HashSet::new());
-        };
-        if planted!("others_not_looked_up") {
-            return Ok(searched_for.into_iter().collect());
-        }
-        // Other software may have stamped its rows in a local time, or ahead of us.
-        let since = oldest.min(self.clock.now()).minus(FOREIGN_MARGIN);
-        events(Event::Note(format!(
-            "searching Stripe since {since} for payouts created by other software"
-        )));
-        let query = TransferQuery {
-            created_from: Some(since),
-            ..TransferQuery::default()
-        };
-        let mut naming: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
-        let complete = self
-            .search()
-            .pages(&query, OddEntries::PassAccepted, async |transfers| {
-                for transfer in transfers {
-                    if let Some(payout) = transfer.payout_named() {
-                        naming
-                            .entry(PayoutId::new(payout))
-                            .or_default()
-                            .push(transfer);
-                    }
-                }
-                Ok(())
-            })
-            .await?;
-        let ids: Vec<PayoutId> = naming.keys().cloned().collect();
-        let open = self.db.call(move |store| store.foreign_open(&ids)).await?;
-        for (payout, destination) in open {
-            let transfers = naming.remove(&payout.id).unwrap_or_default();
-            match transfers.as_slice() {
-                [transfer]
-                    if fits_row(
-                        &payout,
-                        destination.as_deref(),
-                        transfer,
-                        self.settings.currency,
-                        self.livemode,
-                    ) =>
-                {
-                    self.adopt_foreign(stamp, payout, transfer, events).await?;
-                }
-                several => {
-                    let ids: Vec<&str> = several.iter().map(|t| t.id.as_str()).collect();
-                    self.report.alarms.push(format!(
-                        "payout {} of other software is named by {}, which does not fit it",
-                        payout.id,
-                        ids.join(", ")
-                    ));
-                    self.in_doubt.insert(payout.id);
-                }
-            }
-        }
-        if complete {
-            return Ok(searched_for.into_iter().collect());
-        }
-        self.report.findings.push(format!(
-            "Stripe holds more than {PAGES_MAX} pages of transfers since {since}: too many to search for \
-             payouts of other software, so none of them is sent"
-        ));
-        Ok(HashSet::new())
-    }
-
-    async fn adopt_foreign(
-        &mut self,
-        stamp: Option<&RunStamp>,
-        payout: Payout,
-        transfer: &Transfer,
-        events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
-        let Some(stamp) = stamp.cloned() else {
-            self.told_only(&payout.id, transfer, events);
-            return Ok(());
-        };
-        let (id, amount_cents) = (payout.id.clone(), payout.amount_cents);
-        let recorded = match adopt_for_row(&self.db, stamp, payout, transfer).await {
-            // Such as a transfer that another row holds: this payout's trouble, not the run's.
-            Err(error) if error.is_refusal() => {
-                self.report.alarms.push(format!(
-                    "payout {id} of other software is named by {}, which could not be recorded: {}",
-                    transfer.id,
-                    error.with_cause()
-                ));
-                self.in_doubt.insert(id);
-                return Ok(());
-            }
-            recorded => recorded?,
-        };
-        self.count_adopted(&id, amount_cents, transfer, recorded, events);
-        Ok(())
     }
 }

@@ -16,6 +16,7 @@
 //! everything that is written by `jobs`.
 
 mod carry;
+mod foreign;
 mod gate;
 mod jobs;
 mod lookup;
@@ -38,11 +39,12 @@ use crate::ops::pace::Pace;
 use crate::ops::search::Search;
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::Store;
-use crate::store::queue::QueueFilter;
+use crate::store::queue::{QueueFilter, Searched};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
 use crate::stripe::api::ReadError;
 use crate::stripe::{Stripe, Transfer};
+use foreign::ForeignSearch;
 use lookup::Resend;
 
 pub use plan::{Plan, PlanRow, SkippedGroup};
@@ -242,6 +244,19 @@ pub struct Report {
 pub const FAILURES_KEPT: usize = 1000;
 
 impl Report {
+    pub(super) fn stays_unresolved(
+        &mut self,
+        payout: &PayoutId,
+        amount_cents: i32,
+        reason: String,
+    ) {
+        self.unresolved.push(Unresolved {
+            payout_id: payout.clone(),
+            amount_cents,
+            reason,
+        });
+    }
+
     pub(super) fn skip(&mut self, reason: Skip, amount_cents: i32) {
         let entry = self.skipped.entry(reason).or_default();
         entry.0 += 1;
@@ -263,7 +278,9 @@ pub struct Session {
     stripe_ahead_millis: i64,
     pace: Arc<Pace>,
     resends: Vec<Resend>,
-    foreign_looked_up: Arc<HashSet<PayoutId>>,
+    foreign: ForeignSearch,
+    /// Of the stretch of the queue that was searched last.
+    searched: Arc<Searched>,
     /// Up to here, by Stripe's clock, the rollback guard has seen every transfer.
     guarded_until: Time,
     /// What the rollback guard saw that names a payout with an open attempt.
@@ -289,7 +306,14 @@ impl Session {
         let (account, date) = account_of_this_database(&db, &reader, livemode).await?;
         let stripe_ahead_millis = skew(&clock, date, events)?;
         let (database_id, _) = db.call(Store::database_id).await?;
+        let search = Search {
+            db: db.clone(),
+            reader,
+            account: account.clone(),
+            livemode,
+        };
         let mut session = Self {
+            foreign: ForeignSearch::new(search, clock.clone(), &settings),
             db,
             stripe,
             clock,
@@ -300,7 +324,7 @@ impl Session {
             stripe_ahead_millis,
             pace,
             resends: Vec::new(),
-            foreign_looked_up: Arc::default(),
+            searched: Arc::default(),
             guarded_until: Time::from_millis(0),
             guard_saw: HashMap::new(),
             in_doubt: HashSet::new(),
@@ -326,7 +350,7 @@ impl Session {
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
         self.resends = self.resolve(stamp, events).await?;
-        self.foreign_looked_up = Arc::new(self.look_up_foreign(stamp, events).await?);
+        self.search_foreign_first(stamp, events).await?;
         self.surplus().await?;
         for payout in self.db.call(Store::processing_stuck).await? {
             self.report.alarms.push(format!(

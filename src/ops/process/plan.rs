@@ -11,6 +11,7 @@ use crate::model::money::Currency;
 use crate::model::payout::Skip;
 use crate::model::time::Time;
 use crate::ops::consent::Agreement;
+use crate::ops::event::Event;
 use crate::ops::pace::Pace;
 use crate::ops::process::{ProcessError, Session};
 use crate::store::Store;
@@ -122,7 +123,7 @@ impl Plan {
 
 impl Session {
     /// Walks the queue without claiming and adds up what would happen.
-    pub async fn plan(&self) -> Result<Plan, ProcessError> {
+    pub async fn plan(&mut self, events: &mut dyn FnMut(Event)) -> Result<Plan, ProcessError> {
         let in_doubt_cents = self.db.call(Store::attempts_open).await?.amount_cents;
         let mut plan = Plan {
             due: 0,
@@ -158,11 +159,15 @@ impl Session {
                 resend: true,
             });
         }
-        self.plan_due(&mut plan).await?;
+        self.plan_due(&mut plan, events).await?;
         Ok(plan)
     }
 
-    async fn plan_due(&self, plan: &mut Plan) -> Result<(), ProcessError> {
+    async fn plan_due(
+        &mut self,
+        plan: &mut Plan,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<(), ProcessError> {
         let mut agreed = HashMap::new();
         let mut groups: BTreeMap<Skip, SkippedGroup> = BTreeMap::new();
         let mut request = self.queue_request(None, None);
@@ -197,10 +202,7 @@ impl Session {
                 }
                 plan.due += 1;
                 plan.due_cents = plan.due_cents.saturating_add(amount);
-                plan.last = Some(Mark {
-                    created_at: payout.created_at,
-                    id: payout.id.clone(),
-                });
+                plan.last = Some(Mark::of(&payout));
                 let destination = candidate.destination.unwrap_or_default();
                 agreed.insert(
                     payout.id.clone(),
@@ -217,6 +219,12 @@ impl Session {
             }
             if !window.more {
                 break;
+            }
+            if window.unsearched {
+                self.search_foreign_behind(window.last.clone(), events)
+                    .await?;
+                request.searched = Arc::clone(&self.searched);
+                request.in_doubt = Arc::new(self.in_doubt.clone());
             }
             request.after = window.last;
         }
@@ -242,7 +250,7 @@ impl Session {
             after: None,
             until,
             rules: self.settings.rules.clone(),
-            looked_up: Arc::clone(&self.foreign_looked_up),
+            searched: Arc::clone(&self.searched),
             agreed,
             in_doubt: Arc::new(self.in_doubt.clone()),
         }

@@ -21,6 +21,7 @@ use crate::ops::consent::Consent;
 use crate::ops::event::{Event, Settled};
 use crate::ops::pace::Pace;
 use crate::ops::process::carry::{Carried, Job, Senders};
+use crate::ops::process::foreign::{Outcome, Searching};
 use crate::ops::process::gate::{self, Belongs, Closed, Reading};
 use crate::ops::process::jobs::{Written, claim, pulse, reconnect, record};
 use crate::ops::process::plan::balance_cents;
@@ -109,6 +110,7 @@ impl Session {
         let available_cents = free_cents(&self.db, &self.stripe, &self.pace, currency).await?;
         let resends = std::mem::take(&mut self.resends);
         let newest = self.report.newest_transfer;
+        let mut foreign = Searching::Idle(Box::new(self.foreign));
         let mut run = Run {
             db: self.db.clone(),
             stamp: stamp.clone(),
@@ -134,6 +136,7 @@ impl Session {
             record_due: false,
             pulsing: false,
             asking_balance: false,
+            unsearched: false,
             ready: VecDeque::new(),
             waiting: HashMap::new(),
             busy: HashSet::new(),
@@ -156,6 +159,9 @@ impl Session {
         run.take_over(resends).await?;
         loop {
             run.start_what_can_be_started(&stopping);
+            if run.unsearched && !run.stopped() {
+                foreign = foreign.behind(&run.request);
+            }
             if run.is_over() {
                 break;
             }
@@ -170,6 +176,7 @@ impl Session {
                         }
                     }
                 }
+                outcome = foreign.done() => run.take_in_search(outcome, events),
                 _ = ticks.tick() => run.start_pulse(&reading),
                 _ = records.tick() => run.record_due = !run.unrecorded.is_empty(),
                 Ok(()) = interrupted.changed() => run.stop(Stop::Signal),
@@ -245,6 +252,8 @@ struct Run {
     record_due: bool,
     pulsing: bool,
     asking_balance: bool,
+    /// The queue waits for a search for what other software wrote.
+    unsearched: bool,
     /// Claimed, in order, not yet sent.
     ready: VecDeque<Job>,
     /// Claimed, but their destination is busy.
@@ -410,7 +419,8 @@ impl Run {
     fn start_claim(&mut self) {
         let queued = self.ready.len() + self.waiting.values().map(VecDeque::len).sum::<usize>();
         let wanted = (self.concurrency * 2).saturating_sub(queued);
-        if self.claiming || self.queue_empty || self.stopped() || wanted < self.concurrency {
+        let waits = self.claiming || self.unsearched;
+        if waits || self.queue_empty || self.stopped() || wanted < self.concurrency {
             return;
         }
         if self.payouts_room == 0 {
@@ -553,6 +563,25 @@ impl Run {
             .fold(0, i64::saturating_add)
     }
 
+    fn take_in_search(
+        &mut self,
+        outcome: Result<Outcome, ProcessError>,
+        events: &mut dyn FnMut(Event),
+    ) {
+        self.unsearched = false;
+        let outcome = match outcome {
+            Ok(outcome) => outcome,
+            Err(ProcessError::Store(error)) => return self.stop(Stop::Database(error.to_string())),
+            Err(error) => return self.stop(Stop::Unreachable(error.to_string())),
+        };
+        let in_doubt = self.report.foreign(&outcome, events);
+        if !in_doubt.is_empty() {
+            let known = self.request.in_doubt.iter().cloned();
+            self.request.in_doubt = Arc::new(known.chain(in_doubt).collect());
+        }
+        self.request.searched = Arc::new(outcome.searched);
+    }
+
     fn take_in_window(&mut self, window: Window) {
         // A stretch of rows that are skipped is walked in ever longer strides.
         let (claimed, skipped) = (window.claimed.len(), window.skipped.len());
@@ -581,6 +610,7 @@ impl Run {
         if window.last.is_some() {
             self.request.after = window.last;
         }
+        self.unsearched = window.unsearched;
         self.queue_empty = !window.more || window.total_reached;
     }
 

@@ -769,7 +769,7 @@ impl Work {
             Session::open(db, stripe, self.clock.clone(), settings, &mut |_| {}).await?;
         session.resolve_earlier(Some(stamp), &mut |_| {}).await?;
         let agreement = if run.planned {
-            session.plan().await?.agreement()
+            session.plan(&mut |_| {}).await?.agreement()
         } else {
             Agreement {
                 until: None,
