@@ -20,8 +20,9 @@ use std::hint::black_box;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use chrono::NaiveDateTime;
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text, Timestamp};
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection};
 use payouts::model::ids::PayoutId;
 use payouts::model::listing::ListRules;
@@ -277,22 +278,57 @@ fn page(store: &mut Store, after: Option<&Payout>) -> Payout {
     lines.swap_remove(0).payout
 }
 
-/// What a list shows of a row that never was sent.
+/// Everything that a list knows of a row.
 #[derive(QueryableByName)]
 #[expect(dead_code, reason = "read, and thrown away")]
 struct Line {
-    #[diesel(sql_type = Text)]
-    id: String,
-    #[diesel(sql_type = Integer)]
-    amount_cents: i32,
+    #[diesel(embed)]
+    payout: PayoutColumns,
     #[diesel(sql_type = Nullable<Text>)]
     creator_name: Option<String>,
+    #[diesel(sql_type = Nullable<Text>)]
+    batch_id: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     reference: Option<String>,
     #[diesel(sql_type = Nullable<Text>)]
     outcome: Option<String>,
-    #[diesel(sql_type = BigInt)]
-    reversed: i64,
+    #[diesel(sql_type = Nullable<Text>)]
+    error_code: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamp>)]
+    seen_at: Option<NaiveDateTime>,
+    #[diesel(sql_type = Nullable<Timestamp>)]
+    ended_at: Option<NaiveDateTime>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    reversed: Option<i64>,
+}
+
+#[derive(QueryableByName)]
+#[expect(dead_code, reason = "read, and thrown away")]
+struct PayoutColumns {
+    #[diesel(sql_type = Text)]
+    id: String,
+    #[diesel(sql_type = Text)]
+    creator_id: String,
+    #[diesel(sql_type = Integer)]
+    amount_cents: i32,
+    #[diesel(sql_type = Nullable<Text>)]
+    stripe_transfer_id: Option<String>,
+    #[diesel(sql_type = Text)]
+    status: String,
+    #[diesel(sql_type = Nullable<Text>)]
+    royalty_statement_id: Option<String>,
+    #[diesel(sql_type = Integer)]
+    retry_count: i32,
+    #[diesel(sql_type = Nullable<Timestamp>)]
+    last_retry_at: Option<NaiveDateTime>,
+    #[diesel(sql_type = Nullable<Text>)]
+    failed_reason: Option<String>,
+    #[diesel(sql_type = Nullable<Timestamp>)]
+    processed_at: Option<NaiveDateTime>,
+    #[diesel(sql_type = Timestamp)]
+    created_at: NaiveDateTime,
+    #[diesel(sql_type = Timestamp)]
+    updated_at: NaiveDateTime,
 }
 
 /// One statement with everything that a page needs to know.
@@ -304,12 +340,18 @@ fn by_hand(after: Option<&Payout>) -> String {
         )
     });
     format!(
-        r#"SELECT p.id, p.amount_cents, c."stageName" AS creator_name, i.reference, a.outcome,
-               COALESCE((SELECT SUM(r.amount_reversed_cents) FROM payout_reversals r WHERE r.payout_id = p.id), 0) AS reversed
+        r#"SELECT p.id, p.creator_id, p.amount_cents, p.stripe_transfer_id, CAST(p.status AS TEXT) AS status,
+               p.royalty_statement_id, p.retry_count, p.last_retry_at, p.failed_reason, p.processed_at, p.created_at,
+               p.updated_at, c."stageName" AS creator_name, i.batch_id, i.reference, a.outcome, a.error_code,
+               r.seen_at, r.ended_at,
+               (SELECT v.amount_reversed_cents FROM payout_reversals v
+                WHERE v.payout_id = p.id AND v.transfer_id = p.stripe_transfer_id) AS reversed
            FROM payouts p
            LEFT JOIN creators c ON c.id = p.creator_id
            LEFT JOIN payout_batch_items i ON i.payout_id = p.id
            LEFT JOIN payout_attempts a ON a.payout_id = p.id
+               AND a.attempt = (SELECT MAX(l.attempt) FROM payout_attempts l WHERE l.payout_id = p.id)
+           LEFT JOIN payout_runs r ON r.id = a.run_id
            LEFT JOIN payout_holds h ON h.kind = 'payout' AND h.target = p.id
            WHERE p.status = 'PENDING' {mark}
            ORDER BY p.created_at DESC, p.id DESC LIMIT {PAGE}"#

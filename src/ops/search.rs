@@ -11,7 +11,7 @@ use crate::model::payout::Payout;
 use crate::model::time::Time;
 use crate::ops::adopt::expected_of;
 use crate::ops::process::ProcessError;
-use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP, TransferReader};
+use crate::ops::transfers::{OVERLAP, TransferReader, foreign_since};
 use crate::store::thread::StoreThread;
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
@@ -95,16 +95,13 @@ impl Search {
             group: Some(payout.id.as_str().to_owned()),
             ..TransferQuery::default()
         }];
-        // Other software may have stamped its row in a local time, or ahead of us.
         lists.extend(destination.map(|destination| TransferQuery {
             destination: Some(destination.to_owned()),
-            created_from: Some(payout.created_at.min(now).minus(FOREIGN_MARGIN)),
+            created_from: Some(foreign_since(payout.created_at, now)),
             ..TransferQuery::default()
         }));
-        let id = Some(payout.id.as_str());
-        let mine = |transfer: &Transfer| {
-            transfer.payout_named() == id || transfer.transfer_group.as_deref() == id
-        };
+        let id = payout.id.as_str();
+        let mine = |transfer: &Transfer| transfer.payouts_named().any(|name| name == id);
         Ok(match self.lists(&lists, mine).await? {
             Ok(found) => the_one(found, |transfer| {
                 let misfit = !fits(transfer);
@@ -205,8 +202,8 @@ pub(super) fn lists_for(attempt: &Attempt) -> [TransferQuery; 2] {
 
 /// Whether a transfer bears the attempt's group, or says that it pays its payout.
 pub(super) fn may_have_paid(transfer: &Transfer, attempt: &Attempt) -> bool {
-    transfer.transfer_group.as_ref() == Some(&attempt.transfer_group)
-        || transfer.payout_named() == Some(attempt.payout_id.as_str())
+    let mine = |name| name == attempt.payout_id.as_str() || name == attempt.transfer_group;
+    transfer.payouts_named().any(mine)
 }
 
 /// Judges what may have paid one payout: one transfer, without a mismatch.

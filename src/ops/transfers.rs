@@ -12,10 +12,9 @@ use crate::stripe::api::{ReadError, TransferQuery};
 use crate::stripe::object::TransferPage;
 use crate::stripe::{Stripe, Transfer};
 
-/// Read before the watermark, for transfers that appear late in lists.
+/// Read before whatever a read goes on from, for transfers that appear late in lists.
 pub(super) const OVERLAP: Duration = Duration::from_secs(300);
-/// Read before the oldest row of other software: the largest offset of a time
-/// zone is 14 hours.
+/// Read before a row of other software: the largest offset of a time zone is 14 hours.
 pub(super) const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
 
 /// A read that fails for a passing reason is tried this often.
@@ -23,6 +22,12 @@ const TRIES: u32 = 4;
 /// Before the second try; doubled before each further one.
 const WAIT: Duration = Duration::from_millis(500);
 const NOT_FOUND: u16 = 404;
+
+/// From when on a transfer may have paid a row that other software wrote. It may
+/// have stamped it in a local time, or ahead of us.
+pub(super) fn foreign_since(created_at: Time, now: Time) -> Time {
+    created_at.min(now).minus(FOREIGN_MARGIN)
+}
 
 /// A read that gave nothing, however often it was tried.
 #[derive(Debug, thiserror::Error)]

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use diesel::dsl::{exists, min, not};
 use diesel::prelude::*;
 
 use crate::model::attempt::AttemptOutcome;
@@ -20,8 +21,8 @@ use crate::store::{Store, StoreError, dialect, history, queue, reconcile};
 pub struct NamedTransfer {
     /// `tr_…`.
     pub transfer_id: String,
-    /// The payout it names.
-    pub payout_id: Option<PayoutId>,
+    /// The payouts it names, by its metadata or its group.
+    pub payout_ids: Vec<PayoutId>,
     /// It bears this database's id.
     pub of_this_database: bool,
     /// All of it was reversed.
@@ -48,6 +49,8 @@ pub struct Stretch {
     pub since: Option<Time>,
     /// What of it may be sent once Stripe was searched: rows that bear no marks.
     pub clean: Vec<PayoutId>,
+    /// The last row that was looked at; none at the end of the queue.
+    pub until: Option<Mark>,
 }
 
 impl Store {
@@ -61,7 +64,7 @@ impl Store {
     ) -> Result<Vec<Option<Unremembered>>, StoreError> {
         let ids: Vec<&PayoutId> = transfers
             .iter()
-            .filter_map(|t| t.payout_id.as_ref())
+            .flat_map(|transfer| &transfer.payout_ids)
             .collect();
         let transfer_ids: Vec<&str> = transfers.iter().map(|t| t.transfer_id.as_str()).collect();
         self.read(|conn| {
@@ -108,27 +111,26 @@ impl Store {
                 if held.contains_key(id) {
                     return None;
                 }
+                let named = || transfer.payout_ids.iter();
                 // What was accepted was not to be sent any more; now it may be.
                 let sendable = |payout: &PayoutId| rows.get(payout).is_some_and(|may| *may);
-                if accepted.contains(id) && !transfer.payout_id.as_ref().is_some_and(sendable) {
+                if accepted.contains(id) && !named().any(sendable) {
                     return None;
                 }
-                let forgotten = Some(Unremembered::Forgotten);
-                let Some(payout) = &transfer.payout_id else {
-                    return forgotten.filter(|_| transfer.of_this_database);
-                };
-                if transfer.taken_back && paid.contains(payout) {
+                if transfer.taken_back && named().any(|payout| paid.contains(payout)) {
                     return None;
                 }
                 // The ledger first: it outlives a payout's row.
-                match in_doubt.get(payout) {
-                    Some(true) => return Some(Unremembered::InDoubt(payout.clone())),
-                    Some(false) => return forgotten,
-                    None => {}
+                if let Some(payout) = named().find(|id| in_doubt.get(*id) == Some(&true)) {
+                    return Some(Unremembered::InDoubt(payout.clone()));
                 }
+                let attempted = |payout: &PayoutId| in_doubt.contains_key(payout);
                 // A row of other software, sent by it or by nobody: looked up before it is sent.
-                let our_row = rows.contains_key(payout) && ours.contains(payout);
-                forgotten.filter(|_| transfer.of_this_database || our_row)
+                let our_row =
+                    |payout: &PayoutId| rows.contains_key(payout) && ours.contains(payout);
+                let forgotten = transfer.of_this_database
+                    || named().any(|payout| attempted(payout) || our_row(payout));
+                forgotten.then_some(Unremembered::Forgotten)
             };
             Ok(transfers.iter().map(judge).collect())
         })
@@ -136,20 +138,28 @@ impl Store {
 
     /// Since when there are payouts without an attempt of ours that other software
     /// has in hand or, since `failed_since`, marked as failed; none when there are none.
-    pub fn foreign_begun_since(&mut self, failed_since: Time) -> Result<Option<Time>, StoreError> {
+    pub fn foreign_in_hand_since(
+        &mut self,
+        failed_since: Time,
+    ) -> Result<Option<Time>, StoreError> {
+        // What was cancelled before it was sent is over, where it was ours to send. Other
+        // software may have sent its row all the same.
         let cancelled = payout_history::table
             .filter(payout_history::payout_id.eq(payouts::id))
-            .filter(payout_history::event.eq(HistoryEvent::Cancelled));
+            .filter(payout_history::event.eq(HistoryEvent::Cancelled))
+            .filter(exists(
+                payout_batch_items::table.filter(payout_batch_items::payout_id.eq(payouts::id)),
+            ));
         let failed = payouts::status
             .eq(PayoutStatus::Failed)
             .and(payouts::updated_at.ge(failed_since))
-            .and(diesel::dsl::not(diesel::dsl::exists(cancelled)));
+            .and(not(exists(cancelled)));
         self.read(|conn| {
             Ok(payouts::table
                 .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
                 .filter(payouts::status.eq(PayoutStatus::Processing).or(failed))
                 .filter(payout_attempts::payout_id.is_null())
-                .select(diesel::dsl::min(payouts::created_at))
+                .select(min(payouts::created_at))
                 .first(conn)?)
         })
     }
@@ -160,35 +170,35 @@ impl Store {
         filter: &QueueFilter,
         after: Option<&Mark>,
     ) -> Result<Stretch, StoreError> {
-        self.read(|conn| {
+        let item = payout_batch_items::table
+            .filter(payout_batch_items::payout_id.eq(payouts::id))
+            .select(payout_batch_items::payout_id);
+        let attempt = payout_attempts::table
+            .filter(payout_attempts::payout_id.eq(payouts::id))
+            .select(payout_attempts::payout_id);
+        let rows = payouts::table
+            .select((payouts::all_columns, exists(item), exists(attempt)))
+            .into_boxed();
+        let rows: Vec<(Payout, bool, bool)> = self.read(|conn| {
             dialect::find_by_index(conn)?;
-            let marks = queue::due_marks(conn, filter, after, None, STRETCH_ROWS)?;
-            let ids: Vec<PayoutId> = marks.into_iter().map(|mark| mark.id).collect();
-            let rows: Vec<(Payout, bool)> = payouts::table
-                .left_join(
-                    payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
-                )
-                .left_join(payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)))
-                .filter(payouts::id.eq_any(&ids))
-                .filter(payout_attempts::payout_id.is_null())
-                .select((
-                    payouts::all_columns,
-                    payout_batch_items::payout_id.nullable().is_not_null(),
-                ))
-                .load(conn)?;
-            let mut stretch = Stretch::default();
-            for (payout, ours) in rows {
-                let marked = payout.bears_marks_of_a_send();
-                if marked || !ours {
-                    let since = stretch.since.get_or_insert(payout.created_at);
-                    *since = payout.created_at.min(*since);
-                }
-                if !marked && !ours {
-                    stretch.clean.push(payout.id);
-                }
+            Ok(queue::due(rows, filter, after, STRETCH_ROWS).load(conn)?)
+        })?;
+        let mut stretch = Stretch::default();
+        if rows.len() == STRETCH_ROWS {
+            stretch.until = rows.last().map(|(payout, ..)| Mark::of(payout));
+        }
+        for (payout, ours, attempted) in rows {
+            let marked = payout.bears_marks_of_a_send();
+            if attempted || (ours && !marked) {
+                continue;
             }
-            Ok(stretch)
-        })
+            let since = stretch.since.get_or_insert(payout.created_at);
+            *since = payout.created_at.min(*since);
+            if !marked {
+                stretch.clean.push(payout.id);
+            }
+        }
+        Ok(stretch)
     }
 
     /// Those of the given payouts of which we made an attempt.
@@ -217,9 +227,6 @@ impl Store {
             let rows: Vec<(Payout, Option<String>)> = self.read(|conn| {
                 Ok(payouts::table
                     .inner_join(creators::table)
-                    .left_join(
-                        payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)),
-                    )
                     .left_join(
                         payout_attempts::table.on(payout_attempts::payout_id.eq(payouts::id)),
                     )
@@ -259,8 +266,8 @@ impl Store {
         self.read(|conn| {
             Ok(payouts::table
                 .filter(payouts::status.eq(PayoutStatus::Processing))
-                .filter(diesel::dsl::exists(attempted))
-                .filter(diesel::dsl::not(diesel::dsl::exists(open)))
+                .filter(exists(attempted))
+                .filter(not(exists(open)))
                 .select(payouts::id)
                 .order(payouts::id)
                 .limit(100)

@@ -10,6 +10,7 @@
 //! million rows needs the memory of one window.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use diesel::prelude::*;
@@ -27,7 +28,7 @@ use crate::model::schema::{
     payout_statement_claims, payouts,
 };
 use crate::model::time::Time;
-use crate::store::connection::AnyConnection;
+use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::dialect;
 use crate::store::payout_create::Locks;
 use crate::store::reconcile::is_held_by_a_finding;
@@ -98,20 +99,29 @@ pub struct QueueRequest {
     pub in_doubt: Arc<HashSet<PayoutId>>,
 }
 
-/// Clean rows of other software, as far as Stripe was searched for them. What is
-/// in neither set was not searched for yet.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Clean rows of other software that Stripe was searched for. Kept as fingerprints,
+/// eight bytes each, because a platform may have a million of them: two ids share
+/// one by chance once in 2^64, and then a row would have to have appeared meanwhile.
+#[derive(Debug, Clone, Default)]
 pub struct Searched {
-    /// Nothing was found: they may be sent.
-    pub clear: HashSet<PayoutId>,
-    /// They may not, as far as this run is concerned.
-    pub doubtful: HashSet<PayoutId>,
+    fingerprints: RandomState,
+    /// Sorted. Nothing was found for them: they may be sent.
+    clear: Vec<u64>,
+    /// The search covered the whole queue; what appears now waits for the next run.
+    pub complete: bool,
 }
 
 impl Searched {
-    /// Whether Stripe was not searched for this row yet.
-    fn is_open(&self, payout: &PayoutId) -> bool {
-        !self.clear.contains(payout) && !self.doubtful.contains(payout)
+    /// Lets these be sent too.
+    pub fn extend<'a>(&mut self, clear: impl Iterator<Item = &'a PayoutId>) {
+        let fingerprints = &self.fingerprints;
+        self.clear.extend(clear.map(|id| fingerprints.hash_one(id)));
+        self.clear.sort_unstable();
+    }
+
+    fn is_clear(&self, payout: &PayoutId) -> bool {
+        let fingerprint = self.fingerprints.hash_one(payout);
+        self.clear.binary_search(&fingerprint).is_ok()
     }
 }
 
@@ -232,7 +242,7 @@ impl Store {
                 let mark = Mark::of(&candidate.payout);
                 match sendable(&candidate, request) {
                     Ok(()) => preview.due.push(candidate),
-                    Err(Skip::NotLookedUp) if request.searched.is_open(&candidate.payout.id) => {
+                    Err(Skip::NotLookedUp) if !request.searched.complete => {
                         preview.unsearched = true;
                         preview.more = true;
                         preview.last = passed;
@@ -335,7 +345,7 @@ fn choose(
             .as_ref()
             .is_some_and(|s| statements.contains(s));
         match sendable(&candidate, request) {
-            Err(Skip::NotLookedUp) if request.searched.is_open(&payout.id) => {
+            Err(Skip::NotLookedUp) if !request.searched.complete => {
                 window.unsearched = chosen.len() < terms.payouts_max;
                 window.stop_before(passed);
                 return chosen;
@@ -398,35 +408,22 @@ fn sendable(candidate: &Candidate, request: &QueueRequest) -> Result<(), Skip> {
     }
     // Last, so that Stripe is searched only for what could be sent.
     let first_send = candidate.last_attempt.is_none();
-    if first_send && !candidate.ours && !request.searched.clear.contains(&candidate.payout.id) {
+    if first_send && !candidate.ours && !request.searched.is_clear(&candidate.payout.id) {
         return Err(Skip::NotLookedUp);
     }
     Ok(())
 }
 
 /// The next pending rows of the queue, in its order.
-pub(super) fn due_marks(
+fn due_marks(
     conn: &mut AnyConnection,
     filter: &QueueFilter,
     after: Option<&Mark>,
     until: Option<&Mark>,
     limit: usize,
 ) -> Result<Vec<Mark>, StoreError> {
-    let mut query = payouts::table
-        .filter(payouts::status.eq(PayoutStatus::Pending))
-        .order((payouts::created_at, payouts::id))
-        .select((payouts::created_at, payouts::id))
-        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-        .into_boxed();
-    if let Some(mark) = after {
-        query = query
-            .filter(payouts::created_at.ge(mark.created_at))
-            .filter(
-                payouts::created_at
-                    .gt(mark.created_at)
-                    .or(payouts::id.gt(mark.id.clone())),
-            );
-    }
+    let marks = payouts::table.select((payouts::created_at, payouts::id));
+    let mut query = due(marks.into_boxed(), filter, after, limit);
     if let Some(mark) = until {
         query = query
             .filter(payouts::created_at.le(mark.created_at))
@@ -434,6 +431,33 @@ pub(super) fn due_marks(
                 payouts::created_at
                     .lt(mark.created_at)
                     .or(payouts::id.le(mark.id.clone())),
+            );
+    }
+    let found: Vec<(Time, PayoutId)> = query.load(conn)?;
+    Ok(found
+        .into_iter()
+        .map(|(created_at, id)| Mark { created_at, id })
+        .collect())
+}
+
+/// Of a query of payouts, the next pending rows of the queue, in its order.
+pub(super) fn due<'a, T>(
+    mut query: payouts::BoxedQuery<'a, MultiBackend, T>,
+    filter: &QueueFilter,
+    after: Option<&Mark>,
+    limit: usize,
+) -> payouts::BoxedQuery<'a, MultiBackend, T> {
+    query = query
+        .filter(payouts::status.eq(PayoutStatus::Pending))
+        .order((payouts::created_at, payouts::id))
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX));
+    if let Some(mark) = after {
+        query = query
+            .filter(payouts::created_at.ge(mark.created_at))
+            .filter(
+                payouts::created_at
+                    .gt(mark.created_at)
+                    .or(payouts::id.gt(mark.id.clone())),
             );
     }
     if !filter.ids.is_empty() {
@@ -448,11 +472,7 @@ pub(super) fn due_marks(
             .select(payout_batch_items::payout_id);
         query = query.filter(payouts::id.eq_any(items));
     }
-    let found: Vec<(Time, PayoutId)> = query.load(conn)?;
-    Ok(found
-        .into_iter()
-        .map(|(created_at, id)| Mark { created_at, id })
-        .collect())
+    query
 }
 
 /// A payout; its creator's account and end; its batch and reference, where this

@@ -91,6 +91,17 @@ impl Transfer {
         })
     }
 
+    /// Every payout that this transfer may pay: each that its metadata names, and
+    /// its group.
+    pub fn payouts_named(&self) -> impl Iterator<Item = &str> {
+        let entries = ["payout_id", "payoutId"].map(|entry| self.metadata.get(entry));
+        let mut names: Vec<&str> = entries.into_iter().flatten().map(String::as_str).collect();
+        names.extend(self.transfer_group.as_deref());
+        names.sort_unstable();
+        names.dedup();
+        names.into_iter()
+    }
+
     /// The payout this transfer says it pays, by its metadata or its group.
     pub fn payout_named(&self) -> Option<&str> {
         self.metadata

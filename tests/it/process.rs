@@ -453,6 +453,26 @@ on_both! {
         assert_eq!((shop.status("cz_late"), shop.transfers().len()), ("COMPLETED".into(), 3));
     }
 
+    // Metadata that names another payout does not hide the group: a person says whose it is.
+    fn a_transfer_that_bears_two_names_keeps_both_rows_back(db: TestDb) {
+        let shop = Shop::open(db);
+        for name in ["group", "other"] {
+            shop.creator(name);
+            shop.foreign_payout(&format!("cf_{name}"), name, 700);
+        }
+        sandbox_client::post(
+            &shop.stripe,
+            "/v1/transfers",
+            "amount=700&currency=usd&destination=acct_group&transfer_group=cf_group&metadata[payout_id]=cf_other",
+        )
+        .api_key("sk_test_shop")
+        .ok();
+        let run = shop.process(&[]).expect_code(5);
+        assert!(run.stderr.contains("payout cf_group of other software is named by tr_"), "{}", run.stderr);
+        assert_eq!(shop.transfers().len(), 1);
+        assert_eq!((shop.status("cf_group"), shop.status("cf_other")), ("PENDING".into(), "PENDING".into()));
+    }
+
     // The queue is searched for stretch by stretch; a queue of other software has several of them.
     fn every_stretch_of_a_platforms_queue_is_searched(db: TestDb) {
         let shop = Shop::open(db);

@@ -1,11 +1,14 @@
 //! Rows that other software wrote: it may have sent them under a key that nobody
 //! here knows, so Stripe is searched for each before this tool sends it.
 //!
-//! Stretch by stretch of the queue, so that a million such rows need the memory of
-//! one stretch: all transfers since the oldest row of a stretch, less the margin for
-//! a platform's clock, are read once; what was read for one stretch is not read again
-//! for the next, but for what appears late. A name that no row bore yet is kept: the
-//! row may appear later.
+//! First for the beginning of the queue, before anything is sent; then, beside the
+//! sends, for the rest of it: the claims wait where they meet a row that is not
+//! searched for yet. A row counts as searched for when all transfers since it was
+//! created, less the margin for a platform's clock, were read after it was seen in
+//! the table. What appears later waits for the next run.
+//!
+//! Reading and recording are apart: a read can be given up at any moment, and what
+//! was recorded is always told.
 
 use std::collections::{HashMap, HashSet};
 use std::pin::Pin;
@@ -18,13 +21,14 @@ use crate::model::payout::Payout;
 use crate::model::time::{Clock, Time};
 use crate::ops::adopt::{adopt_for_row, fits_row};
 use crate::ops::event::Event;
+use crate::ops::process::jobs::patiently;
 use crate::ops::process::lookup::FAILED_SEARCHED;
 use crate::ops::process::{ProcessError, Report, Session, Settings};
 use crate::ops::search::{OddEntries, PAGES_MAX, Search};
-use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP};
+use crate::ops::transfers::{OVERLAP, foreign_since};
 use crate::store::attempts::Recorded;
 use crate::store::foreign::Stretch;
-use crate::store::queue::{Mark, QueueFilter, QueueRequest, Searched};
+use crate::store::queue::{Mark, QueueFilter, Searched};
 use crate::store::{RunStamp, Store};
 use crate::stripe::Transfer;
 use crate::stripe::api::TransferQuery;
@@ -38,77 +42,100 @@ pub(super) struct ForeignSearch {
     filter: QueueFilter,
     /// In whose name what is found is recorded; nobody's in a dry run.
     stamp: Option<RunStamp>,
-    /// From when and up to when, by this machine's clock, transfers were read.
+    searched: Searched,
+    /// Up to here the queue was looked at.
+    after: Option<Mark>,
+    /// All transfers were read from here to there, by Stripe's clock.
     read: Option<(Time, Time)>,
-    /// Named by a transfer, and neither paid nor attempted by us when it was read.
+    /// Named by a transfer, and not attempted by us, when it was read: rows that
+    /// appear later among them. What is named is not sent by this run.
     named: HashSet<PayoutId>,
 }
 
-/// What a search of one stretch gave.
-#[derive(Default)]
+/// What Stripe holds that may have paid a stretch of the queue.
+pub(super) struct Listing {
+    stretch: Stretch,
+    /// Since when everything is known.
+    since: Time,
+    /// Only what was created from here on was read just now.
+    from: Time,
+    /// The transfers, by every payout they name.
+    naming: HashMap<PayoutId, Vec<Transfer>>,
+    /// The last of them; none where there was none.
+    newest: Option<Time>,
+    /// There were no more pages than may be read.
+    complete: bool,
+}
+
+/// What a search came to.
 pub(super) struct Outcome {
-    /// What may be sent, and what not.
+    /// What may be sent by now.
     pub(super) searched: Searched,
     /// Rows that a transfer names.
-    found: Vec<Found>,
+    matches: Vec<Match>,
     /// What else needs a person.
     finding: Option<String>,
+    /// Why it ended early.
+    pub(super) failed: Option<ProcessError>,
 }
 
 /// A row that a transfer names.
-enum Found {
+struct Match {
+    payout: PayoutId,
+    what: Matched,
+}
+
+enum Matched {
     Adopted {
-        payout: PayoutId,
         amount_cents: i32,
         transfer: Box<Transfer>,
         recorded: Recorded,
     },
-    /// A dry run records nothing.
-    Told {
-        payout: PayoutId,
+    /// A dry run would record it.
+    WouldAdopt {
         transfer: String,
     },
-    Misfit {
-        payout: PayoutId,
-        what: String,
-    },
+    Misfit(String),
 }
 
-type Running = Pin<Box<dyn Future<Output = (Box<ForeignSearch>, Result<Outcome, ProcessError>)>>>;
+type Running = Pin<Box<dyn Future<Output = (Box<ForeignSearch>, Result<Listing, ProcessError>)>>>;
 
-/// A search beside the sends: the claims wait for it, and what is claimed is sent meanwhile.
+/// A search beside the sends.
 pub(super) enum Searching {
-    Idle(Box<ForeignSearch>),
+    Idle,
     Running(Running),
 }
 
 impl Searching {
-    /// Searches for the stretch at which the queue waits, if it does not already.
-    pub(super) fn behind(self, request: &QueueRequest) -> Self {
-        let Self::Idle(mut search) = self else {
-            return self;
-        };
-        let after = request.after.clone();
+    /// Begins to read what is left of the queue.
+    pub(super) fn of_the_rest(search: ForeignSearch) -> Self {
+        if search.searched.complete {
+            return Self::Idle;
+        }
+        let mut search = Box::new(search);
         Self::Running(Box::pin(async move {
-            let outcome = search.behind(after).await;
-            (search, outcome)
+            let listing = search.read_rest().await;
+            (search, listing)
         }))
     }
 
-    /// What was found; never, where nothing is searched for.
-    pub(super) async fn done(&mut self) -> Result<Outcome, ProcessError> {
-        let Self::Running(running) = self else {
-            return std::future::pending().await;
-        };
-        let (search, outcome) = running.await;
-        *self = Self::Idle(search);
-        outcome
+    /// Nothing is being read.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self, Self::Idle)
+    }
+
+    /// Waits for what is read; for ever, where nothing is.
+    pub(super) async fn read(&mut self) -> (Box<ForeignSearch>, Result<Listing, ProcessError>) {
+        match self {
+            Self::Running(running) => running.await,
+            Self::Idle => std::future::pending().await,
+        }
     }
 }
 
 impl Session {
-    /// Searches for what other software has in hand or failed, and for the first
-    /// stretch of the queue.
+    /// Searches for what other software has in hand or failed, and for the beginning
+    /// of the queue.
     pub(super) async fn search_foreign_first(
         &mut self,
         stamp: Option<&RunStamp>,
@@ -117,36 +144,47 @@ impl Session {
         self.foreign.stamp = stamp.cloned();
         let mut stretch = self.foreign.stretch(None).await?;
         let failed_since = self.clock.now().minus(FAILED_SEARCHED);
-        let begun = self
+        let in_hand = self
             .db
-            .call(move |store| store.foreign_begun_since(failed_since))
+            .call(move |store| store.foreign_in_hand_since(failed_since))
             .await?;
-        stretch.since = stretch.since.into_iter().chain(begun).min();
-        if let Some(since) = stretch.since {
-            let since = self.foreign.from(since);
+        stretch.since = stretch.since.into_iter().chain(in_hand).min();
+        if let Some(oldest) = stretch.since {
+            let since = foreign_since(oldest, self.clock.now());
             events(Event::Note(format!(
                 "searching Stripe since {since} for payouts created by other software"
             )));
         }
-        let outcome = self.foreign.look_up(stretch).await?;
-        self.take_in_foreign(outcome, events);
-        Ok(())
+        let listing = self.foreign.list(stretch).await?;
+        self.record_foreign(listing, events).await
     }
 
-    /// Searches for the stretch of the queue behind a row.
-    pub(super) async fn search_foreign_behind(
+    /// Searches for the rest of the queue.
+    pub(super) async fn search_foreign_rest(
         &mut self,
-        after: Option<Mark>,
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
-        let outcome = self.foreign.behind(after).await?;
-        self.take_in_foreign(outcome, events);
-        Ok(())
+        let listing = self.foreign.read_rest().await?;
+        self.record_foreign(listing, events).await
     }
 
-    fn take_in_foreign(&mut self, outcome: Outcome, events: &mut dyn FnMut(Event)) {
+    /// Forgets what was found clear: while a person read the plan, other software may
+    /// have sent it.
+    pub(super) fn search_foreign_again(&mut self) {
+        self.foreign.searched = Searched::default();
+        self.foreign.after = None;
+        self.searched = Arc::default();
+    }
+
+    async fn record_foreign(
+        &mut self,
+        listing: Listing,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<(), ProcessError> {
+        let outcome = self.foreign.record(listing).await;
         self.in_doubt.extend(self.report.foreign(&outcome, events));
         self.searched = Arc::new(outcome.searched);
+        outcome.failed.map_or(Ok(()), Err)
     }
 }
 
@@ -159,156 +197,182 @@ impl ForeignSearch {
             currency: settings.currency,
             filter: settings.filter.clone(),
             stamp: None,
+            searched: Searched::default(),
+            after: None,
             read: None,
             named: HashSet::new(),
         }
     }
 
-    /// Searches for the stretch of the queue behind a row.
-    pub(super) async fn behind(&mut self, after: Option<Mark>) -> Result<Outcome, ProcessError> {
-        let stretch = self.stretch(after).await?;
-        self.look_up(stretch).await
+    /// Reads what may have paid the rest of the queue.
+    async fn read_rest(&mut self) -> Result<Listing, ProcessError> {
+        let mut rest = self.stretch(self.after.clone()).await?;
+        while let Some(after) = rest.until.take() {
+            let next = self.stretch(Some(after)).await?;
+            rest.since = rest.since.into_iter().chain(next.since).min();
+            rest.clean.extend(next.clean);
+            rest.until = next.until;
+        }
+        self.list(rest).await
     }
 
     async fn stretch(&self, after: Option<Mark>) -> Result<Stretch, ProcessError> {
         let filter = self.filter.clone();
         let stretch = move |store: &mut Store| store.foreign_stretch(&filter, after.as_ref());
-        Ok(self.search.db.call(stretch).await?)
+        Ok(patiently(&self.search.db, &self.clock, stretch).await?)
     }
 
-    /// From when on transfers may have paid a row of this age. Other software may
-    /// have stamped it in a local time, or ahead of us.
-    fn from(&self, created_at: Time) -> Time {
-        created_at.min(self.clock.now()).minus(FOREIGN_MARGIN)
-    }
-
-    async fn look_up(&mut self, stretch: Stretch) -> Result<Outcome, ProcessError> {
-        let Some(oldest) = stretch.since else {
-            return Ok(Outcome::default());
+    /// Reads all transfers since the oldest row of a stretch. What was read before is
+    /// not read again, but for what appears late.
+    async fn list(&self, stretch: Stretch) -> Result<Listing, ProcessError> {
+        let now = self.clock.now();
+        let since = stretch
+            .since
+            .map_or(now, |oldest| foreign_since(oldest, now));
+        let mut listing = Listing {
+            since,
+            from: since,
+            naming: HashMap::new(),
+            newest: None,
+            complete: true,
+            stretch,
         };
-        let mut outcome = Outcome::default();
-        if planted!("others_not_looked_up") {
-            outcome.searched.clear.extend(stretch.clean);
-            return Ok(outcome);
+        if listing.stretch.since.is_none() || planted!("others_not_looked_up") {
+            return Ok(listing);
         }
-        let (since, begun) = (self.from(oldest), self.clock.now());
-        let (from, known_since) = match self.read {
-            Some((read_from, read_at)) if read_from <= since => (read_at.minus(OVERLAP), read_from),
-            _ => (since, since),
-        };
-        let (mut naming, complete) = self.transfers_naming(from).await?;
-        for (payout, destination) in self.open_among(&naming).await? {
-            let transfers = naming.remove(&payout.id).unwrap_or_default();
-            outcome.found.push(
-                self.judge(payout, destination.as_deref(), transfers)
-                    .await?,
-            );
+        if let Some((read_since, read_until)) = self.read
+            && read_since <= since
+        {
+            (listing.since, listing.from) = (read_since, read_until.minus(OVERLAP));
         }
-        self.keep_names(naming).await?;
-        if complete {
-            self.read = Some((known_since, begun));
-        } else {
-            outcome.finding = Some(format!(
-                "Stripe holds more than {PAGES_MAX} pages of transfers since {from}: too many to search for \
-                 payouts of other software, so none of them is sent"
-            ));
-        }
-        let clear = |payout: &PayoutId| complete && !self.named.contains(payout);
-        (outcome.searched.clear, outcome.searched.doubtful) =
-            stretch.clean.into_iter().partition(clear);
-        Ok(outcome)
-    }
-
-    /// The transfers since then, by the payout they name, and whether these are all.
-    async fn transfers_naming(
-        &self,
-        from: Time,
-    ) -> Result<(HashMap<PayoutId, Vec<Transfer>>, bool), ProcessError> {
         let query = TransferQuery {
-            created_from: Some(from),
+            created_from: Some(listing.from),
             ..TransferQuery::default()
         };
-        let mut naming: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
-        let complete = self
+        listing.complete = self
             .search
             .pages(&query, OddEntries::PassAccepted, async |transfers| {
                 for transfer in transfers {
-                    if let Some(payout) = transfer.payout_named() {
-                        naming
-                            .entry(PayoutId::new(payout))
-                            .or_default()
-                            .push(transfer);
+                    listing.newest = listing.newest.max(Some(transfer.created));
+                    for payout in transfer.payouts_named() {
+                        let naming = listing.naming.entry(PayoutId::new(payout)).or_default();
+                        naming.push(transfer.clone());
                     }
                 }
                 Ok(())
             })
             .await?;
-        Ok((naming, complete))
+        Ok(listing)
     }
 
-    /// Those of the named rows that are not paid and never were attempted by us.
-    async fn open_among(
-        &self,
-        naming: &HashMap<PayoutId, Vec<Transfer>>,
-    ) -> Result<Vec<(Payout, Option<String>)>, ProcessError> {
-        let ids: Vec<PayoutId> = naming.keys().cloned().collect();
-        Ok(self
-            .search
-            .db
-            .call(move |store| store.foreign_open(&ids))
-            .await?)
+    /// Records whose transfers were found, and lets be sent what none names.
+    pub(super) async fn record(&mut self, mut listing: Listing) -> Outcome {
+        let mut matches = Vec::new();
+        let recorded = self.record_matches(&mut listing, &mut matches).await;
+        let mut finding = None;
+        if recorded.is_ok() {
+            self.after = listing.stretch.until.take();
+            self.searched.complete = self.after.is_none() || !listing.complete;
+            if listing.complete {
+                self.let_go(&listing);
+            } else {
+                finding = Some(format!(
+                    "Stripe holds more than {PAGES_MAX} pages of transfers since {}: too many to search for \
+                     payouts of other software, so they are not sent",
+                    listing.from
+                ));
+            }
+        }
+        Outcome {
+            searched: self.searched.clone(),
+            matches,
+            finding,
+            failed: recorded.err(),
+        }
     }
 
-    /// Keeps the names that are no row's yet; what we attempted is the ledger's matter.
-    async fn keep_names(
+    /// Lets be sent what no transfer names.
+    fn let_go(&mut self, listing: &Listing) {
+        if let Some(newest) = listing.newest {
+            self.read = Some((listing.since, newest));
+        }
+        let named = &self.named;
+        let clean = listing.stretch.clean.iter();
+        self.searched
+            .extend(clean.filter(|id| !named.contains(*id)));
+    }
+
+    async fn record_matches(
         &mut self,
-        naming: HashMap<PayoutId, Vec<Transfer>>,
+        listing: &mut Listing,
+        matches: &mut Vec<Match>,
     ) -> Result<(), ProcessError> {
-        let ids: Vec<PayoutId> = naming.into_keys().collect();
-        self.named.extend(ids.iter().cloned());
-        let attempted = move |store: &mut Store| store.attempted_among(&ids);
-        for payout in self.search.db.call(attempted).await? {
-            self.named.remove(&payout);
+        let ids: Vec<PayoutId> = listing.naming.keys().cloned().collect();
+        let (asked, attempted) = (ids.clone(), ids.clone());
+        let db = self.search.db.clone();
+        let open = db.call(move |store| store.foreign_open(&asked)).await?;
+        // What we attempted is the ledger's matter.
+        let attempted = db
+            .call(move |store| store.attempted_among(&attempted))
+            .await?;
+        let known = self.named.clone();
+        self.named
+            .extend(ids.into_iter().filter(|id| !attempted.contains(id)));
+        for (payout, destination) in open {
+            let transfers = listing.naming.remove(&payout.id).unwrap_or_default();
+            // Named before, so that what was read just now is not all of it; or older than
+            // what was read. The next run reads all of it.
+            let reached = listing.since <= foreign_since(payout.created_at, self.clock.now());
+            if known.contains(&payout.id) || !listing.complete || !reached {
+                continue;
+            }
+            matches.push(Match {
+                payout: payout.id.clone(),
+                what: self
+                    .judge(payout, destination.as_deref(), &transfers)
+                    .await?,
+            });
         }
         Ok(())
     }
 
     /// One transfer that fits is the row's; anything else is for a person.
     async fn judge(
-        &mut self,
+        &self,
         payout: Payout,
         destination: Option<&str>,
-        transfers: Vec<Transfer>,
-    ) -> Result<Found, ProcessError> {
-        let (id, amount_cents) = (payout.id.clone(), payout.amount_cents);
+        transfers: &[Transfer],
+    ) -> Result<Matched, ProcessError> {
+        let amount_cents = payout.amount_cents;
         let (currency, livemode) = (self.currency, self.search.livemode);
-        let transfer = match transfers.as_slice() {
-            [transfer] if fits_row(&payout, destination, transfer, currency, livemode) => transfer,
+        let transfer = match transfers {
+            // By its group alone while its metadata names another: whose it is, is not proven.
+            [transfer]
+                if transfer.payout_named() == Some(payout.id.as_str())
+                    && fits_row(&payout, destination, transfer, currency, livemode) =>
+            {
+                transfer
+            }
             several => {
                 let ids: Vec<&str> = several.iter().map(|t| t.id.as_str()).collect();
-                let what = format!("is named by {}, which does not fit it", ids.join(", "));
-                return Ok(Found::Misfit { payout: id, what });
+                return Ok(Matched::Misfit(format!(
+                    "is named by {}, which does not fit it",
+                    ids.join(", ")
+                )));
             }
         };
         let Some(stamp) = self.stamp.clone() else {
             let transfer = transfer.id.clone();
-            return Ok(Found::Told {
-                payout: id,
-                transfer,
-            });
+            return Ok(Matched::WouldAdopt { transfer });
         };
         match adopt_for_row(&self.search.db, stamp, payout, transfer).await {
             // Such as a transfer that another row holds: this payout's trouble, not the run's.
-            Err(error) if error.is_refusal() => Ok(Found::Misfit {
-                payout: id,
-                what: format!(
-                    "is named by {}, which could not be recorded: {}",
-                    transfer.id,
-                    error.with_cause()
-                ),
-            }),
-            recorded => Ok(Found::Adopted {
-                payout: id,
+            Err(error) if error.is_refusal() => Ok(Matched::Misfit(format!(
+                "is named by {}, which could not be recorded: {}",
+                transfer.id,
+                error.with_cause()
+            ))),
+            recorded => Ok(Matched::Adopted {
                 amount_cents,
                 transfer: Box::new(transfer.clone()),
                 recorded: recorded?,
@@ -318,34 +382,28 @@ impl ForeignSearch {
 }
 
 impl Report {
-    /// Counts and tells what was found. Returns the payouts that a look-up spoke against.
+    /// Counts and tells what was found. Returns the payouts that a transfer names.
     pub(super) fn foreign(
         &mut self,
         outcome: &Outcome,
         events: &mut dyn FnMut(Event),
     ) -> Vec<PayoutId> {
         self.findings.extend(outcome.finding.clone());
-        let mut in_doubt = Vec::new();
-        for found in &outcome.found {
-            match found {
-                Found::Adopted {
-                    payout,
+        for Match { payout, what } in &outcome.matches {
+            match what {
+                Matched::Adopted {
                     amount_cents,
                     transfer,
                     recorded,
                 } => self.adopted(payout, *amount_cents, transfer, recorded.clone(), events),
-                Found::Told { payout, transfer } => {
-                    tell_only(payout, transfer, events);
-                    in_doubt.push(payout.clone());
-                }
-                Found::Misfit { payout, what } => {
-                    self.alarms
-                        .push(format!("payout {payout} of other software {what}"));
-                    in_doubt.push(payout.clone());
-                }
+                Matched::WouldAdopt { transfer } => tell_only(payout, transfer, events),
+                Matched::Misfit(how) => self
+                    .alarms
+                    .push(format!("payout {payout} of other software {how}")),
             }
         }
-        in_doubt
+        let matches = outcome.matches.iter();
+        matches.map(|found| found.payout.clone()).collect()
     }
 
     /// Counts and tells a payout whose transfer was found.

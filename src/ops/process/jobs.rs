@@ -11,8 +11,9 @@ use crate::store::attempts::{Recorded, Resolution, Settlement};
 use crate::store::queue::{ClaimTerms, QueueRequest, Window};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Store, StoreError};
-/// Claims go on for this long past a lock or a broken connection.
-const CLAIM_TRIES: u32 = 5;
+
+/// What is tried again past a lock or a broken connection is tried this often.
+const TRIES: u32 = 5;
 /// How long outcomes are kept trying to be recorded while the database is away.
 const RECORD_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -27,21 +28,29 @@ pub(super) async fn claim(
     request: QueueRequest,
     terms: ClaimTerms,
 ) -> Result<Window, StoreError> {
+    // After a COMMIT whose answer was lost the rows are claimed all the
+    // same; they are this run's until it ends, then the next one's.
+    patiently(&db, &clock, move |store| {
+        store.queue_claim(&stamp, &request, &terms)
+    })
+    .await
+}
+
+/// Does something with the store, past locks and broken connections.
+pub(super) async fn patiently<T: Send + 'static>(
+    db: &StoreThread,
+    clock: &Clock,
+    job: impl Fn(&mut Store) -> Result<T, StoreError> + Clone + Send + 'static,
+) -> Result<T, StoreError> {
     let mut wait = Duration::from_millis(100);
-    let mut tries_left = CLAIM_TRIES;
+    let mut tries_left = TRIES;
     loop {
-        let (stamp, request, terms) = (stamp.clone(), request.clone(), terms.clone());
         tries_left -= 1;
-        match db
-            .call(move |store| store.queue_claim(&stamp, &request, &terms))
-            .await
-        {
-            // After a COMMIT whose answer was lost the rows are claimed all the
-            // same; they are this run's until it ends, then the next one's.
+        match db.call(job.clone()).await {
             Err(error) if error.is_transient() && tries_left > 0 => {
                 clock.sleep(wait).await;
                 wait *= 2;
-                reconnect(&db, &error).await;
+                reconnect(db, &error).await;
             }
             result => return result,
         }

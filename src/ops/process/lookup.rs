@@ -100,7 +100,7 @@ impl Session {
     fn named(&self, transfer: &Transfer) -> NamedTransfer {
         NamedTransfer {
             transfer_id: transfer.id.clone(),
-            payout_id: transfer.payout_named().map(PayoutId::new),
+            payout_ids: transfer.payouts_named().map(PayoutId::new).collect(),
             of_this_database: transfer.metadata.get("database") == Some(&self.database_id),
             taken_back: transfer.amount_reversed >= transfer.amount,
         }

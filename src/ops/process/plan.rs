@@ -221,8 +221,7 @@ impl Session {
                 break;
             }
             if window.unsearched {
-                self.search_foreign_behind(window.last.clone(), events)
-                    .await?;
+                self.search_foreign_rest(events).await?;
                 request.searched = Arc::clone(&self.searched);
                 request.in_doubt = Arc::new(self.in_doubt.clone());
             }

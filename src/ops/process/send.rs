@@ -106,11 +106,14 @@ impl Session {
             stripe_ahead_millis: self.stripe_ahead_millis,
         };
         let planned = agreement.until.is_some();
+        if planned {
+            self.search_foreign_again();
+        }
         let request = self.queue_request(agreement.until, agreement.rows);
         let available_cents = free_cents(&self.db, &self.stripe, &self.pace, currency).await?;
         let resends = std::mem::take(&mut self.resends);
         let newest = self.report.newest_transfer;
-        let mut foreign = Searching::Idle(Box::new(self.foreign));
+        let mut foreign = Searching::of_the_rest(self.foreign);
         let mut run = Run {
             db: self.db.clone(),
             stamp: stamp.clone(),
@@ -159,10 +162,8 @@ impl Session {
         run.take_over(resends).await?;
         loop {
             run.start_what_can_be_started(&stopping);
-            if run.unsearched && !run.stopped() {
-                foreign = foreign.behind(&run.request);
-            }
-            if run.is_over() {
+            // What the search finds is recorded, whoever waits for it.
+            if run.is_over() && (run.stopped() || foreign.is_idle()) {
                 break;
             }
             tokio::select! {
@@ -176,7 +177,13 @@ impl Session {
                         }
                     }
                 }
-                outcome = foreign.done() => run.take_in_search(outcome, events),
+                (mut search, listing) = foreign.read() => {
+                    foreign = Searching::Idle;
+                    match listing {
+                        Ok(listing) => run.take_in_search(search.record(listing).await, events),
+                        Err(error) => run.stop(stopped_by(error)),
+                    }
+                }
                 _ = ticks.tick() => run.start_pulse(&reading),
                 _ = records.tick() => run.record_due = !run.unrecorded.is_empty(),
                 Ok(()) = interrupted.changed() => run.stop(Stop::Signal),
@@ -548,7 +555,7 @@ impl Run {
                     Ok(free) => {
                         self.available_cents = free.map(|f| f.saturating_add(self.unsent_cents()));
                     }
-                    Err(error) => self.stop(Stop::Unreachable(error.to_string())),
+                    Err(error) => self.stop(stopped_by(error)),
                 }
                 self.balance_is_fresh = true;
             }
@@ -563,23 +570,17 @@ impl Run {
             .fold(0, i64::saturating_add)
     }
 
-    fn take_in_search(
-        &mut self,
-        outcome: Result<Outcome, ProcessError>,
-        events: &mut dyn FnMut(Event),
-    ) {
-        self.unsearched = false;
-        let outcome = match outcome {
-            Ok(outcome) => outcome,
-            Err(ProcessError::Store(error)) => return self.stop(Stop::Database(error.to_string())),
-            Err(error) => return self.stop(Stop::Unreachable(error.to_string())),
-        };
+    fn take_in_search(&mut self, outcome: Outcome, events: &mut dyn FnMut(Event)) {
         let in_doubt = self.report.foreign(&outcome, events);
         if !in_doubt.is_empty() {
             let known = self.request.in_doubt.iter().cloned();
             self.request.in_doubt = Arc::new(known.chain(in_doubt).collect());
         }
+        self.unsearched = false;
         self.request.searched = Arc::new(outcome.searched);
+        if let Some(error) = outcome.failed {
+            self.stop(stopped_by(error));
+        }
     }
 
     fn take_in_window(&mut self, window: Window) {
@@ -610,7 +611,8 @@ impl Run {
         if window.last.is_some() {
             self.request.after = window.last;
         }
-        self.unsearched = window.unsearched;
+        // The search may have ended while this claim was on its way.
+        self.unsearched = window.unsearched && !self.request.searched.complete;
         self.queue_empty = !window.more || window.total_reached;
     }
 
@@ -740,6 +742,20 @@ impl Run {
             }
         };
         events(settled_event(settlement, how));
+    }
+}
+
+/// Why a run ends when a read that it needs fails.
+fn stopped_by(error: ProcessError) -> Stop {
+    match error {
+        ProcessError::Store(error) => Stop::Database(error.to_string()),
+        ProcessError::Stripe { doing, source } if source.is_key_refused() => {
+            Stop::Refused(format!("failed to {doing}: {source}"))
+        }
+        ProcessError::Stripe { doing, source } => {
+            Stop::Unreachable(format!("failed to {doing}: {source}"))
+        }
+        other => Stop::Unreachable(other.to_string()),
     }
 }
 

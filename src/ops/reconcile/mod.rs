@@ -37,7 +37,7 @@ use crate::ops::event::Event;
 use crate::ops::pace::Pace;
 use crate::ops::process::{ProcessError, account_of_stamp, account_of_this_database};
 use crate::ops::search::{lists_for, may_have_paid};
-use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP, ReadFailed, TransferReader};
+use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP, ReadFailed, TransferReader, foreign_since};
 use crate::store::attempts::Recorded;
 use crate::store::reconcile::{LedgerEntry, StatementsToMark, TransferKey};
 use crate::store::thread::StoreThread;
@@ -878,7 +878,7 @@ impl Comparison<'_> {
                 return Ok(Err(format!(
                     "other software may have sent it twice, once outside the period: \
                      look at all of it with `payouts reconcile --fix --from {}`",
-                    self.foreign_since(row)
+                    foreign_since(row.created_at, self.begun)
                 )));
             }
             (None, Some(row)) => adopt_for_row(&self.db, stamp, row.clone(), transfer).await?,
@@ -908,12 +908,8 @@ impl Comparison<'_> {
     fn is_looked_at_whole(&self, row: &Payout, transfer: &Transfer) -> bool {
         let period = self.request.period;
         let ours = transfer.metadata.get("database") == Some(&self.terms.database_id);
-        let since = self.foreign_since(row);
+        let since = foreign_since(row.created_at, self.begun);
         ours || (period.until.is_none() && period.from.is_none_or(|from| from <= since))
-    }
-
-    fn foreign_since(&self, row: &Payout) -> Time {
-        row.created_at.min(self.begun).minus(FOREIGN_MARGIN)
     }
 
     async fn keep_reversal(
