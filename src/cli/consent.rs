@@ -37,6 +37,8 @@ pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said) -> Result<Consent,
             let said = money::with_currency(cents, plan.currency);
             return Err(another_total(plan, &said));
         }
+    } else if plan.is_empty() {
+        // Nothing to agree to.
     } else if cx.ui.interactive && plan.livemode {
         let typed: String = Input::new()
             .with_prompt(format!(

@@ -92,7 +92,7 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
         .build()?;
     if args.dry_run {
         let (db, _thread) = StoreThread::start(store)?;
-        let plan = runtime.block_on(async {
+        let (plan, report) = runtime.block_on(async {
             interruptible(
                 signals()?,
                 BEFORE_SENDING,
@@ -100,8 +100,9 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
             )
             .await
         })?;
+        tell_open(cx, &report, currency);
         print_plan(cx, &plan)?;
-        return Ok(Exit::Done.into());
+        return Ok(exits_of(&report));
     }
     let stamp = store.run_begin(cx.run_description("process"))?;
     let (db, thread) = StoreThread::start(store)?;
@@ -219,17 +220,14 @@ async fn dry_run(
     db: StoreThread,
     stripe: Stripe,
     settings: Settings,
-) -> Result<Plan, CliError> {
+) -> Result<(Plan, Report), CliError> {
     let mut progress = Progress::new(&cx.ui, settings.currency);
     let mut show = |event| progress.show(event);
     let (stripe, clock) = (Arc::new(stripe), cx.clock.clone());
     let mut session = Session::open(db, stripe, clock, settings, &mut show).await?;
     session.resolve_earlier(None, &mut show).await?;
-    for unresolved in &session.report.unresolved {
-        cx.ui.line(&unresolved_line(unresolved, session.currency()));
-    }
-    held_elsewhere(cx, &session.report.holders);
-    Ok(session.plan(&mut show).await?)
+    let plan = session.plan(&mut show).await?;
+    Ok((plan, session.report))
 }
 
 async fn pay(
@@ -259,11 +257,14 @@ async fn pay(
         Ok((session, plan))
     };
     let (session, plan) = interruptible(signals.clone(), BEFORE_SENDING, prepared).await?;
+    let mut skipped = Vec::new();
     let consent = match plan {
-        Some(plan) if plan.is_empty() => consent::by_configuration(plan.agreement()),
         Some(plan) => {
+            tell_open(cx, &session.report, session.currency());
             cx.ui.line(&plan_text(cx, &plan));
-            match consent::for_plan(cx, &plan, said) {
+            let consented = consent::for_plan(cx, &plan, said);
+            skipped = plan.skipped;
+            match consented {
                 Ok(consent) => consent,
                 Err(declined) => {
                     // A signal ends the prompt too; it arrives once the runtime gets its turn.
@@ -289,7 +290,14 @@ async fn pay(
             .execute(stamp, &consent, signals.clone(), &mut |e| progress.show(e))
             .await?)
     };
-    interruptible(signals.clone(), WHILE_SENDING, sent).await
+    let mut report = interruptible(signals.clone(), WHILE_SENDING, sent).await?;
+    // The run went no further than the last payout of the plan, the plan to the end.
+    for group in skipped {
+        let planned = (group.payouts, group.amount_cents);
+        let entry = report.skipped.entry(group.reason).or_default();
+        *entry = planned.max(*entry);
+    }
+    Ok(report)
 }
 
 /// The code that a run with this report ends with, for tests that run it without
@@ -424,6 +432,17 @@ fn unresolved_line(unresolved: &Unresolved, currency: Currency) -> String {
         money::with_currency(i64::from(unresolved.amount_cents), currency),
         brief(&unresolved.reason, 160)
     )
+}
+
+/// What earlier runs and other software left to a person, before anything is sent.
+fn tell_open(cx: &Context, report: &Report, currency: Currency) {
+    for unresolved in &report.unresolved {
+        cx.ui.line(&unresolved_line(unresolved, currency));
+    }
+    for finding in report.alarms.iter().chain(&report.findings) {
+        cx.ui.warn(&brief(finding, 400));
+    }
+    held_elsewhere(cx, &report.holders);
 }
 
 /// What is left to other runs.

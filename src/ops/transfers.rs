@@ -19,6 +19,8 @@ pub(super) const FOREIGN_MARGIN: Duration = Duration::from_secs(15 * 3600);
 
 /// A read that fails for a passing reason is tried this often.
 const TRIES: u32 = 4;
+/// And again for so many answers that it came too fast: each halves the pace.
+const TOO_FAST_MAX: u32 = 12;
 /// Before the second try; doubled before each further one.
 const WAIT: Duration = Duration::from_millis(500);
 const NOT_FOUND: u16 = 404;
@@ -131,19 +133,31 @@ impl TransferReader {
         doing: &'static str,
         ask: impl AsyncFn() -> Result<T, ReadError>,
     ) -> Result<T, ReadFailed> {
-        let mut wait = WAIT;
-        let mut tries_left = TRIES;
+        let (mut wait, mut tries_left, mut too_fast_left) = (WAIT, TRIES, TOO_FAST_MAX);
         loop {
             self.pace.slot().await;
-            tries_left -= 1;
-            match read(&ask).await {
+            let asked_at = self.pace.clock().instant();
+            let error = match read(&ask).await {
                 Ok(answer) => return Ok(answer),
-                Err(error) if error.is_transient() && tries_left > 0 => {
-                    self.pace.clock().sleep(wait).await;
-                    wait *= 2;
-                }
-                Err(source) => return Err(ReadFailed { doing, source }),
+                Err(error) => error,
+            };
+            // The pace waits then, for everybody who shares it.
+            if let Some(pause) = error.too_fast()
+                && too_fast_left > 0
+            {
+                too_fast_left -= 1;
+                self.pace.slow_down(asked_at, pause);
+                continue;
             }
+            tries_left -= 1;
+            if !error.is_transient() || tries_left == 0 {
+                return Err(ReadFailed {
+                    doing,
+                    source: error,
+                });
+            }
+            self.pace.clock().sleep(wait).await;
+            wait *= 2;
         }
     }
 }

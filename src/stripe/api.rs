@@ -1,5 +1,7 @@
 //! The few calls this program makes.
 
+use std::time::Duration;
+
 use secrecy::SecretString;
 use stripe_client_core::StripeRequest;
 use stripe_connect::account::RetrieveForMyAccountAccount;
@@ -80,6 +82,8 @@ pub enum ReadError {
         error: ErrorBody,
         /// `req_…`.
         request_id: Option<String>,
+        /// `Retry-After`.
+        retry_after: Option<Duration>,
     },
     /// An answer that is something else.
     #[error("Stripe's answer cannot be read: {0}")]
@@ -118,6 +122,18 @@ impl ReadError {
             Self::NoAnswer(_) => true,
             Self::Refused { status, .. } => *status == 429 || *status >= 500,
             Self::Unreadable(_) => false,
+        }
+    }
+
+    /// It came too fast, and when to come back, where Stripe says so.
+    pub fn too_fast(&self) -> Option<Option<Duration>> {
+        match self {
+            Self::Refused {
+                status: 429,
+                retry_after,
+                ..
+            } => Some(*retry_after),
+            _ => None,
         }
     }
 }
@@ -264,6 +280,7 @@ impl Stripe {
                 status: reply.status,
                 error: ErrorBody::read(&reply.body).unwrap_or_default(),
                 request_id: reply.request_id,
+                retry_after: reply.retry_after,
             }),
         }
     }

@@ -710,10 +710,13 @@ fn a_person_looks_and_decides() {
     Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
 
     Pay 20.00 USD? yes
-    Result  Payouts     Amount
-    paid          2  20.00 USD
+    Result   Payouts      Amount
+    paid           2   20.00 USD
+    skipped        1  250.00 USD  payout is held
+    skipped        1    5.00 USD  creator has no Stripe account
+    skipped        1    0.99 USD  below the minimum amount
     --- stderr
-    --- exit 0
+    --- exit 1
     ");
     assert_eq!(shop.transfers().len(), 2);
 }

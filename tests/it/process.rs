@@ -176,6 +176,48 @@ on_both! {
         assert_eq!(shop.outcomes("cp1"), ["paid"]);
     }
 
+    // Reads share the pace: a 429 halves it, and is not held against the run.
+    fn a_rate_limit_on_reads_slows_down_and_ends_no_run(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        let rule = FaultRule::on("transfers.list", Fault::Rate429).times(6);
+        shop.stripe.faults_add(FaultPlan::of([rule])).expect("the fault is understood");
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
+    }
+
+    fn a_total_of_nothing_is_not_the_total_that_was_said(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.env.run(&["hold", "--all", "--reason", "audit"]).expect_code(0);
+        let run = shop.process(&["--confirm-total", "20.00"]).expect_code(4);
+        assert!(run.stderr.contains("the total is 0.00 USD, not 20.00 USD"), "{}", run.stderr);
+        assert!(run.stderr.contains("2 payouts, 20.00 USD: stopped by `hold --all`"), "{}", run.stderr);
+    }
+
+    // What needs a person is told by every way to run it.
+    fn a_dry_run_and_a_plan_tell_what_needs_a_person(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.creator("two");
+        shop.foreign_payout("cf_two", "two", 700);
+        for _ in 0..2 {
+            sandbox_client::post(
+                &shop.stripe,
+                "/v1/transfers",
+                "amount=700&currency=usd&destination=acct_two&metadata[payoutId]=cf_two",
+            )
+            .api_key("sk_test_shop")
+            .ok();
+        }
+        let alarm = "payout cf_two of other software is named by tr_";
+        let run = shop.process(&["--dry-run"]).expect_code(5);
+        assert!(run.stderr.contains(alarm), "{}", run.stderr);
+        let run = shop.process(&["--confirm-total", "10.00"]).expect_code(5);
+        assert!(run.stderr.contains(alarm), "{}", run.stderr);
+        assert_eq!((shop.status("cp0"), shop.status("cf_two")), ("COMPLETED".into(), "PENDING".into()));
+    }
+
     fn a_conflict_is_waited_for(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);

@@ -268,11 +268,15 @@ pub(super) async fn balance_cents(
     let mut tries_left = BALANCE_TRIES;
     loop {
         pace.slot().await;
+        let asked_at = pace.clock().instant();
         tries_left -= 1;
         match stripe.balance(currency).await {
             Ok(balance) => return Ok(Some(balance.available_cents)),
             Err(error) if error.is_key_refused() => return Ok(None),
             Err(error) if error.is_transient() && tries_left > 0 => {
+                if let Some(pause) = error.too_fast() {
+                    pace.slow_down(asked_at, pause);
+                }
                 pace.clock().sleep(Duration::from_millis(500)).await;
             }
             Err(source) => {
