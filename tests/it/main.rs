@@ -28,6 +28,7 @@ mod generated;
 mod kills;
 mod layers;
 mod model;
+mod outcomes;
 mod platform;
 mod process;
 mod readme;

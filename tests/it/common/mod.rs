@@ -6,6 +6,7 @@ pub(crate) mod clients;
 pub(crate) mod contract;
 pub(crate) mod db;
 pub(crate) mod env;
+pub(crate) mod front;
 pub(crate) mod platform;
 pub(crate) mod redact;
 pub(crate) mod seed;
