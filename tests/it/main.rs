@@ -34,6 +34,7 @@ mod process;
 mod readme;
 mod reconcile;
 mod resolve;
+mod restored;
 mod retry;
 mod safety;
 mod sandbox_client;

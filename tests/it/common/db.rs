@@ -35,6 +35,30 @@ const SERVER_VARIABLE: &str = "PAYOUTS_TEST_POSTGRES";
 /// A schema older than this belongs to a run that was killed.
 const LEFTOVER_SECONDS: u32 = 60 * 60;
 
+/// Everything that this tool and the platform write; a copy of a database has all of it.
+const TABLES: [&str; 20] = [
+    "payout_answers",
+    "payout_lookups",
+    "payout_statement_claims",
+    "payout_findings",
+    "payout_reconciliations",
+    "payout_reversals",
+    "payout_history",
+    "payout_history_heads",
+    "payout_hold_releases",
+    "payout_holds",
+    "payout_attempts",
+    "payout_batch_items",
+    "payout_batches",
+    "payout_runs",
+    "payout_settings",
+    "payouts",
+    "royalty_statements",
+    "royalty_runs",
+    "creators",
+    "users",
+];
+
 /// Once per process is enough.
 static LEFTOVERS_DROPPED: Once = Once::new();
 
@@ -190,6 +214,69 @@ impl TestDb {
         }
     }
 
+    /// An empty database of the same kind, where writing is as fast as it can be.
+    pub(crate) fn another(&self) -> Self {
+        match &self.place {
+            Place::Folder(_) => Self::sqlite_in_memory_file_system(),
+            Place::Schema(_) => Self::postgres(),
+        }
+    }
+
+    /// Keeps a copy under a name, as a backup does: of one moment, whoever is writing.
+    pub(crate) fn keep(&self, session: &mut Session, name: &str) {
+        let Place::Schema(_) = &self.place else {
+            let copy = self.copy_named(name);
+            let _ = std::fs::remove_file(&copy);
+            return session.execute(&format!("VACUUM INTO '{}'", copy.display()));
+        };
+        let tables = each_table(|table| {
+            format!(
+                "DROP TABLE IF EXISTS {name}_{table}; CREATE TABLE {name}_{table} AS TABLE {table};"
+            )
+        });
+        session.execute(&format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; {tables} COMMIT"
+        ));
+    }
+
+    /// Restores the copy that was kept under a name, when nobody else has the database open. Gives
+    /// back a session on it.
+    pub(crate) fn put_back(&self, session: Session, name: &str) -> Session {
+        let Place::Schema(_) = &self.place else {
+            drop(session);
+            let file = self.file();
+            for end in ["-wal", "-shm"] {
+                let mut beside = file.clone().into_os_string();
+                beside.push(end);
+                let _ = std::fs::remove_file(beside);
+            }
+            std::fs::copy(self.copy_named(name), file).expect("the backup is copied");
+            return self.session();
+        };
+        let mut session = session;
+        // Foreign keys and the history's own guard are for those who write, not for a restore.
+        let tables = each_table(|table| {
+            format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {name}_{table};")
+        });
+        session.execute(&format!(
+            "SET session_replication_role = replica; {tables} SET session_replication_role = origin"
+        ));
+        session
+    }
+
+    /// Has PostgreSQL forget what a thousand restores left behind.
+    pub(crate) fn tidy(&self, session: &mut Session) {
+        if let Place::Schema(_) = &self.place {
+            for table in TABLES {
+                session.execute(&format!("VACUUM {table}"));
+            }
+        }
+    }
+
+    fn copy_named(&self, name: &str) -> PathBuf {
+        self.file().with_extension(name)
+    }
+
     /// The file of an SQLite database.
     pub(crate) fn file(&self) -> PathBuf {
         PathBuf::from(self.url.trim_start_matches("sqlite:"))
@@ -328,6 +415,10 @@ fn drop_leftovers(server: &mut PgConnection) {
         server,
         "SELECT pg_advisory_unlock(hashtext('payouts_test'))",
     );
+}
+
+fn each_table(statement: impl Fn(&str) -> String) -> String {
+    TABLES.map(statement).join(" ")
 }
 
 fn execute(connection: &mut impl SimpleConnection, sql: &str) {

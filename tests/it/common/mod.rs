@@ -28,6 +28,11 @@ pub(crate) fn outside(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
 }
 
+/// The same where it is a number.
+pub(crate) fn outside_number(variable: &str) -> Option<u64> {
+    outside(variable)?.into_string().ok()?.parse().ok()
+}
+
 /// A temporary folder whose path has the same length on every machine, so that a table with a path
 /// in it has the same width: hence `/tmp`, not `$TMPDIR`.
 fn temporary_folder() -> TempDir {

@@ -160,6 +160,14 @@ impl Shop {
         self.stripe.ledger().transfers().cloned().collect()
     }
 
+    /// Transfers that were asked for, as far as they were answered.
+    pub(crate) fn sends(&self) -> u64 {
+        let requests = self.stripe.ledger().requests;
+        requests
+            .get("transfers.create")
+            .map_or(0, |answers| answers.values().sum())
+    }
+
     /// The promise: for each payout at most one transfer, and COMPLETED exactly where there is one,
     /// with the row's amount and id.
     pub(crate) fn assert_paid_exactly_once(&self) {
