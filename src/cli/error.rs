@@ -132,6 +132,10 @@ impl From<StoreError> for CliError {
             StoreError::Unreachable { .. } => {
                 Some("check DATABASE_URL and that the server accepts connections")
             }
+            StoreError::Pooler => Some(
+                "set PAYOUTS_PG_POOLER=transaction, or pgbouncer=true in DATABASE_URL, which is right for every pooler; \
+                 or connect to the server itself, as `payouts migrate` must",
+            ),
             StoreError::Busy { .. } => {
                 Some("another run or program holds a lock; try again when it is done")
             }

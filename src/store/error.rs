@@ -15,6 +15,9 @@ pub enum StoreError {
         /// The driver's words.
         reason: String,
     },
+    /// A pooler hands out the server's sessions, and nobody said so.
+    #[error("a connection pooler sits before PostgreSQL, and this program was not told")]
+    Pooler,
     /// The embedded database has not been created.
     #[error("there is no database at {}", path.display())]
     Missing {
