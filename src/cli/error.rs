@@ -8,6 +8,9 @@ use crate::ops::doctor::Check;
 use crate::output::ui::Ui;
 use crate::store::StoreError;
 
+/// What to do where the database takes nothing more.
+pub(super) const FULL_HINT: &str = "check free space and the permissions of the database file";
+
 /// An error as a person reads it.
 #[derive(Debug)]
 pub struct CliError {
@@ -139,9 +142,7 @@ impl From<StoreError> for CliError {
             StoreError::Busy { .. } => {
                 Some("another run or program holds a lock; try again when it is done")
             }
-            StoreError::Full { .. } => {
-                Some("check free space and the permissions of the database file")
-            }
+            StoreError::Full { .. } => Some(FULL_HINT),
             _ => None,
         };
         let mut told = Self::new(exit, error.to_string());

@@ -118,6 +118,11 @@ impl StoreError {
         matches!(self, Self::Unique { .. } | Self::Conflict(_))
     }
 
+    /// Whether it is the database that fails, whatever it was asked for.
+    pub fn concerns_all(&self) -> bool {
+        self.is_transient() || matches!(self, Self::Full { .. })
+    }
+
     /// Whether trying the same again may help.
     pub fn is_transient(&self) -> bool {
         matches!(

@@ -22,6 +22,7 @@ mod commands;
 mod common;
 mod connection;
 mod control;
+mod disk;
 mod failpoints;
 mod from_statements;
 mod generated;
