@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use payouts::sandbox::{Fault, Pace};
 
 use crate::common::db::TestDb;
+use crate::common::outside_number;
 use crate::common::shop::Shop;
 
 const PAYOUTS: usize = 120;
@@ -18,6 +19,10 @@ const PAYOUTS: usize = 120;
 const BETWEEN: u64 = 20;
 /// Runs that it takes to pay all of them, at most.
 const RUNS_MAX: usize = 12;
+/// Runs whose sessions end at random moments, …
+const RANDOM_RUNS: usize = 8;
+/// … so many milliseconds apart at most: some runs come to their end.
+const GAP_MILLIS_MAX: u64 = 800;
 
 #[derive(Clone, Copy, Debug)]
 enum Outage {
@@ -67,6 +72,28 @@ fn a_run_goes_on_when_its_sessions_are_terminated() {
     assert_all_paid(&shop);
 }
 
+// Not only while it sends: when it opens, looks up, claims, records and ends.
+#[test]
+fn a_run_whose_sessions_end_at_random_moments_loses_and_repeats_no_payment() {
+    let seed = outside_number("PAYOUTS_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut shop = slow_shop();
+    let mut codes = Vec::new();
+    for _ in 0..RANDOM_RUNS {
+        let mut due = Instant::now() + Duration::from_millis(random.u64(..GAP_MILLIS_MAX));
+        codes.push(run_while(&mut shop, |shop| {
+            if Instant::now() >= due {
+                SessionsEnd.happens_to(shop);
+                due = Instant::now() + Duration::from_millis(random.u64(1..GAP_MILLIS_MAX));
+            }
+        }));
+    }
+    println!("runs ended with {codes:?}");
+    assert_eq!(run_while(&mut shop, |_| {}), 0);
+    assert_all_paid(&shop);
+}
+
 #[test]
 fn a_server_that_crashes_loses_and_repeats_no_payment() {
     let mut shop = slow_shop();
@@ -83,29 +110,38 @@ fn a_server_that_crashes_loses_and_repeats_no_payment() {
     assert_all_paid(&shop);
 }
 
-/// A run, and what happens to its database meanwhile. Gives its exit code.
+/// A run, and an outage after each so many transfers.
 fn run_through(shop: &mut Shop, outages: &mut VecDeque<Outage>) -> i32 {
-    let mut process = shop.env.command(&["process"]);
-    process.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = process.spawn().expect("it starts");
     let mut due = shop.sends() + BETWEEN;
-    while child.try_wait().expect("it is a child").is_none() {
+    run_while(shop, |shop| {
         if shop.sends() >= due
             && let Some(outage) = outages.pop_front()
         {
             outage.happens_to(shop);
             due = shop.sends() + BETWEEN;
         }
+    })
+}
+
+/// A run, and what goes on meanwhile. Gives its exit code, and sees that it said why.
+fn run_while(shop: &mut Shop, mut meanwhile: impl FnMut(&mut Shop)) -> i32 {
+    let mut process = shop.env.command(&["process"]);
+    process.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = process.spawn().expect("it starts");
+    while child.try_wait().expect("it is a child").is_none() {
+        meanwhile(shop);
         std::thread::yield_now();
     }
     let Output { status, stderr, .. } = child.wait_with_output().expect("it has ended");
     let (code, said) = (status.code(), String::from_utf8_lossy(&stderr));
-    let went_away = said.contains("database went away")
-        || said.contains("the connection to the database was lost")
-        || said.contains("no connection to the database");
+    let why = [
+        "the database went away",
+        "the connection to the database was lost",
+        "no connection to the database",
+    ];
     match code {
         Some(0) => 0,
-        Some(code @ (3 | 5)) if went_away => code,
+        Some(code @ (3 | 5)) if why.iter().any(|words| said.contains(words)) => code,
         other => panic!("it ended with {other:?}: {said}"),
     }
 }
