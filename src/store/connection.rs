@@ -242,7 +242,7 @@ fn open_postgres(
 /// prepared statements to the platform's own software.
 const OWN_SESSION: &str = "payouts.own_session";
 
-/// How PgBouncer refuses it.
+/// How a pooler refuses it.
 const POOLER_REFUSES: &str = "unsupported startup parameter";
 
 /// The URL, completed where libpq itself would look: in its own variables and
@@ -253,7 +253,10 @@ fn for_libpq(server: &PostgresUrl, pooled: bool) -> String {
     let server = if pooled {
         server
     } else {
-        marked = server.with_option(said("PGOPTIONS"), &format!("-c {OWN_SESSION}=on"));
+        marked = server.with_option(
+            said("PGOPTIONS").as_deref(),
+            &format!("-c {OWN_SESSION}=on"),
+        );
         &marked
     };
     server.libpq(said("PGSSLMODE").as_deref(), || {

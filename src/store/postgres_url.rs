@@ -150,17 +150,15 @@ impl PostgresUrl {
 
     /// The same with one more option for its sessions, beside those it names itself or else
     /// has from `outside`.
-    pub(super) fn with_option(&self, outside: Option<String>, option: &str) -> Self {
+    pub(super) fn with_option(&self, outside: Option<&str>, option: &str) -> Self {
         let mut url = self.clone();
         let named = |(name, _): &&mut (String, String)| name == "options";
-        let given = url.parameters.iter_mut().rfind(named);
-        match given {
-            Some((_, options)) => *options = format!("{options} {option}"),
-            None => {
-                let options = outside.map_or(String::new(), |options| options + " ");
-                let options = options + option;
-                url.parameters.push(("options".to_owned(), options));
-            }
+        if let Some((_, options)) = url.parameters.iter_mut().rfind(named) {
+            *options = format!("{options} {option}");
+        } else {
+            let options = [outside, Some(option)].into_iter().flatten();
+            let options = options.collect::<Vec<_>>().join(" ");
+            url.parameters.push(("options".to_owned(), options));
         }
         url
     }
@@ -224,7 +222,7 @@ mod tests {
     #[test]
     fn an_option_stands_beside_those_that_are_there() {
         let with = |text: &str, outside: Option<&str>| {
-            let url = PostgresUrl::parse(text).with_option(outside.map(str::to_owned), "-c b=2");
+            let url = PostgresUrl::parse(text).with_option(outside, "-c b=2");
             url.libpq(None, || None)
         };
         let none = "postgresql://h/d?options=-c%20b%3D2";

@@ -302,7 +302,7 @@ impl Matrix {
             }]
         });
         let lied = moved && matches!(cell, Failed(_) | Back(_));
-        let (code, sent, status) = match cell {
+        let (code, more, status) = match cell {
             Never => unreachable!("it cannot happen"),
             // The guard sees what this database does not know.
             _ if lied => (4, 0, status),
@@ -326,7 +326,7 @@ impl Matrix {
                     run.sends(&case.payout),
                     self.shop.status(&case.payout).as_str()
                 ),
-                (sent, status),
+                (more, status),
                 "{what}"
             );
         }

@@ -1,4 +1,4 @@
-//! PostgreSQL behind PgBouncer in transaction mode, where no session belongs to anybody: several runs
+//! PostgreSQL behind `pgbouncer` in transaction mode, where no session belongs to anybody: several runs
 //! at once pay without an error, the lease alone says that a killed run is over, and a pooler that
 //! nobody announced is noticed before anything is sent.
 //!

@@ -13,6 +13,7 @@
 )]
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
@@ -125,7 +126,7 @@ impl Day {
             let payee = self.creators[self.random.usize(..self.creators.len())].clone();
             self.references += 1;
             let number = self.references;
-            text += &format!("cr_{payee},{number}.00,R-{number}\n");
+            let _ = writeln!(text, "cr_{payee},{number}.00,R-{number}");
             payees.insert(payee);
         }
         self.shop.env.write(&name, text);

@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode, before the server that the tests use: each transaction gets
+//! `pgbouncer` in transaction mode, before the server that the tests use: each transaction gets
 //! whichever of a few sessions is free.
 
 use std::fs;
@@ -29,7 +29,7 @@ impl Pooler {
         Self::that(db, false)
     }
 
-    /// One that refuses the options of a session, as PgBouncer does unless it is told otherwise, or
+    /// One that refuses the options of a session, as `pgbouncer` does unless it is told otherwise, or
     /// lets them pass and drops them.
     pub(crate) fn that(db: &TestDb, lets_options_pass: bool) -> Self {
         let behind = Address::of(db);
