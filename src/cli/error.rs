@@ -8,6 +8,9 @@ use crate::ops::doctor::Check;
 use crate::output::ui::Ui;
 use crate::store::StoreError;
 
+/// What to do where the database takes nothing more.
+pub(super) const FULL_HINT: &str = "check free space and the permissions of the database file";
+
 /// An error as a person reads it.
 #[derive(Debug)]
 pub struct CliError {
@@ -132,12 +135,14 @@ impl From<StoreError> for CliError {
             StoreError::Unreachable { .. } => {
                 Some("check DATABASE_URL and that the server accepts connections")
             }
+            StoreError::Pooler => Some(
+                "set PAYOUTS_PG_POOLER=transaction, or pgbouncer=true in DATABASE_URL, which is right for every pooler; \
+                 or connect to the server itself, as `payouts migrate` must",
+            ),
             StoreError::Busy { .. } => {
                 Some("another run or program holds a lock; try again when it is done")
             }
-            StoreError::Full { .. } => {
-                Some("check free space and the permissions of the database file")
-            }
+            StoreError::Full { .. } => Some(FULL_HINT),
             _ => None,
         };
         let mut told = Self::new(exit, error.to_string());

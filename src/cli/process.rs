@@ -8,7 +8,7 @@ use clap::Args;
 
 use crate::cli::consent::{self, Said};
 use crate::cli::context::Context;
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, FULL_HINT};
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::interrupt::{GivesUp, interruptible, signals};
 use crate::cli::selection;
@@ -323,6 +323,7 @@ fn exits_of(report: &Report) -> Exits {
             Stop::Refused(_)
             | Stop::Unreachable(_)
             | Stop::Database(_)
+            | Stop::Unwritable(_)
             | Stop::TooManyUnknown
             | Stop::LeaseLost,
         ) => exits.add(Exit::CouldNotRun),
@@ -377,6 +378,7 @@ fn stop_hint(stop: &Stop) -> Option<&'static str> {
         Stop::TooManyUnknown | Stop::LeaseLost | Stop::Database(_) => {
             Some("the next `payouts process` resolves what is open before it sends anything")
         }
+        Stop::Unwritable(_) => Some(FULL_HINT),
         Stop::Bug(_) => Some("report it, with this output"),
         Stop::Signal | Stop::Switch => None,
     }
@@ -403,6 +405,7 @@ fn stop_text(stop: &Stop, currency: Currency) -> String {
         Stop::TooManyUnknown => "too many outcomes in a row are unknown".to_owned(),
         Stop::LeaseLost => "this run gave no sign of life for longer than its lease".to_owned(),
         Stop::Database(reason) => format!("the database went away: {reason}"),
+        Stop::Unwritable(reason) => reason.clone(),
         Stop::Bug(reason) => format!("a bug in payouts: {reason}"),
     }
 }

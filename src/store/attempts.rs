@@ -166,7 +166,7 @@ pub struct OpenAttempts {
 
 impl Store {
     /// Records settlements in one transaction, in order. When the transaction
-    /// fails for another reason than the database being away, each is recorded
+    /// fails for another reason than the database being away or full, each is recorded
     /// on its own, so that one that cannot be recorded does not hold up the rest.
     pub fn attempts_settle(
         &mut self,
@@ -175,13 +175,13 @@ impl Store {
     ) -> Result<Vec<Recorded>, StoreError> {
         match self.settle_together(stamp, settlements) {
             Ok(recorded) => Ok(recorded),
-            Err(error) if error.is_transient() => Err(error),
+            Err(error) if error.concerns_all() => Err(error),
             Err(_) => settlements
                 .iter()
                 .map(
                     |one| match self.settle_together(stamp, std::slice::from_ref(one)) {
                         Ok(mut recorded) => Ok(recorded.pop().unwrap_or(Recorded::Done)),
-                        Err(error) if error.is_transient() => Err(error),
+                        Err(error) if error.concerns_all() => Err(error),
                         Err(error) => Ok(Recorded::Alarm(format!(
                             "the outcome of payout {} could not be recorded: {}",
                             one.payout_id,

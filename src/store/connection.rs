@@ -168,7 +168,7 @@ fn harmless_reason(libpq: &str) -> &'static str {
             "the URL has a parameter that PostgreSQL does not know",
         ),
         (
-            &["unsupported startup parameter"],
+            &[POOLER_REFUSES],
             "a pooler sits in front and refuses a parameter of the URL",
         ),
         (&["Connection refused"], "connection refused"),
@@ -209,10 +209,13 @@ fn open_postgres(
     server: &PostgresUrl,
     pooled: bool,
 ) -> Result<AnyConnection, StoreError> {
-    let connected = PgConnection::establish(&for_libpq(server));
-    let mut conn = connected.map_err(|source| StoreError::Unreachable {
-        url: url.to_string(),
-        reason: harmless_reason(&source.to_string()).to_owned(),
+    let connected = PgConnection::establish(&for_libpq(server, pooled));
+    let mut conn = connected.map_err(|source| match source.to_string() {
+        said if !pooled && said.contains(POOLER_REFUSES) => StoreError::Pooler,
+        said => StoreError::Unreachable {
+            url: url.to_string(),
+            reason: harmless_reason(&said).to_owned(),
+        },
     })?;
     if pooled {
         // The pooler gives each transaction another server session: a statement
@@ -222,15 +225,40 @@ fn open_postgres(
             diesel::connection::CacheSize::Disabled,
         );
     } else {
+        // What a session sets behind a pooler, others would get.
+        if !dialect::has_option(&mut conn, OWN_SESSION)? {
+            return Err(StoreError::Pooler);
+        }
         conn.batch_execute(&dialect::postgres_session("SESSION", server.schema()))?;
     }
     Ok(AnyConnection::Postgres(conn))
 }
 
+/// Every session of our own bears this setting from its start on. A pooler hands
+/// out sessions that it has begun itself: it refuses the setting, or drops it.
+///
+/// Behind a pooler that nobody announced a run would think itself alive by a lock
+/// that belongs to whoever gets the session next, and leave its settings and
+/// prepared statements to the platform's own software.
+const OWN_SESSION: &str = "payouts.own_session";
+
+/// How a pooler refuses it.
+const POOLER_REFUSES: &str = "unsupported startup parameter";
+
 /// The URL, completed where libpq itself would look: in its own variables and
 /// in the user's folder.
-fn for_libpq(server: &PostgresUrl) -> String {
+fn for_libpq(server: &PostgresUrl, pooled: bool) -> String {
     let said = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let marked;
+    let server = if pooled {
+        server
+    } else {
+        marked = server.with_option(
+            said("PGOPTIONS").as_deref(),
+            &format!("-c {OWN_SESSION}=on"),
+        );
+        &marked
+    };
     server.libpq(said("PGSSLMODE").as_deref(), || {
         let own = dirs::home_dir().map(|home| home.join(".postgresql/root.crt"));
         if said("PGSSLROOTCERT").is_some() || own.is_some_and(|file| file.exists()) {

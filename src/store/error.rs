@@ -15,6 +15,9 @@ pub enum StoreError {
         /// The driver's words.
         reason: String,
     },
+    /// A pooler hands out the server's sessions, and nobody said so.
+    #[error("a connection pooler sits before PostgreSQL, and this program was not told")]
+    Pooler,
     /// The embedded database has not been created.
     #[error("there is no database at {}", path.display())]
     Missing {
@@ -113,6 +116,11 @@ impl StoreError {
     /// Whether the database refuses this one thing, and would take another.
     pub fn is_refusal(&self) -> bool {
         matches!(self, Self::Unique { .. } | Self::Conflict(_))
+    }
+
+    /// Whether it is the database that fails, whatever it was asked for.
+    pub fn concerns_all(&self) -> bool {
+        self.is_transient() || matches!(self, Self::Full { .. })
     }
 
     /// Whether trying the same again may help.

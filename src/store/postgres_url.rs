@@ -148,6 +148,21 @@ impl PostgresUrl {
         }
     }
 
+    /// The same with one more option for its sessions, beside those it names itself or else
+    /// has from `outside`.
+    pub(super) fn with_option(&self, outside: Option<&str>, option: &str) -> Self {
+        let mut url = self.clone();
+        let named = |(name, _): &&mut (String, String)| name == "options";
+        if let Some((_, options)) = url.parameters.iter_mut().rfind(named) {
+            *options = format!("{options} {option}");
+        } else {
+            let options = [outside, Some(option)].into_iter().flatten();
+            let options = options.collect::<Vec<_>>().join(" ");
+            url.parameters.push(("options".to_owned(), options));
+        }
+        url
+    }
+
     fn sslmode(&self) -> Option<&str> {
         self.parameter("sslmode")
     }
@@ -202,6 +217,22 @@ mod tests {
         ] {
             assert_eq!(libpq(text), text);
         }
+    }
+
+    #[test]
+    fn an_option_stands_beside_those_that_are_there() {
+        let with = |text: &str, outside: Option<&str>| {
+            let url = PostgresUrl::parse(text).with_option(outside, "-c b=2");
+            url.libpq(None, || None)
+        };
+        let none = "postgresql://h/d?options=-c%20b%3D2";
+        let both = "postgresql://h/d?options=-ca%3D1%20-c%20b%3D2";
+        assert_eq!(with("postgresql://h/d", None), none);
+        assert_eq!(with("postgresql://h/d", Some("-ca=1")), both);
+        let given = "postgresql://h/d?options=-ca%3D1";
+        assert_eq!(with(given, None), both);
+        // As libpq has it, the URL's own win.
+        assert_eq!(with(given, Some("-cz=0")), both);
     }
 
     #[test]

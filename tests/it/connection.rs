@@ -7,15 +7,15 @@ use crate::common::env::TestEnv;
 use crate::common::tls::TlsFront;
 
 /// The parameters of a test database's URL, and the schema that stands for the database.
-struct Address {
-    host: String,
-    user: String,
-    database: String,
-    schema: String,
+pub(crate) struct Address {
+    pub(crate) host: String,
+    pub(crate) user: String,
+    pub(crate) database: String,
+    pub(crate) schema: String,
 }
 
 impl Address {
-    fn of(db: &TestDb) -> Self {
+    pub(crate) fn of(db: &TestDb) -> Self {
         let row = db
             .query_strings(
                 "SELECT current_setting('unix_socket_directories'), current_user::text,

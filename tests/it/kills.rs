@@ -17,7 +17,7 @@ use fastrand::Rng;
 use payouts::sandbox::{Fault, FaultPlan, FaultRule, Pace};
 
 use crate::common::db::on_both;
-use crate::common::outside;
+use crate::common::outside_number;
 use crate::common::shop::Shop;
 
 /// Kills on each database, unless the environment says otherwise.
@@ -53,9 +53,8 @@ enum Moment {
 
 on_both! {
     fn whoever_kills_it_whenever_nothing_is_paid_twice(db: TestDb) {
-        let number = |name: &str| outside(name).and_then(|text| text.into_string().ok()?.parse::<u64>().ok());
-        let kills = number("PAYOUTS_TEST_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap());
-        let seed = number("PAYOUTS_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
+        let kills = outside_number("PAYOUTS_TEST_KILLS").map_or(KILLS, |kills| usize::try_from(kills).unwrap());
+        let seed = outside_number("PAYOUTS_TEST_SEED").unwrap_or_else(|| fastrand::u64(..));
         println!("seed {seed}");
         let mut killer = Killer { shop: Shop::open(db), random: Rng::with_seed(seed), created: 0 };
         killer.shop.stripe.set_pace(Pace { latency_ms: 4, latency_jitter_ms: 8, ..Pace::default() });
@@ -117,7 +116,7 @@ impl Killer {
             1..4 => Moment::AfterSend(Duration::from_millis(self.random.u64(..60))),
             _ => Moment::InFlight(self.random.u32(1..=4)),
         };
-        let sent_before = sends(shop);
+        let sent_before = shop.sends();
         let mut child = shop
             .env
             .command(&["process"])
@@ -132,7 +131,7 @@ impl Killer {
                 tally.too_late += 1;
                 break;
             }
-            if first_send.is_none() && sends(shop) > sent_before {
+            if first_send.is_none() && shop.sends() > sent_before {
                 first_send = Some(Instant::now());
             }
             let now = match moment {
@@ -224,12 +223,4 @@ impl Killer {
         assert_eq!(left, "0");
         assert_eq!(self.made().len(), self.created);
     }
-}
-
-/// Transfers that were asked for, as far as they were answered.
-fn sends(shop: &Shop) -> u64 {
-    let requests = shop.stripe.ledger().requests;
-    requests
-        .get("transfers.create")
-        .map_or(0, |answers| answers.values().sum())
 }

@@ -23,7 +23,7 @@ impl Shop {
     }
 
     /// Kills a run of `process` while its request for `c0` is on the way, and not executed.
-    fn kill_while_sending(&self) {
+    pub(crate) fn kill_while_sending(&self) {
         self.fault("c0", Fault::HangBefore, 1);
         let mut process = self.env.command(&["process"]);
         process.stdout(Stdio::null()).stderr(Stdio::null());

@@ -197,8 +197,20 @@ pub enum Stop {
     LeaseLost,
     /// The database went away.
     Database(String),
+    /// The database takes nothing more: no room, or no permission.
+    Unwritable(String),
     /// A bug in this program.
     Bug(String),
+}
+
+impl Stop {
+    /// What an error of the database does to a run.
+    fn at(error: &StoreError) -> Self {
+        match error {
+            StoreError::Full { .. } => Self::Unwritable(error.with_cause()),
+            _ => Self::Database(error.to_string()),
+        }
+    }
 }
 
 /// What a run did.

@@ -315,7 +315,7 @@ impl Run {
             .await
         {
             Ok(left) => left,
-            Err(error) => return self.stop(Stop::Database(error.to_string())),
+            Err(error) => return self.stop(Stop::at(&error)),
         };
         let told: HashSet<&PayoutId> = (self.report.unresolved.iter())
             .map(|unresolved| &unresolved.payout_id)
@@ -525,7 +525,7 @@ impl Run {
                 self.claiming = false;
                 match result {
                     Ok(window) => self.take_in_window(window),
-                    Err(error) => self.stop(Stop::Database(error.to_string())),
+                    Err(error) => self.stop(Stop::at(&error)),
                 }
             }
             Done::Carried(carried) => self.take_in_carried(*carried),
@@ -535,7 +535,7 @@ impl Run {
                     self.count(&settlement, how, events);
                 }
                 if let Some(error) = failed {
-                    self.stop(Stop::Database(error.to_string()));
+                    self.stop(Stop::at(&error));
                 }
             }
             Done::Pulsed(result) => {

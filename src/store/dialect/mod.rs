@@ -413,6 +413,14 @@ pub(crate) fn server(conn: &mut AnyConnection, url: &DatabaseUrl) -> Result<Serv
     }
 }
 
+/// Whether a session was begun with a setting of our own.
+pub(crate) fn has_option(conn: &mut PgConnection, name: &str) -> QueryResult<bool> {
+    diesel::sql_query("SELECT current_setting($1, true) IS NOT NULL AS yes")
+        .bind::<Text, _>(name)
+        .get_result::<Answer>(conn)
+        .map(|answer| answer.yes)
+}
+
 /// A query's text.
 #[derive(diesel::QueryableByName)]
 struct Said {

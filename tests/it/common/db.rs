@@ -27,6 +27,7 @@ use diesel::sqlite::{Sqlite, SqliteConnection};
 use diesel::{Connection, RunQueryDsl};
 use tempfile::TempDir;
 
+use super::server::Server;
 use super::{outside, temporary_folder};
 
 /// Where the server is, with the right to make schemas in it.
@@ -34,6 +35,30 @@ const SERVER_VARIABLE: &str = "PAYOUTS_TEST_POSTGRES";
 
 /// A schema older than this belongs to a run that was killed.
 const LEFTOVER_SECONDS: u32 = 60 * 60;
+
+/// Everything that this tool and the platform write; a copy of a database has all of it.
+const TABLES: [&str; 20] = [
+    "payout_answers",
+    "payout_lookups",
+    "payout_statement_claims",
+    "payout_findings",
+    "payout_reconciliations",
+    "payout_reversals",
+    "payout_history",
+    "payout_history_heads",
+    "payout_hold_releases",
+    "payout_holds",
+    "payout_attempts",
+    "payout_batch_items",
+    "payout_batches",
+    "payout_runs",
+    "payout_settings",
+    "payouts",
+    "royalty_statements",
+    "royalty_runs",
+    "creators",
+    "users",
+];
 
 /// Once per process is enough.
 static LEFTOVERS_DROPPED: Once = Once::new();
@@ -92,6 +117,8 @@ enum Place {
     Folder(TempDir),
     /// The schema that stands for the database.
     Schema(String),
+    /// The server that has no other.
+    Server(Server),
 }
 
 impl TestDb {
@@ -140,6 +167,29 @@ impl TestDb {
         }
     }
 
+    /// A PostgreSQL server of the test's own, to be stopped and started again.
+    ///
+    /// # Panics
+    /// When there is no other server, whose programs it is made with.
+    pub(crate) fn server_of_its_own() -> Self {
+        let server = Server::start(&mut connect_postgres(&server_url()));
+        Self {
+            url: server.url(),
+            place: Place::Server(server),
+        }
+    }
+
+    /// The server of the test's own.
+    ///
+    /// # Panics
+    /// Where it has none.
+    pub(crate) fn server(&mut self) -> &mut Server {
+        match &mut self.place {
+            Place::Server(server) => server,
+            _ => panic!("this database is on a server that others use"),
+        }
+    }
+
     /// As in `DATABASE_URL`.
     pub(crate) fn url(&self) -> &str {
         &self.url
@@ -148,11 +198,11 @@ impl TestDb {
     /// The PostgreSQL schema that stands for the database, for software that must be told it.
     ///
     /// # Panics
-    /// On SQLite, which has none.
+    /// Where none stands for it.
     pub(crate) fn schema(&self) -> &str {
         match &self.place {
             Place::Schema(name) => name,
-            Place::Folder(_) => panic!("an SQLite database has no schema"),
+            _ => panic!("this database is no schema"),
         }
     }
 
@@ -160,7 +210,7 @@ impl TestDb {
     pub(crate) fn backend(&self) -> Backend {
         match self.place {
             Place::Folder(_) => Backend::Sqlite,
-            Place::Schema(_) => Backend::Postgres,
+            Place::Schema(_) | Place::Server(_) => Backend::Postgres,
         }
     }
 
@@ -168,7 +218,7 @@ impl TestDb {
     pub(crate) fn execute(&self, sql: &str) {
         match &self.place {
             Place::Folder(_) => execute(&mut self.connect_sqlite(), sql),
-            Place::Schema(_) => execute(&mut connect_postgres(&self.url), sql),
+            Place::Schema(_) | Place::Server(_) => execute(&mut connect_postgres(&self.url), sql),
         }
     }
 
@@ -178,7 +228,7 @@ impl TestDb {
     pub(crate) fn query_strings(&self, sql: &str) -> Vec<TextRow> {
         match &self.place {
             Place::Folder(_) => text_rows(&mut self.connect_sqlite(), sql),
-            Place::Schema(_) => text_rows(&mut connect_postgres(&self.url), sql),
+            Place::Schema(_) | Place::Server(_) => text_rows(&mut connect_postgres(&self.url), sql),
         }
     }
 
@@ -186,8 +236,71 @@ impl TestDb {
     pub(crate) fn session(&self) -> Session {
         match &self.place {
             Place::Folder(_) => Session::Sqlite(self.connect_sqlite()),
-            Place::Schema(_) => Session::Postgres(connect_postgres(&self.url)),
+            Place::Schema(_) | Place::Server(_) => Session::Postgres(connect_postgres(&self.url)),
         }
+    }
+
+    /// An empty database of the same kind, where writing is as fast as it can be.
+    pub(crate) fn another(&self) -> Self {
+        match &self.place {
+            Place::Folder(_) => Self::sqlite_in_memory_file_system(),
+            Place::Schema(_) | Place::Server(_) => Self::postgres(),
+        }
+    }
+
+    /// Keeps a copy under a name, as a backup does: of one moment, whoever is writing.
+    pub(crate) fn keep(&self, session: &mut Session, name: &str) {
+        if let Place::Folder(_) = &self.place {
+            let copy = self.copy_named(name);
+            let _ = std::fs::remove_file(&copy);
+            return session.execute(&format!("VACUUM INTO '{}'", copy.display()));
+        }
+        let tables = each_table(|table| {
+            format!(
+                "DROP TABLE IF EXISTS {name}_{table}; CREATE TABLE {name}_{table} AS TABLE {table};"
+            )
+        });
+        session.execute(&format!(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ; {tables} COMMIT"
+        ));
+    }
+
+    /// Restores the copy that was kept under a name, when nobody else has the database open. Gives
+    /// back a session on it.
+    pub(crate) fn put_back(&self, session: Session, name: &str) -> Session {
+        if let Place::Folder(_) = &self.place {
+            drop(session);
+            let file = self.file();
+            for end in ["-wal", "-shm"] {
+                let mut beside = file.clone().into_os_string();
+                beside.push(end);
+                let _ = std::fs::remove_file(beside);
+            }
+            std::fs::copy(self.copy_named(name), file).expect("the backup is copied");
+            return self.session();
+        }
+        let mut session = session;
+        // Foreign keys and the history's own guard are for those who write, not for a restore.
+        let tables = each_table(|table| {
+            format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {name}_{table};")
+        });
+        session.execute(&format!(
+            "SET session_replication_role = replica; {tables} SET session_replication_role = origin"
+        ));
+        session
+    }
+
+    /// Has PostgreSQL forget what a thousand restores left behind.
+    pub(crate) fn tidy(&self, session: &mut Session) {
+        if self.backend() == Backend::Postgres {
+            for table in TABLES {
+                session.execute(&format!("VACUUM {table}"));
+            }
+        }
+    }
+
+    fn copy_named(&self, name: &str) -> PathBuf {
+        self.file().with_extension(name)
     }
 
     /// The file of an SQLite database.
@@ -330,13 +443,17 @@ fn drop_leftovers(server: &mut PgConnection) {
     );
 }
 
+fn each_table(statement: impl Fn(&str) -> String) -> String {
+    TABLES.map(statement).join(" ")
+}
+
 fn execute(connection: &mut impl SimpleConnection, sql: &str) {
     connection
         .batch_execute(sql)
         .unwrap_or_else(|error| panic!("the database refuses {sql:?}: {error}"));
 }
 
-fn text_rows<C>(connection: &mut C, sql: &str) -> Vec<TextRow>
+pub(super) fn text_rows<C>(connection: &mut C, sql: &str) -> Vec<TextRow>
 where
     SqlQuery: for<'query> LoadQuery<'query, C, Cells>,
 {
@@ -346,7 +463,7 @@ where
 }
 
 /// A row whose columns are not known beforehand.
-struct Cells(TextRow);
+pub(super) struct Cells(TextRow);
 
 impl QueryableByName<Sqlite> for Cells {
     /// SQLite converts whatever it has to text.

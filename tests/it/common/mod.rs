@@ -6,9 +6,12 @@ pub(crate) mod clients;
 pub(crate) mod contract;
 pub(crate) mod db;
 pub(crate) mod env;
+pub(crate) mod front;
 pub(crate) mod platform;
+pub(crate) mod pooler;
 pub(crate) mod redact;
 pub(crate) mod seed;
+pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod store;
 pub(crate) mod terminal;
@@ -25,6 +28,11 @@ use tempfile::TempDir;
 )]
 pub(crate) fn outside(variable: &str) -> Option<OsString> {
     std::env::var_os(variable)
+}
+
+/// The same where it is a number.
+pub(crate) fn outside_number(variable: &str) -> Option<u64> {
+    outside(variable)?.into_string().ok()?.parse().ok()
 }
 
 /// A temporary folder whose path has the same length on every machine, so that a table with a path

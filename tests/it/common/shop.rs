@@ -32,13 +32,24 @@ impl Shop {
 
     /// The same with this much in the platform's balance, in cents.
     pub(crate) fn with_balance(db: TestDb, cents: i64) -> Self {
+        Self::at(db, cents, SandboxClock::Frozen(NOW_MILLIS))
+    }
+
+    /// The same with ten million dollars, at the time that it is: a wait takes as long as it says.
+    pub(crate) fn in_real_time(db: TestDb) -> Self {
+        let mut shop = Self::at(db, 1_000_000_000, SandboxClock::System);
+        shop.env.unset("PAYOUTS_TEST_NOW");
+        shop
+    }
+
+    fn at(db: TestDb, cents: i64, clock: SandboxClock) -> Self {
         let balance = OpeningBalance {
             currency: "usd".to_owned(),
             source_type: SourceType::Card,
             amount: cents,
         };
         let stripe = Sandbox::spawn(Options {
-            clock: SandboxClock::Frozen(NOW_MILLIS),
+            clock,
             seed: Some(7),
             balances: vec![balance],
             allow_live: true,
@@ -55,30 +66,17 @@ impl Shop {
 
     /// A creator `cr_<name>` who is paid at `acct_<name>`.
     pub(crate) fn creator(&self, name: &str) {
-        self.db.execute(&format!(
-            r#"INSERT INTO users (id, email, "createdAt", "updatedAt")
-               VALUES ('us_{name}', '{name}@example.org', '{CREATED}', '{CREATED}')"#
-        ));
-        self.db.execute(&format!(
-            r#"INSERT INTO creators (id, "userId", "stageName", "stripeAccountId", "createdAt", "updatedAt")
-               VALUES ('cr_{name}', 'us_{name}', '{name}', 'acct_{name}', '{CREATED}', '{CREATED}')"#
-        ));
+        self.db.execute(&creator(name));
     }
 
     /// A pending payout that this tool created.
     pub(crate) fn payout(&self, id: &str, creator: &str, cents: i64) {
-        self.foreign_payout(id, creator, cents);
-        self.db.execute(&format!(
-            "INSERT INTO payout_batch_items (payout_id) VALUES ('{id}')"
-        ));
+        self.db.execute(&payout(id, creator, cents));
     }
 
     /// A pending payout that other software wrote.
     pub(crate) fn foreign_payout(&self, id: &str, creator: &str, cents: i64) {
-        self.db.execute(&format!(
-            "INSERT INTO payouts (id, creator_id, amount_cents, created_at, updated_at)
-             VALUES ('{id}', 'cr_{creator}', {cents}, '{CREATED}', '{CREATED}')"
-        ));
+        self.db.execute(&foreign_payout(id, creator, cents));
     }
 
     /// A statement over `cents` that is ready to be paid.
@@ -97,11 +95,11 @@ impl Shop {
 
     /// A number of creators with one payout of $10.00 each: `cp0`, `cp1`, …
     pub(crate) fn payouts(&self, count: usize) {
-        for number in 0..count {
+        let one = |number| {
             let name = format!("c{number}");
-            self.creator(&name);
-            self.payout(&format!("cp{number}"), &name, 1000);
-        }
+            creator(&name) + &payout(&format!("cp{number}"), &name, 1000)
+        };
+        self.db.execute(&(0..count).map(one).collect::<String>());
     }
 
     /// What goes wrong from now on with transfers to a creator.
@@ -160,6 +158,14 @@ impl Shop {
         self.stripe.ledger().transfers().cloned().collect()
     }
 
+    /// Transfers that were asked for, as far as they were answered.
+    pub(crate) fn sends(&self) -> u64 {
+        let requests = self.stripe.ledger().requests;
+        requests
+            .get("transfers.create")
+            .map_or(0, |answers| answers.values().sum())
+    }
+
     /// The promise: for each payout at most one transfer, and COMPLETED exactly where there is one,
     /// with the row's amount and id.
     pub(crate) fn assert_paid_exactly_once(&self) {
@@ -185,4 +191,25 @@ impl Shop {
             }
         }
     }
+}
+
+fn creator(name: &str) -> String {
+    format!(
+        r#"INSERT INTO users (id, email, "createdAt", "updatedAt")
+           VALUES ('us_{name}', '{name}@example.org', '{CREATED}', '{CREATED}');
+           INSERT INTO creators (id, "userId", "stageName", "stripeAccountId", "createdAt", "updatedAt")
+           VALUES ('cr_{name}', 'us_{name}', '{name}', 'acct_{name}', '{CREATED}', '{CREATED}');"#
+    )
+}
+
+fn payout(id: &str, creator: &str, cents: i64) -> String {
+    foreign_payout(id, creator, cents)
+        + &format!("INSERT INTO payout_batch_items (payout_id) VALUES ('{id}');")
+}
+
+fn foreign_payout(id: &str, creator: &str, cents: i64) -> String {
+    format!(
+        "INSERT INTO payouts (id, creator_id, amount_cents, created_at, updated_at)
+         VALUES ('{id}', 'cr_{creator}', {cents}, '{CREATED}', '{CREATED}');"
+    )
 }

@@ -2,7 +2,6 @@
 //! processes, each with its own session, store and threads. They call what the commands call.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread::JoinHandle;
@@ -49,30 +48,6 @@ const ON_THE_WIRE_MILLIS_MAX: i64 = 20 * 3_600_000;
 const USUAL: [&str; 4] = ["ann", "ben", "cem", "dot"];
 const INCAPABLE: &str = "eve_nocap";
 const CLOSED: &str = "fay_closed";
-/// Everything this tool and the platform write.
-const TABLES: [&str; 20] = [
-    "payout_answers",
-    "payout_lookups",
-    "payout_statement_claims",
-    "payout_findings",
-    "payout_reconciliations",
-    "payout_reversals",
-    "payout_history",
-    "payout_history_heads",
-    "payout_hold_releases",
-    "payout_holds",
-    "payout_attempts",
-    "payout_batch_items",
-    "payout_batches",
-    "payout_runs",
-    "payout_settings",
-    "payouts",
-    "royalty_statements",
-    "royalty_runs",
-    "creators",
-    "users",
-];
-
 /// A payout, as whoever created it knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
@@ -197,10 +172,9 @@ impl World {
         self.statements.clear();
         self.backup = None;
         self.schedules += 1;
-        if self.schedules.is_multiple_of(100) && self.db.backend() == Backend::Postgres {
-            for table in TABLES {
-                self.execute(&format!("VACUUM {table}"));
-            }
+        if self.schedules.is_multiple_of(100) {
+            let behind = self.behind.get_or_insert_with(|| self.db.session());
+            self.db.tidy(behind);
         }
     }
 
@@ -214,10 +188,6 @@ impl World {
 
     fn session(&mut self) -> &mut Behind {
         self.behind.get_or_insert_with(|| self.db.session())
-    }
-
-    pub(crate) fn is_sqlite(&self) -> bool {
-        self.db.backend() == Backend::Sqlite
     }
 
     pub(crate) fn url(&self) -> &str {
@@ -238,51 +208,14 @@ impl World {
 
     // --- copies of the database -----------------------------------------------------------------
 
-    fn copy_named(&self, name: &str) -> PathBuf {
-        self.db.file().with_extension(name)
-    }
-
     fn keep(&mut self, name: &str) {
-        if self.is_sqlite() {
-            let copy = self.copy_named(name);
-            let _ = std::fs::remove_file(&copy);
-            self.execute(&format!("VACUUM INTO '{}'", copy.display()));
-            return;
-        }
-        let statements: Vec<String> = TABLES
-            .iter()
-            .map(|table| {
-                format!(
-                    "DROP TABLE IF EXISTS {name}_{table}; CREATE TABLE {name}_{table} AS TABLE {table}"
-                )
-            })
-            .collect();
-        self.execute(&statements.join(";"));
+        let behind = self.behind.get_or_insert_with(|| self.db.session());
+        self.db.keep(behind, name);
     }
 
     fn put_back(&mut self, name: &str) {
-        if self.is_sqlite() {
-            self.behind = None;
-            let file = self.db.file();
-            for end in ["-wal", "-shm"] {
-                let mut beside = file.clone().into_os_string();
-                beside.push(end);
-                let _ = std::fs::remove_file(beside);
-            }
-            std::fs::copy(self.copy_named(name), file).expect("the backup is copied");
-            return;
-        }
-        // Foreign keys and the history's own guard are for those who write, not for a restore.
-        let statements: Vec<String> = TABLES
-            .iter()
-            .map(|table| {
-                format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM {name}_{table}")
-            })
-            .collect();
-        let tables = statements.join(";");
-        self.execute(&format!(
-            "SET session_replication_role = replica; {tables}; SET session_replication_role = origin;"
-        ));
+        let behind = self.behind.take().unwrap_or_else(|| self.db.session());
+        self.behind = Some(self.db.put_back(behind, name));
     }
 
     // --- what happens ---------------------------------------------------------------------------
