@@ -9,9 +9,11 @@
 
 mod judge;
 mod schedule;
+mod sessions;
 mod tally;
 mod world;
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use payouts::failpoint::{ALL, Action, Failure, PLANTED, Trap};
@@ -29,6 +31,8 @@ const SCHEDULES: u64 = 200;
 const SCHEDULES_POSTGRES: u64 = 80;
 /// From so many schedules on, everything must have happened.
 const SCHEDULES_FOR_FLOORS: u64 = 200;
+/// Worlds in which schedules happen side by side.
+const WORLDS: usize = 2;
 /// After so many broken promises a run ends.
 const BROKEN_MAX: usize = 5;
 /// A planted bug must be found within this time.
@@ -154,36 +158,54 @@ fn keeps_the_promise(backend: Backend) {
     let enough = minutes.map_or(usual, |_| u64::MAX);
     let schedules = number("PAYOUTS_TEST_SCHEDULES").unwrap_or(enough);
     let until = minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes * 60));
-    let mut world = World::new(backend);
-    let mut tally = Tally::default();
-    let mut broken = Vec::new();
     let begun = Instant::now();
-    for seed in seed..seed.saturating_add(schedules) {
-        if begun.elapsed() >= until {
-            break;
-        }
-        if tally.schedules.is_multiple_of(1000) {
-            tell(&format!(
-                "{backend}: seed {seed} after {} s",
-                begun.elapsed().as_secs()
-            ));
-        }
-        let ops = Dice::new(seed).schedule();
-        if let Err(violation) = run(&mut world, &ops, Some(&mut tally)) {
+    let seeds = Mutex::new(seed..seed.saturating_add(schedules));
+    let broken = Mutex::new(Vec::new());
+    let next = || {
+        let broken = broken.lock().expect("no world holds it when it panics");
+        let goes_on = broken.len() < BROKEN_MAX && begun.elapsed() < until;
+        let mut seeds = seeds.lock().expect("no world holds it when it panics");
+        seeds.next().filter(|_| goes_on)
+    };
+    let in_a_world = || {
+        let mut world = World::new(backend);
+        let mut tally = Tally::default();
+        while let Some(seed) = next() {
+            if seed.is_multiple_of(1000) {
+                tell(&format!(
+                    "{backend}: seed {seed} after {} s",
+                    begun.elapsed().as_secs()
+                ));
+            }
+            let ops = Dice::new(seed).schedule();
+            let Err(violation) = run(&mut world, &ops, Some(&mut tally)) else {
+                continue;
+            };
             let shortest = shrunk(&mut world, ops.clone(), &violation);
-            broken.push(format!(
+            let said = format!(
                 "on {backend}, seed {seed}: {}: {}\nall of it:\n{}\nthe shortest:\n{}",
                 violation.promise,
                 violation.how,
                 listed(&ops),
                 listed(&shortest)
-            ));
-            tell(broken.last().map_or("", String::as_str));
-            if broken.len() >= BROKEN_MAX {
-                break;
+            );
+            tell(&said);
+            let mut broken = broken.lock().expect("no world holds it when it panics");
+            broken.push(said);
+        }
+        tally
+    };
+    let mut tally = Tally::default();
+    std::thread::scope(|scope| {
+        let worlds: Vec<_> = (0..WORLDS).map(|_| scope.spawn(in_a_world)).collect();
+        for world in worlds {
+            match world.join() {
+                Ok(of_world) => tally.add(of_world),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-    }
+    });
+    let broken = broken.into_inner().expect("no world is left");
     let took = begun.elapsed();
     tell(&format!(
         "{backend}, seeds {seed}.., {} ms: {tally}",

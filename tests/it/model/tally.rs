@@ -49,6 +49,23 @@ impl Tally {
         }
     }
 
+    /// Adds what was counted elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        fn all<K: Ord>(to: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
+            for (key, times) in from {
+                count(to, key, times);
+            }
+        }
+        self.schedules += other.schedules;
+        self.steps += other.steps;
+        all(&mut self.ops, other.ops);
+        all(&mut self.reached, other.reached);
+        all(&mut self.sprung, other.sprung);
+        all(&mut self.faults, other.faults);
+        all(&mut self.verdicts, other.verdicts);
+        all(&mut self.codes, other.codes);
+    }
+
     pub(crate) fn schedule(&mut self, world: &mut World) {
         self.schedules += 1;
         for line in world.stripe.requests() {

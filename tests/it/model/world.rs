@@ -32,6 +32,7 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use super::schedule::{Foreign, Misfortune, Op, Payee, Run};
+use super::sessions::Sessions;
 use crate::common::db::{Backend, Session as Behind, TestDb, TextRow};
 
 /// When every schedule begins, in UTC milliseconds.
@@ -118,6 +119,8 @@ pub(crate) struct Finished {
 
 pub(crate) struct World {
     db: TestDb,
+    /// What the simulated processes connect to on PostgreSQL.
+    sessions: Option<Sessions>,
     behind: Option<Behind>,
     pub(crate) stripe: SandboxHandle,
     /// What the time is, for everybody.
@@ -167,8 +170,13 @@ impl World {
             .enable_all()
             .build()
             .expect("a runtime starts");
+        let sessions = match backend {
+            Backend::Sqlite => None,
+            Backend::Postgres => Sessions::of(db.url()),
+        };
         let mut world = Self {
             db,
+            sessions,
             behind: Some(behind),
             stripe,
             millis,
@@ -221,7 +229,10 @@ impl World {
     }
 
     pub(crate) fn url(&self) -> &str {
-        self.db.url()
+        match &self.sessions {
+            Some(sessions) => sessions.url(),
+            None => self.db.url(),
+        }
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -253,7 +264,8 @@ impl World {
             .iter()
             .map(|table| {
                 format!(
-                    "DROP TABLE IF EXISTS {name}_{table}; CREATE TABLE {name}_{table} AS TABLE {table}"
+                    "CREATE TABLE IF NOT EXISTS {name}_{table} (LIKE {table}); DELETE FROM {name}_{table};
+                     INSERT INTO {name}_{table} SELECT * FROM {table}"
                 )
             })
             .collect();
@@ -523,7 +535,7 @@ impl World {
         let mut running = self.spawn(op, trap);
         loop {
             match running.process.wait() {
-                Event::Ended => return Some(Self::join(running, false)),
+                Event::Ended => return Some(self.join(running, false)),
                 Event::Stalled(at) if holds_the_database(at) || self.asleep.len() >= 2 => {
                     let sleep = if at == ON_THE_WIRE {
                         sleep.min(200)
@@ -555,14 +567,14 @@ impl World {
         while let Event::Stalled(_) = running.process.wait() {
             running.process.release();
         }
-        Some(Self::join(running, true))
+        Some(self.join(running, true))
     }
 
     fn end_sleepers(&mut self) {
         while self.wake(true).is_some() {}
     }
 
-    fn join(running: Running, slept: bool) -> Finished {
+    fn join(&self, running: Running, slept: bool) -> Finished {
         let Running {
             process,
             thread,
@@ -574,6 +586,10 @@ impl World {
             Err(_) if process.is_dead() => None,
             Err(panic) => std::panic::resume_unwind(panic),
         };
+        // Its session is gone with it.
+        if let Some(sessions) = &self.sessions {
+            sessions.wait_for(self.asleep.len());
+        }
         Finished {
             process,
             op,
@@ -593,7 +609,7 @@ impl World {
             _ => Vec::new(),
         };
         let work = Work {
-            url: self.db.url().to_owned(),
+            url: self.url().to_owned(),
             base: self.stripe.base_url(),
             clock: self.clock.clone(),
             process: process.clone(),
