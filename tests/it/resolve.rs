@@ -181,6 +181,54 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
+    fn what_was_let_go_of_and_refused_since_is_retried_by_its_id(db: TestDb) {
+        let shop = looked_up_twice(db);
+        assert_eq!(resolve(&shop, &RELEASE, 0)["result"], "released");
+        refuse_next(&shop);
+        // Not even a code that needs nobody is tried again by itself.
+        shop.db.execute("UPDATE payout_attempts SET error_code = 'balance_insufficient' WHERE attempt = 2");
+        shop.db.execute("UPDATE payouts SET last_retry_at = '2026-11-01 09:30:00'");
+        for all in [["retry", "--due"], ["retry", "--all"]] {
+            shop.env.run(&all);
+            assert_eq!(shop.status("cp0"), "FAILED", "{all:?}");
+        }
+        shop.env.run(&["retry", "cp0"]).expect_code(0);
+        assert_eq!(shop.status("cp0"), "PENDING");
+        shop.db.execute(r#"UPDATE creators SET "stripeAccountId" = 'acct_c0'"#);
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.outcomes("cp0"), ["released", "declined", "paid"]);
+        assert_eq!(shop.transfers()[0].idempotency_key.as_deref(), Some("payout_cp0_3"));
+        shop.assert_paid_exactly_once();
+    }
+
+    fn what_was_let_go_of_and_refused_since_is_cancelled_and_still_watched(db: TestDb) {
+        let shop = released_and_held_back(db);
+        refuse_next(&shop);
+        shop.env.run(&["cancel", "cp0", "--reason", "paid in cash", "--yes"]).expect_code(0);
+        assert_eq!(shop.status("cp0"), "FAILED");
+        shop.process(&[]).expect_code(0);
+        shop.stripe.release();
+        wait_for_transfers(&shop, 1);
+        shop.process(&[]).expect_code(4);
+        shop.env.run(&["reconcile", "--fix"]).expect_code(0);
+        assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("COMPLETED".into(), vec!["paid".into(), "declined".into()]));
+    }
+
+    fn what_was_let_go_of_and_paid_after_all_is_not_retried(db: TestDb) {
+        let shop = released_and_held_back(db);
+        refuse_next(&shop);
+        shop.stripe.release();
+        wait_for_transfers(&shop, 1);
+        shop.env.run(&["reconcile"]).expect_code(1);
+        for by_hand in [&["retry", "cp0"][..], &["cancel", "cp0", "--reason", "why", "--yes"]] {
+            let run = shop.env.run(by_hand).expect_code(1);
+            assert!(run.stdout.contains("a transfer that names it was found at Stripe"), "{run}");
+        }
+        assert_eq!(resolve(&shop, &[], 0)["result"], "adopted");
+        shop.env.run(&["retry", "cp0"]).expect_code(1);
+        assert_eq!(shop.outcomes("cp0"), ["paid", "declined"]);
+    }
+
     // The risk that letting go takes: Stripe completes the first request after the second was paid.
     fn a_late_transfer_beside_a_paid_one_is_an_alarm_until_somebody_accepts_it(db: TestDb) {
         let shop = released_and_held_back(db);
@@ -308,6 +356,15 @@ fn released_and_held_back(db: TestDb) -> Shop {
     shop.pass(HOUR);
     assert_eq!(resolve(&shop, &RELEASE, 0)["result"], "released");
     shop
+}
+
+/// Its next attempt meets a closed account.
+fn refuse_next(shop: &Shop) {
+    shop.db
+        .execute(r#"UPDATE creators SET "stripeAccountId" = 'acct_c0_closed'"#);
+    shop.process(&[]).expect_code(1);
+    assert_eq!(shop.status("cp0"), "FAILED");
+    assert_eq!(shop.outcomes("cp0"), ["released", "declined"]);
 }
 
 fn wait_for_transfers(shop: &Shop, count: usize) {
