@@ -17,11 +17,12 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use payouts::failpoint::{ALL, Action, Failure, PLANTED, Trap};
+use payouts::sandbox::Fault;
 
 use crate::common::db::Backend;
 use crate::common::outside;
 use judge::{Judge, Violation};
-use schedule::{Dice, Foreign, Op, Payee, Run, plain};
+use schedule::{Dice, Foreign, Misfortune, Op, Payee, Run, plain};
 use tally::Tally;
 use world::{Finished, World};
 
@@ -337,6 +338,24 @@ fn way_to(at: &'static str, action: Action, workers: usize) -> Vec<Op> {
             undisturbed(),
             Op::ForeignUnmarks,
             Op::Reconcile(trap),
+        ],
+        "look_up" | "let_go" => vec![
+            payouts(Payee::Usual),
+            Op::Fault(Misfortune {
+                fault: Fault::Error500Before,
+                on: Some("transfers.create"),
+                times: 3,
+                late_seconds: None,
+                retry_after: None,
+            }),
+            undisturbed(),
+            Op::Pass(4000),
+            Op::LookAgain(trap.filter(|trap| trap.at.starts_with("look_up"))),
+            Op::Pass(4000),
+            Op::LookAgain(None),
+            Op::Pass(4000),
+            Op::LetGo(trap),
+            Op::LetGo(None),
         ],
         "adopt" => vec![
             Op::Foreign(Foreign::Clean),
