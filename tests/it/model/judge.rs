@@ -215,6 +215,9 @@ impl Judge {
                 .collect();
             self.held.clear();
             self.closed = closed(world);
+            // What it has never heard of it cannot know to be old.
+            let known: BTreeSet<String> = attempts.iter().map(Attempt::key).collect();
+            self.first_sent.retain(|key, _| known.contains(key));
         }
         for attempt in &attempts {
             if let Some(transfer) = &attempt.transfer {
@@ -232,7 +235,7 @@ impl Judge {
         self.holds(world, op, finished)?;
         for one in finished {
             self.run(world, one, &attempts, &rows)?;
-            self.paid_twice_is_told(world, one, &transfers)?;
+            self.paid_twice_is_told(world, one, &transfers, &attempts)?;
             decided(one, &attempts)?;
             retried(world, one, &attempts, &rows)?;
         }
@@ -428,6 +431,7 @@ impl Judge {
         world: &mut World,
         finished: &Finished,
         transfers: &[TransferReport],
+        attempts: &[Attempt],
     ) -> Verdict {
         let (Op::Process(_) | Op::Reconcile(_), Some(ended)) = (&finished.op, &finished.ended)
         else {
@@ -447,7 +451,13 @@ impl Judge {
                 .or_default()
                 .push(transfer);
         }
-        for (payout, twice) in standing.iter().filter(|(_, made)| made.len() > 1) {
+        // What is in the hands of a run that may be alive is told by that, or after its lease.
+        let in_hand = |payout: &str| {
+            let mut of_payout = attempts.iter().filter(|attempt| attempt.payout == payout);
+            of_payout.any(|attempt| is_open(&attempt.outcome))
+        };
+        let twice = |made: &(&String, &Vec<&TransferReport>)| made.1.len() > 1 && !in_hand(made.0);
+        for (payout, twice) in standing.iter().filter(twice) {
             let said = |state: &str| {
                 format!(
                     "SELECT 1 FROM payout_findings WHERE payout_id = '{payout}' AND kind = 'two_transfers' AND {state}"

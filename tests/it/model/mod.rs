@@ -241,6 +241,15 @@ fn found_before() -> Vec<(&'static str, Vec<Op>)> {
             ..plain()
         })
     };
+    let stripe_fails = |fault, times| {
+        Op::Fault(Misfortune {
+            fault,
+            on: Some("transfers.create"),
+            times,
+            late_seconds: None,
+            retry_after: None,
+        })
+    };
     vec![
         (
             "a request that waits in its connection for a day is a second transfer",
@@ -271,6 +280,25 @@ fn found_before() -> Vec<(&'static str, Vec<Op>)> {
             vec![
                 payouts(1),
                 trapped("claim.committed", Action::Fail(Failure::Passing)),
+            ],
+        ),
+        (
+            "a restored database lets go of what it forgot to have sent, by look-ups from before that",
+            vec![
+                payouts(1),
+                stripe_fails(Fault::ResetBefore, 6),
+                Op::Process(plain()),
+                Op::Pass(4000),
+                Op::LookAgain(None),
+                Op::Backup,
+                Op::Pass(70_000),
+                stripe_fails(Fault::ExecuteLate, 1),
+                Op::Process(plain()),
+                Op::Restore,
+                Op::Pass(9000),
+                Op::LetGo(None),
+                Op::Process(plain()),
+                Op::Release,
             ],
         ),
     ]

@@ -493,8 +493,29 @@ impl Dice {
             ops.extend([Op::Pass(self.one(&[4000, 5000])), Op::LookAgain(None)]);
         }
         let at = self.one(&["gate.before", "send.before", "send.leaving", "send.leaving"]);
+        ops.push(Op::Pass(self.one(&[60_000, 70_000, 73_000])));
+        // Or the database forgets that it was sent again.
+        if self.percent(30) {
+            ops.extend([
+                Op::Backup,
+                Op::Fault(Misfortune {
+                    fault: Fault::ExecuteLate,
+                    on: Some("transfers.create"),
+                    times: 1,
+                    late_seconds: None,
+                    retry_after: None,
+                }),
+                self.process(),
+                Op::Restore,
+                Op::Pass(self.one(&[4000, 9000, 20_000])),
+                Op::LetGo(self.trap()),
+                self.process(),
+                Op::Release,
+                self.process(),
+            ]);
+            return ops;
+        }
         ops.extend([
-            Op::Pass(self.one(&[60_000, 70_000, 73_000])),
             self.stalls_at(at, 1),
             Op::Pass(self.one(&[5, 60, 700, 4000, 9000, 20_000])),
             Op::LetGo(self.trap()),
