@@ -113,9 +113,12 @@ on_both! {
         shop.db.execute("UPDATE payout_attempts SET stored_error = FALSE");
         for _ in 0..2 {
             shop.pass(61 * MINUTE);
-            assert_eq!(refused(&shop), ("sent_again_by_process".into(), "2026-11-03T08:30:00.000Z".into()));
+            assert_eq!(refused(&shop), ("sent_again_by_process".into(), "2026-11-03T10:30:00.000Z".into()));
         }
-        shop.pass(21 * HOUR);
+        // What was looked at before says nothing: it may have been sent again since.
+        shop.pass(22 * HOUR);
+        assert_eq!(refused(&shop), ("second_look_up_missing".into(), "2026-11-03T10:32:00.000Z".into()));
+        shop.pass(HOUR);
         assert_eq!(resolve(&shop, &RELEASE, 0)["result"], "released");
     }
 
@@ -330,10 +333,10 @@ on_both! {
         shop.creator("c0");
         shop.foreign_payout("cp0", "c0", 1000);
         shop.db.execute("UPDATE payouts SET status = 'PROCESSING', updated_at = '2026-11-02 09:00:00'");
-        assert_eq!(refused(&shop), ("sent_again_by_process".into(), "2026-11-03T08:00:00.000Z".into()));
-        shop.pass(61 * MINUTE);
+        assert_eq!(refused(&shop), ("sent_again_by_process".into(), "2026-11-03T10:00:00.000Z".into()));
+        shop.pass(24 * HOUR);
         resolve(&shop, &[], 5);
-        shop.pass(22 * HOUR);
+        shop.pass(HOUR);
         let one = resolve(&shop, &RELEASE, 0);
         assert_eq!((&one["result"], &one["attempt"]), (&"released".into(), &1.into()), "{one:#}");
         assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("PENDING".into(), vec!["released".into()]));
