@@ -270,6 +270,29 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
+    // Both at once, and nobody has heard of either: a person says which one paid it.
+    fn of_two_transfers_a_person_names_the_payment_and_the_other_is_an_alarm(db: TestDb) {
+        let shop = released_and_held_back(db);
+        shop.fault("c0", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        shop.stripe.release();
+        wait_for_transfers(&shop, 2);
+        for _ in 0..2 {
+            let run = shop.process(&[]).expect_code(5);
+            assert!(run.stderr.contains("Stripe holds several transfers for it"), "{run}");
+        }
+        let one = resolve(&shop, &RELEASE, 5);
+        assert_eq!(one["reason_code"], "does_not_fit", "{one:#}");
+        assert_eq!(shop.outcomes("cp0"), ["released", "unknown"]);
+        let second = shop.transfers().into_iter().find(|t| t.idempotency_key.as_deref() == Some("payout_cp0_2")).unwrap();
+        resolve(&shop, &["--paid", &second.id], 0);
+        assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("COMPLETED".into(), vec!["released".into(), "paid".into()]));
+        shop.process(&[]).expect_code(4);
+        assert_eq!(resolve(&shop, &[], 5)["result"], "alarm");
+        assert_eq!(shop.outcomes("cp0"), ["surplus", "paid"]);
+        shop.process(&[]).expect_code(5);
+    }
+
     fn reconcile_records_a_late_transfer_on_the_attempt_that_made_it(db: TestDb) {
         let shop = released_and_held_back(db);
         shop.stripe.release();

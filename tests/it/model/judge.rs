@@ -256,6 +256,19 @@ impl Judge {
         })
     }
 
+    /// Whether its payout has another transfer, because a person let go of an attempt.
+    fn is_one_of_several(&self, transfer: &TransferReport, all: &[TransferReport]) -> bool {
+        let payout = payout_of(transfer);
+        let mut made = all
+            .iter()
+            .filter(|other| is_ours(other) && payout_of(other) == payout);
+        let let_go = |made: &TransferReport| {
+            let key = made.idempotency_key.as_deref();
+            key.is_some_and(|key| self.let_go.contains(key))
+        };
+        made.clone().count() > 1 && made.any(let_go)
+    }
+
     fn note_claims(&mut self, attempts: &[Attempt]) {
         for attempt in attempts {
             let claim = self
@@ -731,7 +744,7 @@ impl Judge {
     }
 
     /// Judges the end, when everything had time to settle; `code` is how the last run ended.
-    pub(crate) fn at_the_end(world: &mut World, code: u8) -> Verdict {
+    pub(crate) fn at_the_end(&self, world: &mut World, code: u8) -> Verdict {
         let transfers = world.transfers();
         let rows = payouts(world);
         let attempts = attempts(world);
@@ -741,6 +754,8 @@ impl Judge {
             };
             match rows.get(&id) {
                 Some(row) if row.status == "COMPLETED" => {}
+                // Which of two paid it is for a person to say, and every run asks.
+                Some(_) if code != 0 && self.is_one_of_several(transfer, &transfers) => {}
                 Some(row) => {
                     return broken(
                         "what is paid becomes COMPLETED",

@@ -68,7 +68,7 @@ fn run(world: &mut World, ops: &[Op], mut tally: Option<&mut Tally>) -> Result<(
         judge.after(world, op, &finished)?;
     }
     let code = settle(world, &mut judge)?;
-    Judge::at_the_end(world, code)?;
+    judge.at_the_end(world, code)?;
     if let Some(tally) = tally {
         tally.schedule(world);
     }

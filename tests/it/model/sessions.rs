@@ -78,14 +78,17 @@ impl Sessions {
             let _inside = runtime.enter();
             UnixListener::bind(served).expect("a socket is made")
         };
-        let thread = std::thread::spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = stopped => {}
-                    () = serve(listener, serving) => {}
-                }
-            });
-        });
+        let thread = std::thread::Builder::new()
+            .name("sessions".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        _ = stopped => {}
+                        () = serve(listener, serving) => {}
+                    }
+                });
+            })
+            .expect("a thread starts");
         Some(Self {
             url: url.replace(
                 &format!("host={host}"),
