@@ -455,6 +455,15 @@ pub(crate) fn liveness_announce(
     }
 }
 
+/// Says no more that a run is alive, as if the session were closed.
+#[cfg(feature = "testing")]
+pub(crate) fn liveness_withdraw(conn: &mut AnyConnection) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Postgres(c) => c.batch_execute("SELECT pg_advisory_unlock_all()"),
+        AnyConnection::Sqlite(_) => Ok(()),
+    }
+}
+
 /// Whether the session that announced a run is known to be gone. `None` where
 /// only the run's sign of life can tell.
 pub(crate) fn liveness_gone(

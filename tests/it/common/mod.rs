@@ -29,7 +29,7 @@ pub(crate) fn outside(variable: &str) -> Option<OsString> {
 
 /// A temporary folder whose path has the same length on every machine, so that a table with a path
 /// in it has the same width: hence `/tmp`, not `$TMPDIR`.
-pub(crate) fn temporary_folder() -> TempDir {
+fn temporary_folder() -> TempDir {
     tempfile::Builder::new()
         .prefix("payouts-")
         .rand_bytes(8)

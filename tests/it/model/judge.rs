@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use payouts::model::history::chain_hash;
 use payouts::model::ids::PayoutId;
 use payouts::sandbox::{Fault, TransferReport};
-use payouts::store::{Open, Store};
 
 use super::schedule::{Foreign, Op};
 use super::world::{Finished, LEASE, World};
@@ -929,9 +928,8 @@ fn claimed_and_sent(world: &mut World, run: &str) -> u64 {
 
 /// Every chain holds, link by link.
 fn histories(world: &mut World) -> Verdict {
-    let url = world.url().parse().expect("a database URL");
-    let mut store =
-        Store::open(&url, Open::Existing, false, world.clock.clone()).expect("the database opens");
+    let taken = world.sessions.take(&world.clock);
+    let mut store = taken.expect("the database opens");
     for known in &world.payouts {
         let chain = store
             .history_of(&PayoutId::new(known.id.as_str()))
@@ -949,6 +947,7 @@ fn histories(world: &mut World) -> Verdict {
             before.clone_from(&row.hash);
         }
     }
+    world.sessions.leave(store);
     Ok(())
 }
 

@@ -9,7 +9,6 @@
 
 mod judge;
 mod schedule;
-mod sessions;
 mod tally;
 mod world;
 

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -33,7 +33,6 @@ use secrecy::SecretString;
 use tokio::sync::watch;
 
 use super::schedule::{Foreign, Misfortune, Named, Op, Payee, Run};
-use super::sessions::Sessions;
 use crate::common::db::{Backend, Session as Behind, TestDb, TextRow};
 
 /// When every schedule begins, in UTC milliseconds.
@@ -139,10 +138,40 @@ pub(crate) struct Finished {
     pub(crate) slept: bool,
 }
 
+/// Where processes get their sessions, and leave them on PostgreSQL, where a new one costs more than all
+/// that a process asks of it. Who is killed takes his with him.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    url: String,
+    left: Option<Arc<Mutex<Vec<Store>>>>,
+}
+
+impl Sessions {
+    fn left(&self) -> Option<MutexGuard<'_, Vec<Store>>> {
+        let left = self.left.as_ref()?;
+        Some(left.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A session for a process of its own.
+    pub(crate) fn take(&self, clock: &Clock) -> Result<Store, StoreError> {
+        if let Some(store) = self.left().and_then(|mut left| left.pop()) {
+            return Ok(store.at(clock.clone()));
+        }
+        let url = self.url.parse().expect("a database URL");
+        Store::open(&url, Open::Existing, false, clock.clone())
+    }
+
+    /// Ends the process of a session.
+    pub(crate) fn leave(&self, store: Store) {
+        if let (Some(mut left), Ok(store)) = (self.left(), store.leave()) {
+            left.push(store);
+        }
+    }
+}
+
 pub(crate) struct World {
     db: TestDb,
-    /// What the simulated processes connect to on PostgreSQL.
-    sessions: Option<Sessions>,
+    pub(crate) sessions: Sessions,
     behind: Option<Behind>,
     pub(crate) stripe: SandboxHandle,
     /// What the time is, for everybody.
@@ -194,9 +223,9 @@ impl World {
             .enable_all()
             .build()
             .expect("a runtime starts");
-        let sessions = match backend {
-            Backend::Sqlite => None,
-            Backend::Postgres => Sessions::of(db.url()),
+        let sessions = Sessions {
+            url: db.url().to_owned(),
+            left: (backend == Backend::Postgres).then(Arc::default),
         };
         let mut world = Self {
             db,
@@ -251,13 +280,6 @@ impl World {
 
     pub(crate) fn is_sqlite(&self) -> bool {
         self.db.backend() == Backend::Sqlite
-    }
-
-    pub(crate) fn url(&self) -> &str {
-        match &self.sessions {
-            Some(sessions) => sessions.url(),
-            None => self.db.url(),
-        }
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -568,7 +590,7 @@ impl World {
         let mut running = self.spawn(op, trap);
         loop {
             match running.process.wait() {
-                Event::Ended => return Some(self.join(running, false)),
+                Event::Ended => return Some(Self::join(running, false)),
                 Event::Stalled(at) if holds_the_database(at) || self.asleep.len() >= 2 => {
                     let sleep = if at == ON_THE_WIRE {
                         sleep.min(200)
@@ -600,14 +622,14 @@ impl World {
         while let Event::Stalled(_) = running.process.wait() {
             running.process.release();
         }
-        Some(self.join(running, true))
+        Some(Self::join(running, true))
     }
 
     fn end_sleepers(&mut self) {
         while self.wake(true).is_some() {}
     }
 
-    fn join(&self, running: Running, slept: bool) -> Finished {
+    fn join(running: Running, slept: bool) -> Finished {
         let Running {
             process,
             thread,
@@ -619,10 +641,6 @@ impl World {
             Err(_) if process.is_dead() => None,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        // Its session is gone with it.
-        if let Some(sessions) = &self.sessions {
-            sessions.wait_for(self.asleep.len());
-        }
         Finished {
             process,
             op,
@@ -649,7 +667,6 @@ impl World {
         };
         let run = Arc::new(OnceLock::new());
         let work = Work {
-            url: self.url().to_owned(),
             base: self.stripe.base_url(),
             clock: self.clock.clone(),
             process: process.clone(),
@@ -657,6 +674,7 @@ impl World {
             payouts: failed,
             transfer,
             run: Arc::clone(&run),
+            sessions: self.sessions.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("process".to_owned())
@@ -725,7 +743,6 @@ fn client(base: &str, connections: usize) -> Stripe {
 
 /// What a simulated process does.
 struct Work {
-    url: String,
     base: String,
     clock: Clock,
     process: Process,
@@ -734,6 +751,7 @@ struct Work {
     /// What a person names.
     transfer: String,
     run: Arc<OnceLock<String>>,
+    sessions: Sessions,
 }
 
 impl Work {
@@ -754,8 +772,7 @@ impl Work {
     }
 
     fn run_recorded(&self) -> Result<Option<Ended>, StoreError> {
-        let url = self.url.parse().expect("a database URL");
-        let mut store = Store::open(&url, Open::Existing, false, self.clock.clone())?;
+        let mut store = self.sessions.take(&self.clock)?;
         let command = self.op.word().to_lowercase();
         let stamp = store.run_begin(RunDescription {
             command,
@@ -783,11 +800,12 @@ impl Work {
                 )
             }
         };
-        if let (Some(ended), Some(mut store)) = (&mut ended, store)
-            && let Err(error) = store.run_end(&stamp.run_id, i32::from(ended.code), "")
-        {
-            ended.code = ended.code.max(3);
-            ended.error = Some(error.with_cause());
+        if let (Some(ended), Some(mut store)) = (&mut ended, store) {
+            if let Err(error) = store.run_end(&stamp.run_id, i32::from(ended.code), "") {
+                ended.code = ended.code.max(3);
+                ended.error = Some(error.with_cause());
+            }
+            self.sessions.leave(store);
         }
         Ok(ended)
     }
