@@ -27,8 +27,6 @@ use world::{Finished, World};
 
 /// Schedules of a usual run.
 const SCHEDULES: u64 = 200;
-/// The same on PostgreSQL, where a new session for every process takes its time.
-const SCHEDULES_POSTGRES: u64 = 80;
 /// From so many schedules on, everything must have happened.
 const SCHEDULES_FOR_FLOORS: u64 = 200;
 /// Worlds in which schedules happen side by side.
@@ -151,11 +149,7 @@ fn listed(ops: &[Op]) -> String {
 fn keeps_the_promise(backend: Backend) {
     let seed = number("PAYOUTS_TEST_SEED").unwrap_or(1);
     let minutes = number("PAYOUTS_TEST_MINUTES");
-    let usual = match backend {
-        Backend::Sqlite => SCHEDULES,
-        Backend::Postgres => SCHEDULES_POSTGRES,
-    };
-    let enough = minutes.map_or(usual, |_| u64::MAX);
+    let enough = minutes.map_or(SCHEDULES, |_| u64::MAX);
     let schedules = number("PAYOUTS_TEST_SCHEDULES").unwrap_or(enough);
     let until = minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes * 60));
     let begun = Instant::now();
