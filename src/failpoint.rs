@@ -73,7 +73,7 @@ mod under_test {
     use tokio::sync::watch;
 
     /// Every failpoint, in the order of a run.
-    pub const ALL: [&str; 38] = [
+    pub const ALL: [&str; 42] = [
         "run_begin.writing",
         "run_begin.committed",
         "read.before",
@@ -112,10 +112,14 @@ mod under_test {
         "mark.writing",
         "mark.committed",
         "finding.fixed",
+        "look_up.writing",
+        "look_up.committed",
+        "let_go.writing",
+        "let_go.committed",
     ];
 
     /// Every bug that can be planted: which rule is taken away.
-    pub const PLANTED: [&str; 15] = [
+    pub const PLANTED: [&str; 18] = [
         // An attempt without an answer is a definite no: the next one has a new key.
         "new_key_on_timeout",
         // A payment is recorded without an answer that proves it.
@@ -146,6 +150,12 @@ mod under_test {
         "holds_ignored",
         // Stripe is not searched for what other software paid.
         "others_not_looked_up",
+        // A person lets go of an attempt that nobody has looked for, or only once.
+        "release_without_look_ups",
+        // The same while a run has the attempt in hand, or on the wire.
+        "release_while_in_flight",
+        // A transfer that a person names is believed to exist, and to be the payout's.
+        "paid_believed_unseen",
     ];
 
     /// What happens at a failpoint.

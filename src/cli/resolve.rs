@@ -30,8 +30,8 @@ use crate::stripe::Stripe;
 /// person found, if nothing speaks against it. --release lets go of an attempt
 /// without proof, so that the payout is sent again under a new key: only where
 /// `process` sends it no more, no run has it in hand, and two look-ups an hour
-/// apart, each an hour or more after the last send, found nothing. Ends with 0
-/// when nothing is in doubt any more, with 5 when something is.
+/// apart, each an hour or more after the last send that there can have been, found
+/// nothing. Ends with 0 when nothing is in doubt any more, with 5 when something is.
 #[derive(Debug, Args)]
 pub(super) struct ResolveArgs {
     /// These payouts

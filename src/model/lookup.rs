@@ -4,6 +4,10 @@
 //! Two of them, far enough from the last send and from each other, are as near to
 //! a proof as there is, and what [`may_release`] asks for before a person may let
 //! go of an attempt without one. The rule never leads to a send by itself.
+//!
+//! The last send is not always known: a restored database has forgotten those since
+//! its backup. Nobody sends under a key that is too old, or that Stripe stored an
+//! error for, so that only from then on is it certain that there is no later one.
 
 use std::time::Duration;
 
@@ -12,7 +16,7 @@ use crate::model::schema::payout_lookups;
 use crate::model::time::Time;
 use crate::model::{text_column, text_enum};
 
-/// A look-up counts when it began at least this long after the last send.
+/// A look-up counts when it began at least this long after the last send that there can have been.
 pub const QUIET: Duration = Duration::from_secs(3600);
 /// Two look-ups count as two when they began at least this far apart.
 pub const APART: Duration = Duration::from_secs(3600);
@@ -97,9 +101,9 @@ pub struct Doubt {
     pub stripe_account: String,
     /// The mode it was sent in.
     pub livemode: bool,
-    /// No byte of it left this machine later than this. A run that died may hide
-    /// a send, so that this is not before the run's end; of a row of other
-    /// software, when that last touched it.
+    /// No byte of it left this machine later than this, as far as is on record. A run
+    /// that died may hide a send, so that this is not before the run's end; of a row of
+    /// other software, when that last touched it.
     pub last_sent: Time,
     /// Until then `process` may send it again by itself, which cannot pay twice.
     /// None where an error is stored under its key.
@@ -111,7 +115,10 @@ pub struct Doubt {
 impl Doubt {
     /// From then on a look-up counts.
     pub fn quiet_from(&self) -> Time {
-        self.last_sent.plus(QUIET)
+        let last_sent = self
+            .resent_until
+            .map_or(self.last_sent, |until| until.max(self.last_sent));
+        last_sent.plus(QUIET)
     }
 }
 
@@ -126,7 +133,7 @@ pub enum Lacking {
     OtherAccount,
     /// The last look-up found something.
     Misfit,
-    /// No look-up long enough after the last send found nothing.
+    /// No look-up long enough after the last send that there can have been found nothing.
     FirstLookUp,
     /// This look-up failed, and a failed one says nothing.
     Failed,
@@ -159,7 +166,7 @@ impl Lacking {
             Self::OtherAccount => "it was sent with a key of another account or mode",
             Self::Misfit => "Stripe holds something that may have paid it",
             Self::FirstLookUp => {
-                "no look-up an hour or more after its last send has found nothing yet"
+                "no look-up has found nothing yet an hour or more after the last moment at which it can have been sent"
             }
             Self::Failed => "it could not be looked up now, and a look-up that failed says nothing",
             Self::SecondLookUp => {
@@ -313,7 +320,7 @@ mod tests {
         use Lacking::{FirstLookUp, Held, Misfit, OtherAccount, Resent, SecondLookUp};
         let from = |at: u64| Some(minute(at));
         let good = || vec![empty(60), empty(120)];
-        let cases: [Case; 12] = [
+        let cases: [Case; 14] = [
             (doubt(|_| ()), vec![], 10, FirstLookUp, from(120)),
             (doubt(|_| ()), vec![], 70, FirstLookUp, from(130)),
             // One minute too early, or from the future.
@@ -352,7 +359,22 @@ mod tests {
                 good(),
                 125,
                 Resent,
-                from(300),
+                from(420),
+            ),
+            // Look-ups from before say nothing: it may have been sent again since, and that be forgotten.
+            (
+                doubt(|d| d.resent_until = Some(minute(300))),
+                vec![empty(60), empty(120), empty(359)],
+                359,
+                FirstLookUp,
+                from(420),
+            ),
+            (
+                doubt(|d| d.resent_until = Some(minute(300))),
+                vec![empty(60), empty(360)],
+                419,
+                SecondLookUp,
+                from(420),
             ),
             (
                 doubt(|d| d.stripe_account = "acct_2".to_owned()),
@@ -401,7 +423,8 @@ mod tests {
             assert_eq!(said, Err((SecondLookUp, from(180))));
         }
         let again = doubt(|d| d.resent_until = Some(minute(120)));
-        assert!(ask(&again, &good(), 120).is_ok());
+        let look_ups = [empty(60), empty(180), empty(240)];
+        assert_eq!(ask(&again, &look_ups, 240), Ok((minute(180), minute(240))));
     }
 
     #[test]

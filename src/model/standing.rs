@@ -4,7 +4,11 @@
 //! The rules are pure and are asked twice: for what a person is shown, and again
 //! inside the transaction that moves the payout. Neither ever leads to a second
 //! transfer: a payout goes back only after a definite no, and goes out only when
-//! nothing of it can have left this machine.
+//! nothing of it can have left this machine, or all that did was refused.
+//!
+//! An attempt that a person let go of is as good as refused once the next one was:
+//! that one could be sent, and so can another. Nothing but a person goes on then,
+//! and what shows that it paid after all (its transfer, a finding) ends it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -73,7 +77,8 @@ impl Refusal {
                 "an attempt of it is unresolved; the next `payouts process` looks it up"
             }
             Self::Released => {
-                "an attempt of it was closed without proof, and Stripe may still complete that one"
+                "an attempt of it was closed without proof, and Stripe may still complete that one; only once the \
+                 next one is refused for certain may it be moved, and only by its id"
             }
             Self::NotFailed => "it has not failed",
             Self::NotPending => {
@@ -172,10 +177,16 @@ impl Standing {
         if self.attempts.iter().any(|a| a.outcome.is_unresolved()) {
             return Err(Refusal::Unresolved);
         }
-        if any(AttemptOutcome::Released) {
+        if self.was_let_go_of() && self.definite_no().is_none() {
             return Err(Refusal::Released);
         }
         Ok(())
+    }
+
+    /// A person let go of one of its attempts.
+    fn was_let_go_of(&self) -> bool {
+        let released = |attempt: &PastAttempt| attempt.outcome == AttemptOutcome::Released;
+        self.attempts.iter().any(released)
     }
 }
 
@@ -253,6 +264,9 @@ pub fn may_retry(
     }
     if asked != Asked::Named && !standing.code().is_some_and(rules.automatic) {
         return Err(Refusal::NotAutomatic);
+    }
+    if asked != Asked::Named && standing.was_let_go_of() {
+        return Err(Refusal::Released);
     }
     if asked == Asked::Due && rules.due_at(payout) > now {
         return Err(Refusal::BackOff);
@@ -436,13 +450,13 @@ mod tests {
             (O::Surplus, Refusal::Paid),
             (O::Sending, Refusal::Unresolved),
             (O::Unknown, Refusal::Unresolved),
-            (O::Released, Refusal::Released),
         ] {
             refused.push((standing(with(outcome)), refusal));
             // It need not be the last one.
             let earlier = standing(|s| s.attempts.insert(0, attempt(0, outcome, "")));
             refused.push((earlier, refusal));
         }
+        refused.push((standing(with(O::Released)), Refusal::Released));
         for (mut standing, refusal) in refused {
             for asked in [Asked::Due, Asked::Automatic, Asked::Named] {
                 let said = may_retry(&standing, &rules(), asked, true, minute(1000));
@@ -454,6 +468,37 @@ mod tests {
             }
             assert_eq!(may_cancel(&standing), Err(refusal), "{standing:?}");
         }
+    }
+
+    #[test]
+    fn what_was_let_go_of_is_moved_by_a_person_once_the_next_attempt_was_refused() {
+        let refused = |s: &mut Standing| s.attempts.insert(0, attempt(0, O::Released, ""));
+        let said = |asked| may_retry(&standing(refused), &rules(), asked, false, minute(1000));
+        assert_eq!(said(Asked::Named), Ok(()));
+        assert_eq!(said(Asked::Due), Err(Refusal::Released));
+        assert_eq!(said(Asked::Automatic), Err(Refusal::Released));
+        assert_eq!(may_cancel(&standing(refused)), Ok(()));
+        // Nothing was refused yet: it is pending, or what followed was given back.
+        for outcome in [O::Released, O::NotSent] {
+            let waits = standing(|s| {
+                refused(s);
+                s.attempts[1] = attempt(1, outcome, "");
+                s.payout.status = S::Pending;
+            });
+            assert_eq!(may_cancel(&waits), Err(Refusal::Released));
+        }
+        // And not once something shows that it paid.
+        for open in [true, false] {
+            let found = |s: &mut Standing| {
+                refused(s);
+                let finding = "f1".to_owned();
+                s.found = Some(FoundPayment { finding, open });
+            };
+            assert_eq!(named(found), Err(Refusal::FoundAtStripe));
+        }
+        let paid = |s: &mut Standing| s.attempts.insert(0, attempt(0, O::Paid, ""));
+        assert_eq!(named(paid), Err(Refusal::Paid));
+        assert_eq!(may_cancel(&standing(paid)), Err(Refusal::Paid));
     }
 
     #[test]

@@ -178,6 +178,12 @@ fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
         } else {
             "without having been sent"
         };
+        if record.attempt_with(AttemptOutcome::Released).is_some() {
+            return format!(
+                "Nothing: it was cancelled {how}, and that is final. An earlier attempt was closed without proof; \
+                 should Stripe complete that one, every run says so. What is still owed needs a new payout."
+            );
+        }
         return format!(
             "Nothing: it was cancelled {how}, and that is final. What is still owed needs a new payout; its \
              reference and its statement are free."
@@ -185,7 +191,12 @@ fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
     }
     match record.last_attempt() {
         Some(last) if last.outcome == AttemptOutcome::Declined => format!(
-            "No money moved: Stripe refused it for good. {} {}",
+            "{} {} {}",
+            if record.attempt_with(AttemptOutcome::Released).is_some() {
+                "Stripe refused its last attempt for good."
+            } else {
+                "No money moved: Stripe refused it for good."
+            },
             advice(last.error_code.as_deref(), last.http_status),
             retried(record, at)
         ),
@@ -220,6 +231,12 @@ fn retried(record: &PayoutRecord, at: &Circumstances) -> String {
         Some(RetryOutlook::Never(Refusal::NotAutomatic)) => {
             format!("Then {command} puts it back to PENDING, for a new attempt under a new key.")
         }
+        Some(RetryOutlook::Never(Refusal::Released)) => format!(
+            "An earlier attempt was closed without proof, and Stripe may still complete that one, so that only a \
+             person goes on: {command} puts it back to PENDING, for a new attempt under a new key, `payouts cancel {} \
+             --reason TEXT` ends it.",
+            payout.id
+        ),
         Some(RetryOutlook::Never(Refusal::AttemptsUsedUp)) => format!(
             "It failed {} times, so that only `payouts retry {} --force` puts it back to PENDING.",
             payout.retry_count, payout.id
@@ -727,6 +744,31 @@ mod tests {
             .says(&["It failed 5 times", "only `payouts retry p1 --force`"]);
         with(RetryOutlook::Never(Refusal::StatementTaken))
             .says(&["It is not retried: another payout of its statement"]);
+    }
+
+    #[test]
+    fn what_was_let_go_of_and_refused_since_is_left_to_a_person() {
+        let refused = |cancelled| {
+            let mut case =
+                case(Failed)
+                    .attempt(O::Released, |_| ())
+                    .attempt(O::Declined, |attempt| {
+                        attempt.http_status = Some(400);
+                        attempt.error_code = Some("resource_missing".to_owned());
+                    });
+            case.record.listed.retry = Some(RetryOutlook::Never(Refusal::Released));
+            case.record.listed.cancelled = cancelled;
+            case
+        };
+        let said = refused(false).says(&[
+            "Stripe refused its last attempt for good",
+            "An earlier attempt was closed without proof",
+            "`payouts retry p1` puts it back to PENDING",
+            "`payouts cancel p1 --reason TEXT` ends it",
+        ]);
+        assert!(!said.contains("No money moved"), "{said}");
+        let said = refused(true).says(&["it was cancelled", "should Stripe complete that one"]);
+        assert!(!said.contains("its statement are free"), "{said}");
     }
 
     #[test]

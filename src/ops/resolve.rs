@@ -9,9 +9,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::failpoint::planted;
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::ids::{CreatorId, PayoutId};
-use crate::model::lookup::{Doubt, Evidence, Lacking, LookUp, LookUpFinding, NotYet, may_release};
+use crate::model::lookup::{Doubt, Evidence, Lacking, LookUp, LookUpFinding, NotYet};
 use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
 use crate::model::text_enum;
@@ -196,11 +197,14 @@ impl Resolver {
         let Some(case) = self.cases(std::slice::from_ref(payout)).await?.pop() else {
             return Ok(Err(format!("there is no payout {payout}")));
         };
-        let Some(transfer) = self.search.reader.transfer(transfer).await? else {
-            return Ok(Err("Stripe has no such transfer".to_owned()));
+        let transfer = match self.search.reader.transfer(transfer).await? {
+            Some(transfer) => transfer,
+            None if planted!("paid_believed_unseen") => self.believed(&case, transfer),
+            None => return Ok(Err("Stripe has no such transfer".to_owned())),
         };
-        if let Some(refusal) = self.against(&case, &transfer).await? {
-            return Ok(Err(refusal));
+        match self.against(&case, &transfer).await? {
+            Some(refusal) if !planted!("paid_believed_unseen") => return Ok(Err(refusal)),
+            _ => {}
         }
         let (db, stamp) = (&self.search.db, self.stamp.clone());
         let recorded = if let Some(attempt) = attempt_to_blame(&case, &transfer) {
@@ -287,7 +291,7 @@ impl Resolver {
         };
         if open.doubt.held_until.is_some() {
             let mut looked = standing(&case, Outcome::InFlight, "a run has it in hand".to_owned());
-            looked.release = Some(self.may_release(open, self.clock.now()));
+            looked.release = Some(self.may_release(open));
             return Ok(looked);
         }
         let found = if let Some(attempt) = &open.attempt {
@@ -322,7 +326,7 @@ impl Resolver {
             }
             Found::Doubt(found) => {
                 let mut looked = standing(&case, Outcome::Unresolved, found);
-                looked.release = Some(match self.may_release(open, self.clock.now()) {
+                looked.release = Some(match self.may_release(open) {
                     Err(not_yet) if not_yet.lacking == Lacking::OtherAccount => Err(not_yet),
                     _ => Err(NotYet {
                         lacking: Lacking::Failed,
@@ -385,7 +389,7 @@ impl Resolver {
         let mut looked = standing(&case, Outcome::Unresolved, found);
         match &case.open {
             None => looked.outcome = Outcome::Settled,
-            Some(open) => looked.release = Some(self.may_release(open, self.clock.now())),
+            Some(open) => looked.release = Some(self.may_release(open)),
         }
         Ok(looked)
     }
@@ -437,9 +441,23 @@ impl Resolver {
         Ok(standing(&case, Outcome::Settled, found))
     }
 
-    fn may_release(&self, open: &OpenDoubt, now: Time) -> Result<Evidence, NotYet> {
-        let key = (self.terms.account.as_str(), self.terms.livemode);
-        may_release(&open.doubt, &open.look_ups, key, now)
+    fn may_release(&self, open: &OpenDoubt) -> Result<Evidence, NotYet> {
+        open.may_release(&self.terms, self.clock.now())
+    }
+
+    /// A planted bug: what a person names is there, and is what it should be.
+    fn believed(&self, case: &Case, transfer: &str) -> Transfer {
+        Transfer {
+            id: transfer.to_owned(),
+            amount: i64::from(case.payout.amount_cents),
+            amount_reversed: 0,
+            currency: self.terms.currency.as_str().to_owned(),
+            destination: case.destination.clone(),
+            created: self.clock.now(),
+            livemode: self.terms.livemode,
+            metadata: std::collections::BTreeMap::new(),
+            transfer_group: None,
+        }
     }
 
     /// Why a transfer is not this payout's.

@@ -386,9 +386,14 @@ async fn reset(Shared(controls): Shared<Controls>) -> Answer {
 /// Where the fault `redirect_307` points. Coming here with a POST means that a client repeated it
 /// to an address it did not choose.
 async fn redirected(Shared(controls): Shared<Controls>) -> StatusCode {
-    controls.server.lock().count(RequestLine {
+    let mut state = controls.server.lock();
+    let arrived_ms = state.clock.now_ms();
+    state.count(RequestLine {
         id: String::new(),
         endpoint: "redirect.followed",
+        arrived_ms,
+        transfer_group: None,
+        destination: None,
         idempotency_key: None,
         status: StatusCode::NOT_FOUND.as_u16(),
         replayed: false,

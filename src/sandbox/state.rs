@@ -58,6 +58,14 @@ pub struct RequestLine {
     /// The endpoint, like `transfers.create`; `unknown` for a path that does not exist,
     /// `redirect.followed` for a client that followed a redirect.
     pub endpoint: &'static str,
+    /// When it came, in milliseconds of simulated time since 1970.
+    pub arrived_ms: i64,
+    /// The transfer group it names.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub transfer_group: Option<String>,
+    /// The connected account it names as the destination.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
     /// The idempotency key it was sent with.
     pub idempotency_key: Option<String>,
     /// The HTTP status that was sent, 0 if none was.

@@ -32,6 +32,8 @@ pub(super) struct Visit {
     endpoint: Option<Endpoint>,
     pub(super) version: HeaderValue,
     pub(super) key: Option<Arc<str>>,
+    transfer_group: Option<String>,
+    destination: Option<String>,
     fingerprint: u64,
     pub(super) firing: Firing,
     pub(super) latency: Duration,
@@ -72,6 +74,8 @@ impl Visit {
             endpoint: None,
             version: call.version(),
             key: None,
+            transfer_group: None,
+            destination: None,
             fingerprint: 0,
             firing: Firing::NOTHING,
             latency: Duration::ZERO,
@@ -127,13 +131,9 @@ impl Visit {
         }
         self.key = key.map(Arc::from);
         let params = params?;
-        let named = |name| {
-            params
-                .peek(name)
-                .filter(|_| state.faults.any())
-                .map(str::to_owned)
-        };
-        let (destination, transfer_group) = (named("destination"), named("transfer_group"));
+        let named = |name| params.peek(name).map(str::to_owned);
+        self.destination = named("destination");
+        self.transfer_group = named("transfer_group");
         self.fingerprint =
             params.fingerprint(&[&call.path, self.version.to_str().unwrap_or_default()]);
 
@@ -157,8 +157,8 @@ impl Visit {
         self.firing = state.faults.choose(&Target {
             endpoint: route.endpoint,
             executes: !matches!(job, Job::Replay(_)),
-            destination: destination.as_deref(),
-            transfer_group: transfer_group.as_deref(),
+            destination: self.destination.as_deref(),
+            transfer_group: self.transfer_group.as_deref(),
             key: self.key.as_deref(),
         });
         let State { limits, random, .. } = state;
@@ -299,6 +299,9 @@ impl Visit {
             state.count(RequestLine {
                 id: self.request_id.clone(),
                 endpoint: self.endpoint.map_or("unknown", Endpoint::name),
+                arrived_ms: self.arrived_ms,
+                transfer_group: self.transfer_group.take(),
+                destination: self.destination.take(),
                 idempotency_key: self.key.as_deref().map(str::to_owned),
                 status,
                 replayed,

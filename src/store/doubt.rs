@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use diesel::prelude::*;
 
+use crate::failpoint::{failpoint, planted};
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::PayoutId;
-use crate::model::lookup::{Doubt, LookUp, NotYet, dispensable, may_release};
+use crate::model::lookup::{Doubt, Evidence, Lacking, LookUp, NotYet, dispensable, may_release};
 use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{
@@ -73,6 +74,23 @@ pub struct OpenDoubt {
     pub look_ups: Vec<LookUp>,
 }
 
+impl OpenDoubt {
+    /// Whether a person may let go of it now: for what is shown, and for what is done.
+    ///
+    /// # Errors
+    /// The first condition that is not met.
+    pub fn may_release(&self, terms: &DoubtTerms, now: Time) -> Result<Evidence, NotYet> {
+        let key = (terms.account.as_str(), terms.livemode);
+        match may_release(&self.doubt, &self.look_ups, key, now) {
+            Err(NotYet {
+                lacking: Lacking::FirstLookUp | Lacking::SecondLookUp,
+                ..
+            }) if planted!("release_without_look_ups") => Ok((now, now)),
+            decided => decided,
+        }
+    }
+}
+
 impl Store {
     /// The payouts with these ids that exist, in the order given.
     pub fn doubts(
@@ -116,8 +134,10 @@ impl Store {
                     .filter(look_ups::begun_at.eq_any(begun)),
             )
             .execute(conn)?;
+            failpoint!("look_up.writing");
             Ok(())
         })?;
+        failpoint!("look_up.committed");
         Ok(())
     }
 
@@ -148,8 +168,7 @@ impl Store {
             if open.number != number {
                 return Err(changed(payout));
             }
-            let key = (terms.account.as_str(), terms.livemode);
-            let (first, second) = match may_release(&open.doubt, &open.look_ups, key, now) {
+            let (first, second) = match open.may_release(terms, now) {
                 Ok(evidence) => evidence,
                 Err(not_yet) => return Ok((Err(not_yet), unlocked())),
             };
@@ -171,9 +190,11 @@ impl Store {
                 )),
             };
             let heads = history::append_in_tx(conn, stamp, now, vec![change])?;
+            failpoint!("let_go.writing");
             Ok((Ok(()), heads))
         })?;
         self.heads.merge(heads);
+        failpoint!("let_go.committed");
         Ok(released)
     }
 
@@ -360,6 +381,7 @@ fn doubt_of_attempt(
         .select((runs::seen_at, runs::ended_at))
         .first(conn)
         .optional()?;
+    let run = run.filter(|_| !planted!("release_while_in_flight"));
     let over = has_ended(conn, pooled, &attempt.run_id, terms.lease, now)?;
     let first_sent = here(attempt.first_sent_at, terms);
     // A sender whose sign of life is older than the lease sends nothing.

@@ -130,6 +130,24 @@ impl Store {
         &self.clock
     }
 
+    /// Ends what the session holds for its run, as closing it does. A session costs
+    /// PostgreSQL a process, and a simulated run of some milliseconds goes on with
+    /// one that another has left.
+    #[cfg(feature = "testing")]
+    pub fn leave(mut self) -> Result<Self, StoreError> {
+        dialect::liveness_withdraw(&mut self.conn)?;
+        self.run = None;
+        self.heads = HeadsHash::default();
+        Ok(self)
+    }
+
+    /// The same session by another clock.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn at(self, clock: Clock) -> Self {
+        Self { clock, ..self }
+    }
+
     /// Runs `body` in one transaction that may write, and commits it.
     fn write<T>(
         &mut self,

@@ -113,9 +113,12 @@ on_both! {
         shop.db.execute("UPDATE payout_attempts SET stored_error = FALSE");
         for _ in 0..2 {
             shop.pass(61 * MINUTE);
-            assert_eq!(refused(&shop), ("sent_again_by_process".into(), "2026-11-03T08:30:00.000Z".into()));
+            assert_eq!(refused(&shop), ("sent_again_by_process".into(), "2026-11-03T10:30:00.000Z".into()));
         }
-        shop.pass(21 * HOUR);
+        // What was looked at before says nothing: it may have been sent again since.
+        shop.pass(22 * HOUR);
+        assert_eq!(refused(&shop), ("second_look_up_missing".into(), "2026-11-03T10:32:00.000Z".into()));
+        shop.pass(HOUR);
         assert_eq!(resolve(&shop, &RELEASE, 0)["result"], "released");
     }
 
@@ -181,6 +184,54 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
+    fn what_was_let_go_of_and_refused_since_is_retried_by_its_id(db: TestDb) {
+        let shop = looked_up_twice(db);
+        assert_eq!(resolve(&shop, &RELEASE, 0)["result"], "released");
+        refuse_next(&shop);
+        // Not even a code that needs nobody is tried again by itself.
+        shop.db.execute("UPDATE payout_attempts SET error_code = 'balance_insufficient' WHERE attempt = 2");
+        shop.db.execute("UPDATE payouts SET last_retry_at = '2026-11-01 09:30:00'");
+        for all in [["retry", "--due"], ["retry", "--all"]] {
+            shop.env.run(&all);
+            assert_eq!(shop.status("cp0"), "FAILED", "{all:?}");
+        }
+        shop.env.run(&["retry", "cp0"]).expect_code(0);
+        assert_eq!(shop.status("cp0"), "PENDING");
+        shop.db.execute(r#"UPDATE creators SET "stripeAccountId" = 'acct_c0'"#);
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.outcomes("cp0"), ["released", "declined", "paid"]);
+        assert_eq!(shop.transfers()[0].idempotency_key.as_deref(), Some("payout_cp0_3"));
+        shop.assert_paid_exactly_once();
+    }
+
+    fn what_was_let_go_of_and_refused_since_is_cancelled_and_still_watched(db: TestDb) {
+        let shop = released_and_held_back(db);
+        refuse_next(&shop);
+        shop.env.run(&["cancel", "cp0", "--reason", "paid in cash", "--yes"]).expect_code(0);
+        assert_eq!(shop.status("cp0"), "FAILED");
+        shop.process(&[]).expect_code(0);
+        shop.stripe.release();
+        wait_for_transfers(&shop, 1);
+        shop.process(&[]).expect_code(4);
+        shop.env.run(&["reconcile", "--fix"]).expect_code(0);
+        assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("COMPLETED".into(), vec!["paid".into(), "declined".into()]));
+    }
+
+    fn what_was_let_go_of_and_paid_after_all_is_not_retried(db: TestDb) {
+        let shop = released_and_held_back(db);
+        refuse_next(&shop);
+        shop.stripe.release();
+        wait_for_transfers(&shop, 1);
+        shop.env.run(&["reconcile"]).expect_code(1);
+        for by_hand in [&["retry", "cp0"][..], &["cancel", "cp0", "--reason", "why", "--yes"]] {
+            let run = shop.env.run(by_hand).expect_code(1);
+            assert!(run.stdout.contains("a transfer that names it was found at Stripe"), "{run}");
+        }
+        assert_eq!(resolve(&shop, &[], 0)["result"], "adopted");
+        shop.env.run(&["retry", "cp0"]).expect_code(1);
+        assert_eq!(shop.outcomes("cp0"), ["paid", "declined"]);
+    }
+
     // The risk that letting go takes: Stripe completes the first request after the second was paid.
     fn a_late_transfer_beside_a_paid_one_is_an_alarm_until_somebody_accepts_it(db: TestDb) {
         let shop = released_and_held_back(db);
@@ -217,6 +268,29 @@ on_both! {
         assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("COMPLETED".into(), vec!["paid".into()]));
         shop.process(&[]).expect_code(0);
         shop.assert_paid_exactly_once();
+    }
+
+    // Both at once, and nobody has heard of either: a person says which one paid it.
+    fn of_two_transfers_a_person_names_the_payment_and_the_other_is_an_alarm(db: TestDb) {
+        let shop = released_and_held_back(db);
+        shop.fault("c0", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        shop.stripe.release();
+        wait_for_transfers(&shop, 2);
+        for _ in 0..2 {
+            let run = shop.process(&[]).expect_code(5);
+            assert!(run.stderr.contains("Stripe holds several transfers for it"), "{run}");
+        }
+        let one = resolve(&shop, &RELEASE, 5);
+        assert_eq!(one["reason_code"], "does_not_fit", "{one:#}");
+        assert_eq!(shop.outcomes("cp0"), ["released", "unknown"]);
+        let second = shop.transfers().into_iter().find(|t| t.idempotency_key.as_deref() == Some("payout_cp0_2")).unwrap();
+        resolve(&shop, &["--paid", &second.id], 0);
+        assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("COMPLETED".into(), vec!["released".into(), "paid".into()]));
+        shop.process(&[]).expect_code(4);
+        assert_eq!(resolve(&shop, &[], 5)["result"], "alarm");
+        assert_eq!(shop.outcomes("cp0"), ["surplus", "paid"]);
+        shop.process(&[]).expect_code(5);
     }
 
     fn reconcile_records_a_late_transfer_on_the_attempt_that_made_it(db: TestDb) {
@@ -282,10 +356,10 @@ on_both! {
         shop.creator("c0");
         shop.foreign_payout("cp0", "c0", 1000);
         shop.db.execute("UPDATE payouts SET status = 'PROCESSING', updated_at = '2026-11-02 09:00:00'");
-        assert_eq!(refused(&shop), ("sent_again_by_process".into(), "2026-11-03T08:00:00.000Z".into()));
-        shop.pass(61 * MINUTE);
+        assert_eq!(refused(&shop), ("sent_again_by_process".into(), "2026-11-03T10:00:00.000Z".into()));
+        shop.pass(24 * HOUR);
         resolve(&shop, &[], 5);
-        shop.pass(22 * HOUR);
+        shop.pass(HOUR);
         let one = resolve(&shop, &RELEASE, 0);
         assert_eq!((&one["result"], &one["attempt"]), (&"released".into(), &1.into()), "{one:#}");
         assert_eq!((shop.status("cp0"), shop.outcomes("cp0")), ("PENDING".into(), vec!["released".into()]));
@@ -308,6 +382,15 @@ fn released_and_held_back(db: TestDb) -> Shop {
     shop.pass(HOUR);
     assert_eq!(resolve(&shop, &RELEASE, 0)["result"], "released");
     shop
+}
+
+/// Its next attempt meets a closed account.
+fn refuse_next(shop: &Shop) {
+    shop.db
+        .execute(r#"UPDATE creators SET "stripeAccountId" = 'acct_c0_closed'"#);
+    shop.process(&[]).expect_code(1);
+    assert_eq!(shop.status("cp0"), "FAILED");
+    assert_eq!(shop.outcomes("cp0"), ["released", "declined"]);
 }
 
 fn wait_for_transfers(shop: &Shop, count: usize) {

@@ -69,6 +69,10 @@ pub(crate) fn sqlite_session(conn: &mut SqliteConnection) -> QueryResult<()> {
 
 /// What every PostgreSQL session or, behind a pooler, every transaction sets.
 /// `scope` is `SESSION` or `LOCAL`; `schema` holds the tables.
+///
+/// Nothing here is worth compiling: every query finds a few rows. With
+/// [`find_by_index`] the server takes a table without a fitting index for a very
+/// dear one, and compiling what reads it cost 25 ms in every run's first claim.
 pub(crate) fn postgres_session(scope: &str, schema: Option<&str>) -> String {
     let search_path = schema.map(|name| format!("search_path = \"{}\"", name.replace('"', "\"\"")));
     [
@@ -78,6 +82,7 @@ pub(crate) fn postgres_session(scope: &str, schema: Option<&str>) -> String {
         "lock_timeout = '30s'",
         "idle_in_transaction_session_timeout = '60s'",
         "client_min_messages = warning",
+        "jit = off",
     ]
     .into_iter()
     .map(str::to_owned)
@@ -455,6 +460,15 @@ pub(crate) fn liveness_announce(
             advisory(c, "SELECT pg_advisory_lock_shared($1)", key)
         }
         _ => Ok(()),
+    }
+}
+
+/// Says no more that a run is alive, as if the session were closed.
+#[cfg(feature = "testing")]
+pub(crate) fn liveness_withdraw(conn: &mut AnyConnection) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Postgres(c) => c.batch_execute("SELECT pg_advisory_unlock_all()"),
+        AnyConnection::Sqlite(_) => Ok(()),
     }
 }
 

@@ -257,7 +257,8 @@ impl TestDb {
         }
         let tables = each_table(|table| {
             format!(
-                "DROP TABLE IF EXISTS {name}_{table}; CREATE TABLE {name}_{table} AS TABLE {table};"
+                "CREATE TABLE IF NOT EXISTS {name}_{table} (LIKE {table}); DELETE FROM {name}_{table};
+                 INSERT INTO {name}_{table} SELECT * FROM {table};"
             )
         });
         session.execute(&format!(

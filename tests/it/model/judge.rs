@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use payouts::model::history::chain_hash;
 use payouts::model::ids::PayoutId;
 use payouts::sandbox::{Fault, TransferReport};
-use payouts::store::{Open, Store};
 
 use super::schedule::{Foreign, Op};
 use super::world::{Finished, LEASE, World};
@@ -45,11 +44,84 @@ struct Attempt {
     run: String,
     run_ended: bool,
     run_seen: String,
+    /// Empty where other software sent it.
+    body: String,
+}
+
+impl Attempt {
+    fn key(&self) -> String {
+        format!("payout_{}_{}", self.payout, self.number)
+    }
+}
+
+/// A lookup that a person lets go on: so long after the last send, and after the one before.
+const AN_HOUR: i64 = 3_600_000;
+const DAY: i64 = 24 * AN_HOUR;
+/// From then on nothing is sent under a key.
+const KEY_AGE_MAX: i64 = 23 * AN_HOUR;
+/// How much earlier a moment may be than its rule says: a look-up takes its time, and begins before
+/// Stripe is asked.
+const SLACK: i64 = 120_000;
+
+/// What Stripe's log says, whoever asked.
+#[derive(Default)]
+struct Books {
+    /// How many lines of it were read.
+    read: usize,
+    /// For each key, when requests under it came.
+    sends: BTreeMap<String, Vec<i64>>,
+    /// Keys under which an error is stored.
+    stored_errors: BTreeSet<String>,
+    /// When the transfers of a group were listed.
+    groups_listed: BTreeMap<String, Vec<i64>>,
+    /// When the transfers to an account were listed.
+    accounts_listed: BTreeMap<String, Vec<i64>>,
+}
+
+impl Books {
+    fn read(&mut self, world: &World) {
+        let lines = world.stripe.requests();
+        for line in lines.iter().skip(self.read) {
+            if let Some(key) = &line.idempotency_key {
+                self.sends
+                    .entry(key.clone())
+                    .or_default()
+                    .push(line.arrived_ms);
+                let executed = matches!(
+                    line.fault,
+                    Some(Fault::Error500Before | Fault::Error500After)
+                );
+                if line.status == 500 && (line.replayed || executed) {
+                    self.stored_errors.insert(key.clone());
+                }
+            }
+            if line.endpoint != "transfers.list" || line.status != 200 || line.fault.is_some() {
+                continue;
+            }
+            let listed = [
+                (&mut self.groups_listed, &line.transfer_group),
+                (&mut self.accounts_listed, &line.destination),
+            ];
+            for (lists, name) in listed {
+                if let Some(name) = name {
+                    lists.entry(name.clone()).or_default().push(line.arrived_ms);
+                }
+            }
+        }
+        self.read = lines.len();
+    }
 }
 
 /// What it remembers from step to step.
 #[derive(Default)]
 pub(crate) struct Judge {
+    books: Books,
+    /// For each key, when it was claimed, and which runs have had it in hand.
+    claims: BTreeMap<String, (i64, BTreeSet<String>)>,
+    /// Keys that a person has let go of, by the rule.
+    let_go: BTreeSet<String>,
+    /// How many times each history says so.
+    closed: BTreeMap<String, i64>,
     /// Payouts that were COMPLETED, and by which transfer.
     completed: BTreeMap<String, String>,
     completed_in_backup: BTreeMap<String, String>,
@@ -87,6 +159,7 @@ impl Judge {
     /// Looks round before a step.
     pub(crate) fn before(&mut self, world: &mut World, op: &Op) {
         self.step_began = world.now();
+        world.lost_on_the_wire = self.is_lost_on_the_wire(world);
         self.step_began_wall = world.clock.now().millis();
         let transfers = world.transfers();
         self.reversed = transfers
@@ -140,20 +213,283 @@ impl Judge {
                 .map(|transfer| transfer.id.clone())
                 .collect();
             self.held.clear();
+            self.closed = closed(world);
+            // What it has never heard of it cannot know to be old.
+            let known: BTreeSet<String> = attempts.iter().map(Attempt::key).collect();
+            self.first_sent.retain(|key, _| known.contains(key));
         }
         for attempt in &attempts {
             if let Some(transfer) = &attempt.transfer {
                 self.forgotten.remove(transfer);
             }
         }
-        one_transfer(world, &transfers)?;
+        self.books.read(world);
+        self.note_claims(&attempts);
+        self.let_go_by_the_rule(world, &transfers, &attempts)?;
+        self.one_transfer(world, &transfers)?;
         self.completed_is_paid(world, &transfers, &rows)?;
         self.attempts_tell_the_truth(&transfers, &attempts)?;
-        statements(world, &transfers)?;
+        self.statements(world, &transfers)?;
         self.keys_are_young(world)?;
         self.holds(world, op, finished)?;
         for one in finished {
             self.run(world, one, &attempts, &rows)?;
+            self.paid_twice_is_told(world, one, &transfers, &attempts)?;
+            decided(one, &attempts)?;
+            retried(world, one, &attempts, &rows)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the request that wakes next would come under a key that is a day old, without anybody
+    /// having let go of it: no client could keep that from being a second transfer.
+    fn is_lost_on_the_wire(&self, world: &World) -> bool {
+        let Some(run) = world.asleep.front().and_then(|asleep| asleep.run()) else {
+            return false;
+        };
+        self.claims.iter().any(|(key, (_, holders))| {
+            let first = self.books.sends.get(key).and_then(|sends| sends.first());
+            holders.contains(run)
+                && !self.let_go.contains(key)
+                && first.is_some_and(|first| world.now() - first >= DAY)
+        })
+    }
+
+    /// Whether its payout has another transfer, because a person let go of an attempt.
+    fn is_one_of_several(&self, transfer: &TransferReport, all: &[TransferReport]) -> bool {
+        let payout = payout_of(transfer);
+        let mut made = all
+            .iter()
+            .filter(|other| is_ours(other) && payout_of(other) == payout);
+        let let_go = |made: &TransferReport| {
+            let key = made.idempotency_key.as_deref();
+            key.is_some_and(|key| self.let_go.contains(key))
+        };
+        made.clone().count() > 1 && made.any(let_go)
+    }
+
+    fn note_claims(&mut self, attempts: &[Attempt]) {
+        for attempt in attempts {
+            let claim = self
+                .claims
+                .entry(attempt.key())
+                .or_insert_with(|| (self.step_began, BTreeSet::new()));
+            claim.1.insert(attempt.run.clone());
+        }
+    }
+
+    /// What a person has let go of could be let go of: by Stripe's log and this world's clock.
+    fn let_go_by_the_rule(
+        &mut self,
+        world: &mut World,
+        transfers: &[TransferReport],
+        attempts: &[Attempt],
+    ) -> Verdict {
+        let now_closed = closed(world);
+        let fresh = now_closed
+            .iter()
+            .filter(|(key, times)| self.closed.get(*key).is_none_or(|before| before < *times))
+            .map(|(key, _)| key.clone());
+        let fresh: Vec<String> = fresh.collect();
+        self.closed = now_closed;
+        for key in fresh {
+            let Some(attempt) = attempts.iter().find(|attempt| attempt.key() == key) else {
+                continue;
+            };
+            let against =
+                |what: String| broken("let go of only by the rule", format!("{key}: {what}"));
+            if !self.late
+                && let Some(made) = transfers.iter().find(|made| {
+                    payout_of(made).as_ref() == Some(&attempt.payout)
+                        && made.created * 1000 < self.step_began
+                })
+            {
+                return against(format!("Stripe lists {}", made.id));
+            }
+            self.ripe(world, attempt).or_else(against)?;
+            self.let_go.insert(key);
+        }
+        Ok(())
+    }
+
+    /// Whether an attempt may be let go of at this moment, and what stands against it.
+    fn ripe(&self, world: &World, attempt: &Attempt) -> Result<(), String> {
+        let key = attempt.key();
+        let now = world.now();
+        let off = world.clock.now().millis() - now;
+        let slack = SLACK + off.abs();
+        let known = world.known(&attempt.payout);
+        let (claimed, holders) = match self.claims.get(&key) {
+            // Other software sent it, if anybody did.
+            _ if attempt.body.is_empty() => (known.map_or(0, |known| known.created), None),
+            Some((claimed, holders)) => (*claimed, Some(holders)),
+            None => return Err("nobody has claimed it".to_owned()),
+        };
+        if !self.books.stored_errors.contains(&key) && now + slack < claimed + KEY_AGE_MAX {
+            let hours = (now - claimed) / AN_HOUR;
+            return Err(format!(
+                "it may be sent again, {hours} h after it was claimed"
+            ));
+        }
+        let mut last_sent = claimed;
+        let sends = self.books.sends.get(&key).into_iter().flatten();
+        last_sent = sends.fold(last_sent, |last, sent| last.max(*sent));
+        for asleep in &world.asleep {
+            let Some(run) = asleep.run() else { continue };
+            if holders.is_some_and(|holders| holders.contains(run))
+                && let Some(since) = asleep.on_the_wire_since()
+            {
+                last_sent = last_sent.max(since);
+            }
+            let silent = (now + off - millis(&attempt.run_seen)).abs();
+            let lease = i64::try_from(LEASE.as_millis()).expect("short");
+            if run == attempt.run && !attempt.run_ended && silent + 5_000 < lease {
+                return Err(format!("run {run} has it in hand, seen {silent} ms ago"));
+            }
+        }
+        let account = format!("acct_{}", known.map_or("?", |known| known.creator));
+        for (what, listed) in [
+            ("its group", self.books.groups_listed.get(&attempt.payout)),
+            ("its account", self.books.accounts_listed.get(&account)),
+        ] {
+            let mut counting = listed
+                .into_iter()
+                .flatten()
+                .filter(|at| **at + slack >= last_sent + AN_HOUR);
+            let first = counting.next();
+            let second = first
+                .and_then(|first| counting.rfind(|second| **second + slack >= first + AN_HOUR));
+            if second.is_none() {
+                let ago = (now - last_sent) / 60_000;
+                return Err(format!(
+                    "{what} was not listed twice, an hour apart, since an hour after its last send {ago} min ago"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// At most one transfer for each payout but for those that a person let go of, and none for what
+    /// others paid before.
+    fn one_transfer(&self, world: &World, transfers: &[TransferReport]) -> Verdict {
+        let mut made: BTreeMap<String, Vec<&TransferReport>> = BTreeMap::new();
+        for transfer in transfers.iter().filter(|transfer| is_ours(transfer)) {
+            made.entry(payout_of(transfer).unwrap_or_default())
+                .or_default()
+                .push(transfer);
+        }
+        for (payout, made) in made {
+            let kept = made.iter().filter(|transfer| {
+                let key = transfer.idempotency_key.as_deref();
+                !key.is_some_and(|key| self.let_go.contains(key))
+            });
+            if kept.count() > 1 {
+                let ids: Vec<&str> = made.iter().map(|transfer| transfer.id.as_str()).collect();
+                return broken("paid at most once", format!("payout {payout}: {ids:?}"));
+            }
+            let Some(known) = world.known(&payout) else {
+                return broken("paid at most once", format!("nobody asked for {payout}"));
+            };
+            let let_go = self.let_go.contains(&format!("payout_{payout}_1"));
+            let others = known.paid_by_others
+                || matches!(known.foreign, Some(Foreign::Dirty | Foreign::Processing)) && !let_go;
+            if others {
+                return broken(
+                    "what others may have paid is not paid",
+                    format!("payout {payout}: {}", made[0].id),
+                );
+            }
+            if made.iter().any(|transfer| transfer.amount != known.cents) {
+                return broken("paid as asked", format!("payout {payout}: {made:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// For each statement, what was paid less what was taken back is not more than it owes. One of
+    /// which a person let go of a payout is that person's.
+    fn statements(&self, world: &World, transfers: &[TransferReport]) -> Verdict {
+        for (statement, owed) in &world.statements {
+            let of = |transfer: &TransferReport| {
+                let known = payout_of(transfer).and_then(|id| world.known(&id).cloned());
+                known.and_then(|known| known.statement).as_ref() == Some(statement)
+            };
+            let let_go = transfers
+                .iter()
+                .filter(|transfer| of(transfer))
+                .any(|transfer| {
+                    let key = transfer.idempotency_key.as_deref();
+                    key.is_some_and(|key| self.let_go.contains(key))
+                });
+            let paid: i64 = transfers
+                .iter()
+                .filter(|transfer| of(transfer))
+                .map(|transfer| transfer.amount - transfer.amount_reversed)
+                .sum();
+            if paid > *owed && !let_go {
+                return broken(
+                    "a statement is not overpaid",
+                    format!("{statement} owes {owed}, paid {paid}"),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// A second transfer of what a person let go of is told by every run that sees it, until somebody
+    /// takes one back or accepts it.
+    fn paid_twice_is_told(
+        &self,
+        world: &mut World,
+        finished: &Finished,
+        transfers: &[TransferReport],
+        attempts: &[Attempt],
+    ) -> Verdict {
+        let (Op::Process(_) | Op::Reconcile(_), Some(ended)) = (&finished.op, &finished.ended)
+        else {
+            return Ok(());
+        };
+        if finished.slept || self.late || ended.error.is_some() {
+            return Ok(());
+        }
+        let mut standing: BTreeMap<String, Vec<&TransferReport>> = BTreeMap::new();
+        for transfer in transfers.iter().filter(|transfer| {
+            is_ours(transfer)
+                && transfer.amount_reversed < transfer.amount
+                && transfer.created * 1000 < self.step_began
+        }) {
+            standing
+                .entry(payout_of(transfer).unwrap_or_default())
+                .or_default()
+                .push(transfer);
+        }
+        // What is in the hands of a run that may be alive is told by that, or after its lease.
+        let in_hand = |payout: &str| {
+            let mut of_payout = attempts.iter().filter(|attempt| attempt.payout == payout);
+            of_payout.any(|attempt| is_open(&attempt.outcome))
+        };
+        let twice = |made: &(&String, &Vec<&TransferReport>)| made.1.len() > 1 && !in_hand(made.0);
+        for (payout, twice) in standing.iter().filter(twice) {
+            let said = |state: &str| {
+                format!(
+                    "SELECT 1 FROM payout_findings WHERE payout_id = '{payout}' AND kind = 'two_transfers' AND {state}"
+                )
+            };
+            let accepted = !world.rows(&said("state = 'accepted'")).is_empty();
+            let told = match finished.op {
+                Op::Reconcile(_) => !world.rows(&said("state <> 'fixed'")).is_empty(),
+                _ => ended.code != 0,
+            };
+            if !told && !accepted {
+                let ids: Vec<&str> = twice.iter().map(|made| made.id.as_str()).collect();
+                return broken(
+                    "what was paid twice is told",
+                    format!(
+                        "payout {payout}: {ids:?}, the run ended with {}",
+                        ended.code
+                    ),
+                );
+            }
         }
         Ok(())
     }
@@ -211,7 +547,7 @@ impl Judge {
         attempts: &[Attempt],
     ) -> Verdict {
         for attempt in attempts {
-            let key = format!("payout_{}_{}", attempt.payout, attempt.number);
+            let key = attempt.key();
             let made = transfers
                 .iter()
                 .find(|transfer| transfer.idempotency_key.as_deref() == Some(&key));
@@ -242,7 +578,6 @@ impl Judge {
 
     /// Nothing is sent under a key that Stripe may have forgotten.
     fn keys_are_young(&mut self, world: &World) -> Verdict {
-        const DAY: i64 = 24 * 3_600_000;
         let lines = world.stripe.requests();
         for line in &lines[self.log_read.min(lines.len())..] {
             let Some(key) = line
@@ -257,7 +592,9 @@ impl Judge {
                 line.fault,
                 Some(Fault::ExecuteLate | Fault::HangBefore | Fault::HangAfter)
             );
-            if let (Some(first), false) = (self.first_sent.get(&key), held) {
+            // What left in time, and came when a person had let go of it, is told, see `paid_twice_is_told`.
+            let let_go = self.let_go.contains(&key);
+            if let (Some(first), false) = (self.first_sent.get(&key), held || let_go) {
                 let age = self.step_began.saturating_sub(*first);
                 if age >= DAY {
                     let hours = age / 3_600_000;
@@ -406,7 +743,7 @@ impl Judge {
     }
 
     /// Judges the end, when everything had time to settle; `code` is how the last run ended.
-    pub(crate) fn at_the_end(world: &mut World, code: u8) -> Verdict {
+    pub(crate) fn at_the_end(&self, world: &mut World, code: u8) -> Verdict {
         let transfers = world.transfers();
         let rows = payouts(world);
         let attempts = attempts(world);
@@ -416,6 +753,8 @@ impl Judge {
             };
             match rows.get(&id) {
                 Some(row) if row.status == "COMPLETED" => {}
+                // Which of two paid it is for a person to say, and every run asks.
+                Some(_) if code != 0 && self.is_one_of_several(transfer, &transfers) => {}
                 Some(row) => {
                     return broken(
                         "what is paid becomes COMPLETED",
@@ -453,6 +792,28 @@ impl Judge {
                 );
             }
         }
+        for (id, row) in rows.iter().filter(|(_, row)| row.status == "PENDING") {
+            let last = attempts
+                .iter()
+                .filter(|attempt| attempt.payout == *id)
+                .max_by_key(|attempt| attempt.number);
+            let statement = world
+                .known(id)
+                .is_some_and(|known| known.statement.is_some());
+            let found = world.rows(&format!(
+                "SELECT 1 FROM payout_findings WHERE payout_id = '{id}'
+                 UNION ALL SELECT 1 FROM payout_reversals WHERE payout_id = '{id}'
+                 UNION ALL SELECT 1 FROM payout_history WHERE payout_id = '{id}' AND event = 'cancelled'"
+            ));
+            let waits =
+                last.is_some_and(|last| last.outcome == "released") && row.transfer.is_none();
+            if waits && !statement && found.is_empty() && !matches!(code, 3 | 4) {
+                return broken(
+                    "what was let go of is sent again",
+                    format!("payout {id} is PENDING, and the last run ended with {code}"),
+                );
+            }
+        }
         if code == 0 {
             let left = rows
                 .iter()
@@ -471,53 +832,83 @@ impl Judge {
     }
 }
 
-/// At most one transfer for each payout, and none for what others paid before.
-fn one_transfer(world: &World, transfers: &[TransferReport]) -> Verdict {
-    let mut made: BTreeMap<String, Vec<&TransferReport>> = BTreeMap::new();
-    for transfer in transfers.iter().filter(|transfer| is_ours(transfer)) {
-        made.entry(payout_of(transfer).unwrap_or_default())
-            .or_default()
-            .push(transfer);
+/// What was let go of, by its key, and how often.
+fn closed(world: &mut World) -> BTreeMap<String, i64> {
+    let said = world.rows("SELECT payout_id, reason FROM payout_history WHERE event = 'closed'");
+    let mut closed = BTreeMap::new();
+    for row in said {
+        let text = |at: usize| row[at].clone().unwrap_or_default();
+        let reason = text(1);
+        let number = reason.split(' ').nth(1).unwrap_or_default();
+        *closed
+            .entry(format!("payout_{}_{number}", text(0)))
+            .or_default() += 1;
     }
-    for (payout, made) in made {
-        if made.len() > 1 {
-            let ids: Vec<&str> = made.iter().map(|transfer| transfer.id.as_str()).collect();
-            return broken("paid at most once", format!("payout {payout}: {ids:?}"));
-        }
-        let Some(known) = world.known(&payout) else {
-            return broken("paid at most once", format!("nobody asked for {payout}"));
-        };
-        let others = known.paid_by_others
-            || matches!(known.foreign, Some(Foreign::Dirty | Foreign::Processing));
-        if others {
+    closed
+}
+
+/// Where `resolve` ends with 0, nothing is open of what it looked at.
+fn decided(finished: &Finished, attempts: &[Attempt]) -> Verdict {
+    let Some(ended) = finished.ended.as_ref().filter(|ended| ended.code == 0) else {
+        return Ok(());
+    };
+    for looked in &ended.looked {
+        let open = attempts.iter().find(|attempt| {
+            attempt.payout == looked.payout_id.as_str() && is_open(&attempt.outcome)
+        });
+        if let (Some(open), false) = (open, finished.slept) {
             return broken(
-                "what others may have paid is not paid",
-                format!("payout {payout}: {}", made[0].id),
+                "what is open is told",
+                format!(
+                    "attempt {} of {} is {}, and resolve said {}",
+                    open.number, open.payout, open.outcome, looked.outcome
+                ),
             );
-        }
-        if made[0].amount != known.cents {
-            return broken("paid as asked", format!("payout {payout}: {:?}", made[0]));
         }
     }
     Ok(())
 }
 
-/// For each statement, what was paid less what was taken back is not more than it owes.
-fn statements(world: &World, transfers: &[TransferReport]) -> Verdict {
-    for (statement, owed) in &world.statements {
-        let paid: i64 = transfers
-            .iter()
-            .filter(|transfer| {
-                payout_of(transfer)
-                    .and_then(|id| world.known(&id)?.statement.clone())
-                    .is_some_and(|of| of == *statement)
-            })
-            .map(|transfer| transfer.amount - transfer.amount_reversed)
-            .sum();
-        if paid > *owed {
+/// A definite no may be tried again by whoever names it, also after a person let go of an earlier
+/// attempt.
+fn retried(
+    world: &mut World,
+    finished: &Finished,
+    attempts: &[Attempt],
+    rows: &BTreeMap<String, Row>,
+) -> Verdict {
+    let (Op::Retry(_), Some(ended)) = (&finished.op, &finished.ended) else {
+        return Ok(());
+    };
+    if ended.code != 0 || finished.slept || !finished.process.sprung().is_empty() {
+        return Ok(());
+    }
+    for (id, row) in rows.iter().filter(|(_, row)| row.status == "FAILED") {
+        let of_payout = || attempts.iter().filter(|attempt| attempt.payout == *id);
+        let refused = of_payout().max_by_key(|attempt| attempt.number);
+        let unpaid = of_payout().all(|attempt| {
+            matches!(
+                attempt.outcome.as_str(),
+                "declined" | "not_sent" | "released"
+            )
+        });
+        let statement = world
+            .known(id)
+            .is_some_and(|known| known.statement.is_some());
+        let otherwise = world.rows(&format!(
+            "SELECT 1 FROM payout_history WHERE payout_id = '{id}' AND event = 'cancelled'
+             UNION ALL SELECT 1 FROM payout_findings WHERE payout_id = '{id}'
+             UNION ALL SELECT 1 FROM payout_reversals WHERE payout_id = '{id}'"
+        ));
+        if refused.is_some_and(|attempt| attempt.outcome == "declined")
+            && unpaid
+            && !statement
+            && row.transfer.is_none()
+            && otherwise.is_empty()
+        {
             return broken(
-                "a statement is not overpaid",
-                format!("{statement} owes {owed}, paid {paid}"),
+                "a definite no may be tried again",
+                format!("payout {id} is FAILED after a retry that named it"),
             );
         }
     }
@@ -537,9 +928,8 @@ fn claimed_and_sent(world: &mut World, run: &str) -> u64 {
 
 /// Every chain holds, link by link.
 fn histories(world: &mut World) -> Verdict {
-    let url = world.url().parse().expect("a database URL");
-    let mut store =
-        Store::open(&url, Open::Existing, false, world.clock.clone()).expect("the database opens");
+    let taken = world.sessions.take(&world.clock);
+    let mut store = taken.expect("the database opens");
     for known in &world.payouts {
         let chain = store
             .history_of(&PayoutId::new(known.id.as_str()))
@@ -557,6 +947,7 @@ fn histories(world: &mut World) -> Verdict {
             before.clone_from(&row.hash);
         }
     }
+    world.sessions.leave(store);
     Ok(())
 }
 
@@ -603,7 +994,7 @@ fn attempts(world: &mut World) -> Vec<Attempt> {
     world
         .rows(
             "SELECT a.payout_id, a.attempt, a.outcome, a.transfer_id, a.error_type, a.stored_error,
-                 a.first_sent_at, a.run_id, r.ended_at, r.seen_at
+                 a.first_sent_at, a.run_id, r.ended_at, r.seen_at, a.body
              FROM payout_attempts a JOIN payout_runs r ON r.id = a.run_id",
         )
         .into_iter()
@@ -620,6 +1011,7 @@ fn attempts(world: &mut World) -> Vec<Attempt> {
                 run: text(7),
                 run_ended: row[8].is_some(),
                 run_seen: text(9),
+                body: text(10),
             }
         })
         .collect()

@@ -12,23 +12,25 @@ mod schedule;
 mod tally;
 mod world;
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use payouts::failpoint::{ALL, Action, Failure, PLANTED, Trap};
+use payouts::sandbox::Fault;
 
 use crate::common::db::Backend;
 use crate::common::outside;
 use judge::{Judge, Violation};
-use schedule::{Dice, Foreign, Op, Payee, Run, plain};
+use schedule::{Dice, Foreign, Misfortune, Op, Payee, Run, plain};
 use tally::Tally;
 use world::{Finished, World};
 
 /// Schedules of a usual run.
 const SCHEDULES: u64 = 200;
-/// The same on PostgreSQL, where a new session for every process takes its time.
-const SCHEDULES_POSTGRES: u64 = 80;
 /// From so many schedules on, everything must have happened.
 const SCHEDULES_FOR_FLOORS: u64 = 200;
+/// Worlds in which schedules happen side by side.
+const WORLDS: usize = 2;
 /// After so many broken promises a run ends.
 const BROKEN_MAX: usize = 5;
 /// A planted bug must be found within this time.
@@ -63,7 +65,7 @@ fn run(world: &mut World, ops: &[Op], mut tally: Option<&mut Tally>) -> Result<(
         judge.after(world, op, &finished)?;
     }
     let code = settle(world, &mut judge)?;
-    Judge::at_the_end(world, code)?;
+    judge.at_the_end(world, code)?;
     if let Some(tally) = tally {
         tally.schedule(world);
     }
@@ -147,43 +149,57 @@ fn listed(ops: &[Op]) -> String {
 fn keeps_the_promise(backend: Backend) {
     let seed = number("PAYOUTS_TEST_SEED").unwrap_or(1);
     let minutes = number("PAYOUTS_TEST_MINUTES");
-    let usual = match backend {
-        Backend::Sqlite => SCHEDULES,
-        Backend::Postgres => SCHEDULES_POSTGRES,
-    };
-    let enough = minutes.map_or(usual, |_| u64::MAX);
+    let enough = minutes.map_or(SCHEDULES, |_| u64::MAX);
     let schedules = number("PAYOUTS_TEST_SCHEDULES").unwrap_or(enough);
     let until = minutes.map_or(Duration::MAX, |minutes| Duration::from_secs(minutes * 60));
-    let mut world = World::new(backend);
-    let mut tally = Tally::default();
-    let mut broken = Vec::new();
     let begun = Instant::now();
-    for seed in seed..seed.saturating_add(schedules) {
-        if begun.elapsed() >= until {
-            break;
-        }
-        if tally.schedules.is_multiple_of(1000) {
-            tell(&format!(
-                "{backend}: seed {seed} after {} s",
-                begun.elapsed().as_secs()
-            ));
-        }
-        let ops = Dice::new(seed).schedule();
-        if let Err(violation) = run(&mut world, &ops, Some(&mut tally)) {
+    let seeds = Mutex::new(seed..seed.saturating_add(schedules));
+    let broken = Mutex::new(Vec::new());
+    let next = || {
+        let broken = broken.lock().expect("no world holds it when it panics");
+        let goes_on = broken.len() < BROKEN_MAX && begun.elapsed() < until;
+        let mut seeds = seeds.lock().expect("no world holds it when it panics");
+        seeds.next().filter(|_| goes_on)
+    };
+    let in_a_world = || {
+        let mut world = World::new(backend);
+        let mut tally = Tally::default();
+        while let Some(seed) = next() {
+            if seed.is_multiple_of(1000) {
+                tell(&format!(
+                    "{backend}: seed {seed} after {} s",
+                    begun.elapsed().as_secs()
+                ));
+            }
+            let ops = Dice::new(seed).schedule();
+            let Err(violation) = run(&mut world, &ops, Some(&mut tally)) else {
+                continue;
+            };
             let shortest = shrunk(&mut world, ops.clone(), &violation);
-            broken.push(format!(
+            let said = format!(
                 "on {backend}, seed {seed}: {}: {}\nall of it:\n{}\nthe shortest:\n{}",
                 violation.promise,
                 violation.how,
                 listed(&ops),
                 listed(&shortest)
-            ));
-            tell(broken.last().map_or("", String::as_str));
-            if broken.len() >= BROKEN_MAX {
-                break;
+            );
+            tell(&said);
+            let mut broken = broken.lock().expect("no world holds it when it panics");
+            broken.push(said);
+        }
+        tally
+    };
+    let mut tally = Tally::default();
+    std::thread::scope(|scope| {
+        let worlds: Vec<_> = (0..WORLDS).map(|_| scope.spawn(in_a_world)).collect();
+        for world in worlds {
+            match world.join() {
+                Ok(of_world) => tally.add(of_world),
+                Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-    }
+    });
+    let broken = broken.into_inner().expect("no world is left");
     let took = begun.elapsed();
     tell(&format!(
         "{backend}, seeds {seed}.., {} ms: {tally}",
@@ -218,6 +234,15 @@ fn found_before() -> Vec<(&'static str, Vec<Op>)> {
             ..plain()
         })
     };
+    let stripe_fails = |fault, times| {
+        Op::Fault(Misfortune {
+            fault,
+            on: Some("transfers.create"),
+            times,
+            late_seconds: None,
+            retry_after: None,
+        })
+    };
     vec![
         (
             "a request that waits in its connection for a day is a second transfer",
@@ -248,6 +273,25 @@ fn found_before() -> Vec<(&'static str, Vec<Op>)> {
             vec![
                 payouts(1),
                 trapped("claim.committed", Action::Fail(Failure::Passing)),
+            ],
+        ),
+        (
+            "a restored database lets go of what it forgot to have sent, by look-ups from before that",
+            vec![
+                payouts(1),
+                stripe_fails(Fault::ResetBefore, 6),
+                Op::Process(plain()),
+                Op::Pass(4000),
+                Op::LookAgain(None),
+                Op::Backup,
+                Op::Pass(70_000),
+                stripe_fails(Fault::ExecuteLate, 1),
+                Op::Process(plain()),
+                Op::Restore,
+                Op::Pass(9000),
+                Op::LetGo(None),
+                Op::Process(plain()),
+                Op::Release,
             ],
         ),
     ]
@@ -315,6 +359,24 @@ fn way_to(at: &'static str, action: Action, workers: usize) -> Vec<Op> {
             undisturbed(),
             Op::ForeignUnmarks,
             Op::Reconcile(trap),
+        ],
+        "look_up" | "let_go" => vec![
+            payouts(Payee::Usual),
+            Op::Fault(Misfortune {
+                fault: Fault::Error500Before,
+                on: Some("transfers.create"),
+                times: 3,
+                late_seconds: None,
+                retry_after: None,
+            }),
+            undisturbed(),
+            Op::Pass(4000),
+            Op::LookAgain(trap.filter(|trap| trap.at.starts_with("look_up"))),
+            Op::Pass(4000),
+            Op::LookAgain(None),
+            Op::Pass(4000),
+            Op::LetGo(trap),
+            Op::LetGo(None),
         ],
         "adopt" => vec![
             Op::Foreign(Foreign::Clean),

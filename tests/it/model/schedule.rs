@@ -38,6 +38,12 @@ pub(crate) enum Op {
     Hold { all: bool, trap: Option<Trap> },
     /// All holds are lifted.
     Unhold,
+    /// `resolve` of everything that may be in doubt: a look, and no more.
+    LookAgain(Option<Trap>),
+    /// `resolve --release` of the same.
+    LetGo(Option<Trap>),
+    /// `resolve --paid` of the newest payout that may be in doubt.
+    Paid { named: Named, trap: Option<Trap> },
     /// What sleeps longest goes on, or is killed in its sleep.
     Wake { kill: bool },
     /// Stripe misbehaves.
@@ -71,6 +77,17 @@ pub(crate) enum Payee {
     Incapable,
     /// Whose account is closed.
     Closed,
+}
+
+/// Which transfer a person names.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Named {
+    /// The payout's own, if there is one.
+    Right,
+    /// Another payout's.
+    OfAnother,
+    /// One that does not exist.
+    Invented,
 }
 
 /// What other software writes.
@@ -160,7 +177,7 @@ impl Dice {
             count: 1,
             to: Payee::Usual,
         };
-        match self.0.u32(..20) {
+        match self.0.u32(..26) {
             0 | 1 => {
                 let mut ops = vec![some];
                 for _ in 0..self.0.usize(3..=7) {
@@ -169,6 +186,19 @@ impl Dice {
                 ops
             }
             2 | 16 | 17 => vec![some, self.fault(), self.process(), self.process()],
+            20..=22 => self.nobody_knows(),
+            23 | 24 => self.let_go_while_it_is_sent(),
+            25 => {
+                let kind = self.one(&[Foreign::Dirty, Foreign::Processing]);
+                let mut ops = vec![Op::Foreign(kind)];
+                if self.percent(30) {
+                    ops.push(Op::ForeignPays {
+                        named: self.percent(40),
+                    });
+                }
+                ops.extend(self.decided_in_the_end());
+                ops
+            }
             // A sender sleeps while another run takes its attempt over.
             3 | 4 => {
                 let at = self.one(&[
@@ -363,8 +393,158 @@ impl Dice {
         }
     }
 
+    /// What becomes of a payment cannot be found out, for a day or for good.
+    fn nobody_knows(&mut self) -> Vec<Op> {
+        let to = self.one(&[Payee::Usual, Payee::Usual, Payee::Usual, Payee::Incapable]);
+        let one = Op::Payouts {
+            count: self.one(&[1, 1, 2]),
+            to,
+        };
+        let (fault, times) = self.one(&[
+            (Fault::Error500Before, 1),
+            (Fault::Error500Before, 1),
+            (Fault::Error500After, 1),
+            (Fault::ResetBefore, 7),
+            (Fault::ExecuteLate, 1),
+            (Fault::ExecuteLate, 1),
+            (Fault::LateListing, 1),
+        ]);
+        let mut first = plain();
+        first.trap = (fault == Fault::LateListing).then_some(Trap {
+            at: "send.answered",
+            nth: 1,
+            action: Action::Kill,
+        });
+        let mut ops = vec![
+            one,
+            Op::Fault(Misfortune {
+                fault,
+                on: Some("transfers.create"),
+                times,
+                late_seconds: (fault == Fault::LateListing)
+                    .then(|| self.one(&[900, 100_000, 200_000])),
+                retry_after: None,
+            }),
+            Op::Process(first),
+        ];
+        if self.percent(25) {
+            let named = self.one(&[Named::Right, Named::OfAnother, Named::Invented]);
+            ops.extend([
+                Op::Pass(130),
+                Op::Paid {
+                    named,
+                    trap: self.trap(),
+                },
+            ]);
+        }
+        ops.extend(self.decided_in_the_end());
+        ops
+    }
+
+    /// Two look-ups, a day, and a person who lets go of it, or says that it was paid.
+    fn decided_in_the_end(&mut self) -> Vec<Op> {
+        let mut ops = Vec::new();
+        for _ in 0..self.0.usize(1..=3) {
+            ops.push(Op::Pass(self.one(&[2000, 4000, 4000, 40_000, 90_000])));
+            ops.push(self.resolve());
+        }
+        if self.percent(70) {
+            ops.extend([Op::Pass(90_000), Op::LookAgain(None), Op::Pass(4000)]);
+        }
+        ops.push(Op::LetGo(self.trap()));
+        if self.percent(30) {
+            ops.push(Op::LetGo(None));
+        }
+        if self.percent(30) {
+            ops.push(Op::Release);
+        }
+        ops.push(self.process());
+        if self.percent(50) {
+            ops.extend([Op::Capability(self.percent(70)), Op::Retry(self.trap())]);
+            ops.push(self.process());
+        }
+        if self.percent(50) {
+            ops.push(Op::Release);
+            ops.push(if self.percent(60) {
+                self.process()
+            } else {
+                Op::Reconcile(self.trap())
+            });
+        }
+        ops.push(self.resolve());
+        ops
+    }
+
+    /// A run has an attempt in hand, or on the wire, when a person wants to let go of it.
+    fn let_go_while_it_is_sent(&mut self) -> Vec<Op> {
+        let one = Op::Payouts {
+            count: 1,
+            to: Payee::Usual,
+        };
+        let lost = Op::Fault(Misfortune {
+            fault: Fault::ResetBefore,
+            on: Some("transfers.create"),
+            times: 6,
+            late_seconds: None,
+            retry_after: None,
+        });
+        let mut ops = vec![one, lost, Op::Process(plain())];
+        for _ in 0..2 {
+            ops.extend([Op::Pass(self.one(&[4000, 5000])), Op::LookAgain(None)]);
+        }
+        let at = self.one(&["gate.before", "send.before", "send.leaving", "send.leaving"]);
+        ops.push(Op::Pass(self.one(&[60_000, 70_000, 73_000])));
+        // Or the database forgets that it was sent again.
+        if self.percent(30) {
+            ops.extend([
+                Op::Backup,
+                Op::Fault(Misfortune {
+                    fault: Fault::ExecuteLate,
+                    on: Some("transfers.create"),
+                    times: 1,
+                    late_seconds: None,
+                    retry_after: None,
+                }),
+                self.process(),
+                Op::Restore,
+                Op::Pass(self.one(&[4000, 9000, 20_000])),
+                Op::LetGo(self.trap()),
+                self.process(),
+                Op::Release,
+                self.process(),
+            ]);
+            return ops;
+        }
+        ops.extend([
+            self.stalls_at(at, 1),
+            Op::Pass(self.one(&[5, 60, 700, 4000, 9000, 20_000])),
+            Op::LetGo(self.trap()),
+            self.process(),
+            Op::Wake { kill: false },
+            self.process(),
+        ]);
+        ops
+    }
+
+    fn resolve(&mut self) -> Op {
+        let trap = self.trap();
+        match self.0.u32(..6) {
+            0 | 1 => Op::LookAgain(trap),
+            2 | 3 => Op::LetGo(trap),
+            _ => Op::Paid {
+                named: self.one(&[
+                    Named::Right,
+                    Named::Right,
+                    Named::OfAnother,
+                    Named::Invented,
+                ]),
+                trap,
+            },
+        }
+    }
+
     fn anything(&mut self) -> Op {
-        match self.0.u32(..31) {
+        match self.0.u32(..34) {
             0..=2 => Op::Payouts {
                 count: self.0.usize(1..=2),
                 to: self.one(&[Payee::Usual, Payee::Usual, Payee::Incapable, Payee::Closed]),
@@ -401,6 +581,7 @@ impl Dice {
             27 => Op::Balance(self.one(&[0, 1500, 5000, 1_000_000])),
             28 => Op::Capability(self.percent(50)),
             29 => Op::ForeignUnmarks,
+            30..=32 => self.resolve(),
             _ => Op::Reverse {
                 all: self.percent(50),
             },

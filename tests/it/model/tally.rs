@@ -19,6 +19,8 @@ pub(crate) struct Tally {
     faults: BTreeMap<String, u64>,
     verdicts: BTreeMap<String, u64>,
     codes: BTreeMap<String, u64>,
+    /// What `resolve` came to.
+    decided: BTreeMap<String, u64>,
 }
 
 fn count<K: Ord>(counts: &mut BTreeMap<K, u64>, key: K, times: u64) {
@@ -46,7 +48,32 @@ impl Tally {
                 None => format!("{} killed", one.op.word()),
             };
             count(&mut self.codes, code, 1);
+            let Some(ended) = &one.ended else { continue };
+            for looked in &ended.looked {
+                count(&mut self.decided, looked.outcome.to_string(), 1);
+            }
+            if matches!(one.op, Op::Paid { .. }) && ended.code == 4 {
+                count(&mut self.decided, "refused".to_owned(), 1);
+            }
         }
+    }
+
+    /// Adds what was counted elsewhere.
+    pub(crate) fn add(&mut self, other: Self) {
+        fn all<K: Ord>(to: &mut BTreeMap<K, u64>, from: BTreeMap<K, u64>) {
+            for (key, times) in from {
+                count(to, key, times);
+            }
+        }
+        self.schedules += other.schedules;
+        self.steps += other.steps;
+        all(&mut self.ops, other.ops);
+        all(&mut self.reached, other.reached);
+        all(&mut self.sprung, other.sprung);
+        all(&mut self.faults, other.faults);
+        all(&mut self.verdicts, other.verdicts);
+        all(&mut self.codes, other.codes);
+        all(&mut self.decided, other.decided);
     }
 
     pub(crate) fn schedule(&mut self, world: &mut World) {
@@ -111,6 +138,9 @@ impl Tally {
             "Balance",
             "Capability",
             "Reverse",
+            "LookAgain",
+            "LetGo",
+            "Paid",
         ] {
             if self
                 .ops
@@ -154,6 +184,12 @@ impl Tally {
                 missing.push(format!("outcome {verdict}"));
             }
         }
+        for how in ["released", "adopted", "unresolved", "refused"] {
+            let times = self.decided.get(how).copied().unwrap_or(0);
+            if times < self.schedules / 100 {
+                missing.push(format!("resolve: {how}"));
+            }
+        }
         for how in ["kill", "fail", "stall"] {
             if !self.sprung.keys().any(|key| key.ends_with(how)) {
                 missing.push(format!("action {how}"));
@@ -171,6 +207,7 @@ impl fmt::Display for Tally {
         writeln!(f, "failpoints sprung: {:?}", self.sprung)?;
         writeln!(f, "faults: {:?}", self.faults)?;
         writeln!(f, "outcomes: {:?}", self.verdicts)?;
-        writeln!(f, "exit codes: {:?}", self.codes)
+        writeln!(f, "exit codes: {:?}", self.codes)?;
+        writeln!(f, "resolve: {:?}", self.decided)
     }
 }

@@ -2,8 +2,8 @@
 //! processes, each with its own session, store and threads. They call what the commands call.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,6 +17,7 @@ use payouts::model::time::Clock;
 use payouts::ops::consent::{Agreement, Consent};
 use payouts::ops::process::{ProcessError, Report, Session, Settings};
 use payouts::ops::reconcile::{self, default_period};
+use payouts::ops::resolve::{self, Looked, Resolver};
 use payouts::ops::{cancel, hold, retry};
 use payouts::sandbox::{
     AccountUpdate, BalanceUpdate, CapabilityStatus, FaultPlan, FaultRule, OpeningBalance, Options,
@@ -30,7 +31,7 @@ use payouts::stripe::transport::Timeouts;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use super::schedule::{Foreign, Misfortune, Op, Payee, Run};
+use super::schedule::{Foreign, Misfortune, Named, Op, Payee, Run};
 use crate::common::db::{Backend, Session as Behind, TestDb, TextRow};
 
 /// When every schedule begins, in UTC milliseconds.
@@ -48,6 +49,10 @@ const ON_THE_WIRE_MILLIS_MAX: i64 = 20 * 3_600_000;
 const USUAL: [&str; 4] = ["ann", "ben", "cem", "dot"];
 const INCAPABLE: &str = "eve_nocap";
 const CLOSED: &str = "fay_closed";
+/// What a person may look at again: all that is not known to be paid, and what was let go of.
+const MAY_BE_IN_DOUBT: &str = "SELECT id FROM payouts p WHERE status <> 'COMPLETED' OR EXISTS
+    (SELECT 1 FROM payout_attempts a WHERE a.payout_id = p.id AND a.outcome = 'released') ORDER BY id";
+
 /// A payout, as whoever created it knows it.
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
@@ -58,6 +63,8 @@ pub(crate) struct Known {
     pub(crate) foreign: Option<Foreign>,
     /// Other software paid it, and said so, before this tool can have looked.
     pub(crate) paid_by_others: bool,
+    /// When its row was written.
+    pub(crate) created: i64,
 }
 
 /// What came of a process that nobody killed.
@@ -71,6 +78,8 @@ pub(crate) struct Ended {
     pub(crate) error: Option<String>,
     /// The guard refused.
     pub(crate) forgotten: bool,
+    /// How `resolve` found each payout.
+    pub(crate) looked: Vec<Looked>,
 }
 
 /// A process that was started in a step.
@@ -80,6 +89,20 @@ pub(crate) struct Running {
     pub(crate) op: Op,
     /// Where it sleeps, and since when.
     asleep: Option<(&'static str, i64)>,
+    run: Arc<OnceLock<String>>,
+}
+
+impl Running {
+    /// Its run, once it has begun one.
+    pub(crate) fn run(&self) -> Option<&str> {
+        self.run.get().map(String::as_str)
+    }
+
+    /// Since when a request of it is on the wire.
+    pub(crate) fn on_the_wire_since(&self) -> Option<i64> {
+        let (at, since) = self.asleep?;
+        (at == ON_THE_WIRE).then_some(since)
+    }
 }
 
 /// A process that is over: what it was to do, and what came of it unless it was killed.
@@ -91,8 +114,40 @@ pub(crate) struct Finished {
     pub(crate) slept: bool,
 }
 
+/// Where processes get their sessions, and leave them on PostgreSQL, where a new one costs more than all
+/// that a process asks of it. Who is killed takes his with him.
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    url: String,
+    left: Option<Arc<Mutex<Vec<Store>>>>,
+}
+
+impl Sessions {
+    fn left(&self) -> Option<MutexGuard<'_, Vec<Store>>> {
+        let left = self.left.as_ref()?;
+        Some(left.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A session for a process of its own.
+    pub(crate) fn take(&self, clock: &Clock) -> Result<Store, StoreError> {
+        if let Some(store) = self.left().and_then(|mut left| left.pop()) {
+            return Ok(store.at(clock.clone()));
+        }
+        let url = self.url.parse().expect("a database URL");
+        Store::open(&url, Open::Existing, false, clock.clone())
+    }
+
+    /// Ends the process of a session.
+    pub(crate) fn leave(&self, store: Store) {
+        if let (Some(mut left), Ok(store)) = (self.left(), store.leave()) {
+            left.push(store);
+        }
+    }
+}
+
 pub(crate) struct World {
     db: TestDb,
+    pub(crate) sessions: Sessions,
     behind: Option<Behind>,
     pub(crate) stripe: SandboxHandle,
     /// What the time is, for everybody.
@@ -104,6 +159,8 @@ pub(crate) struct World {
     pub(crate) asleep: VecDeque<Running>,
     pub(crate) backup: Option<usize>,
     pub(crate) planted: Option<&'static str>,
+    /// What wakes next would come to Stripe under a key that is a day old, see [`ON_THE_WIRE_MILLIS_MAX`].
+    pub(crate) lost_on_the_wire: bool,
     runtime: tokio::runtime::Runtime,
     schedules: u64,
 }
@@ -142,8 +199,13 @@ impl World {
             .enable_all()
             .build()
             .expect("a runtime starts");
+        let sessions = Sessions {
+            url: db.url().to_owned(),
+            left: (backend == Backend::Postgres).then(Arc::default),
+        };
         let mut world = Self {
             db,
+            sessions,
             behind: Some(behind),
             stripe,
             millis,
@@ -153,6 +215,7 @@ impl World {
             asleep: VecDeque::new(),
             backup: None,
             planted: None,
+            lost_on_the_wire: false,
             runtime,
             schedules: 0,
         };
@@ -190,10 +253,6 @@ impl World {
         self.behind.get_or_insert_with(|| self.db.session())
     }
 
-    pub(crate) fn url(&self) -> &str {
-        self.db.url()
-    }
-
     pub(crate) fn now(&self) -> i64 {
         self.millis.load(Ordering::SeqCst)
     }
@@ -229,6 +288,9 @@ impl World {
             | Op::Reconcile(_)
             | Op::Hold { .. }
             | Op::Unhold
+            | Op::LookAgain(_)
+            | Op::LetGo(_)
+            | Op::Paid { .. }
             | Op::Accept => return self.start(op.clone()).into_iter().collect(),
             Op::Wake { kill } => return self.wake(*kill).into_iter().collect(),
             Op::Payouts { count, to } => {
@@ -359,6 +421,7 @@ impl World {
             statement: statement.map(str::to_owned),
             foreign,
             paid_by_others: false,
+            created: self.now(),
         });
         id
     }
@@ -448,9 +511,13 @@ impl World {
     fn start(&mut self, op: Op) -> Option<Finished> {
         let (trap, sleep) = match &op {
             Op::Process(run) => (run.trap, run.sleep),
-            Op::Retry(trap) | Op::Cancel(trap) | Op::Reconcile(trap) | Op::Hold { trap, .. } => {
-                (*trap, 100)
-            }
+            Op::Retry(trap)
+            | Op::Cancel(trap)
+            | Op::Reconcile(trap)
+            | Op::LookAgain(trap)
+            | Op::LetGo(trap)
+            | Op::Paid { trap, .. }
+            | Op::Hold { trap, .. } => (*trap, 100),
             _ => (None, 0),
         };
         let mut running = self.spawn(op, trap);
@@ -477,8 +544,8 @@ impl World {
 
     pub(crate) fn wake(&mut self, kill: bool) -> Option<Finished> {
         let running = self.asleep.pop_front()?;
-        let too_late = running.asleep.is_some_and(|(at, since)| {
-            at == ON_THE_WIRE && self.now() - since >= ON_THE_WIRE_MILLIS_MAX
+        let too_late = running.on_the_wire_since().is_some_and(|since| {
+            self.now() - since >= ON_THE_WIRE_MILLIS_MAX || self.lost_on_the_wire
         });
         if kill || too_late {
             running.process.kill();
@@ -523,15 +590,24 @@ impl World {
                 self.ids("SELECT id FROM payouts WHERE status = 'PENDING' ORDER BY id DESC LIMIT 1")
             }
             Op::Accept => self.ids("SELECT id FROM payout_findings WHERE state = 'open'"),
+            Op::LookAgain(_) | Op::LetGo(_) => self.ids(MAY_BE_IN_DOUBT),
+            Op::Paid { .. } => self.ids(MAY_BE_IN_DOUBT).pop().into_iter().collect(),
             _ => Vec::new(),
         };
+        let transfer = match (&op, failed.last()) {
+            (Op::Paid { named, .. }, Some(payout)) => self.transfer_named(*named, payout),
+            _ => String::new(),
+        };
+        let run = Arc::new(OnceLock::new());
         let work = Work {
-            url: self.db.url().to_owned(),
             base: self.stripe.base_url(),
             clock: self.clock.clone(),
             process: process.clone(),
             op: op.clone(),
             payouts: failed,
+            transfer,
+            run: Arc::clone(&run),
+            sessions: self.sessions.clone(),
         };
         let thread = std::thread::Builder::new()
             .name("process".to_owned())
@@ -546,7 +622,24 @@ impl World {
             thread,
             op,
             asleep: None,
+            run,
         }
+    }
+
+    /// The transfer that a person says has paid a payout.
+    fn transfer_named(&self, named: Named, payout: &PayoutId) -> String {
+        let others = format!("others_{payout}");
+        let its_own = |transfer: &&TransferReport| {
+            transfer.metadata.get("payout_id").as_deref() == Some(payout.as_str())
+                || transfer.idempotency_key.as_deref() == Some(&others)
+        };
+        let transfers = self.transfers();
+        let found = match named {
+            Named::Right => transfers.iter().find(its_own),
+            Named::OfAnother => transfers.iter().rfind(|transfer| !its_own(transfer)),
+            Named::Invented => None,
+        };
+        found.map_or("tr_invented".to_owned(), |transfer| transfer.id.clone())
     }
 
     fn ids(&mut self, sql: &str) -> Vec<PayoutId> {
@@ -583,12 +676,15 @@ fn client(base: &str, connections: usize) -> Stripe {
 
 /// What a simulated process does.
 struct Work {
-    url: String,
     base: String,
     clock: Clock,
     process: Process,
     op: Op,
     payouts: Vec<PayoutId>,
+    /// What a person names.
+    transfer: String,
+    run: Arc<OnceLock<String>>,
+    sessions: Sessions,
 }
 
 impl Work {
@@ -603,13 +699,13 @@ impl Work {
                 report: None,
                 error: Some(error.with_cause()),
                 forgotten: false,
+                looked: Vec::new(),
             }),
         }
     }
 
     fn run_recorded(&self) -> Result<Option<Ended>, StoreError> {
-        let url = self.url.parse().expect("a database URL");
-        let mut store = Store::open(&url, Open::Existing, false, self.clock.clone())?;
+        let mut store = self.sessions.take(&self.clock)?;
         let command = self.op.word().to_lowercase();
         let stamp = store.run_begin(RunDescription {
             command,
@@ -617,7 +713,12 @@ impl Work {
             actor: "model".to_owned(),
             host: "model".to_owned(),
         })?;
+        let _ = self.run.set(stamp.run_id.as_str().to_owned());
         let (mut ended, store) = match &self.op {
+            Op::LookAgain(_) | Op::LetGo(_) | Op::Paid { .. } => self
+                .with_stripe(store, async |db| {
+                    Ended::decided(&stamp, self.decide(db, &stamp).await)
+                }),
             Op::Process(run) => self.with_stripe(store, async |db| {
                 Ended::of(&stamp, self.pay(db, &stamp, run).await)
             }),
@@ -632,11 +733,12 @@ impl Work {
                 )
             }
         };
-        if let (Some(ended), Some(mut store)) = (&mut ended, store)
-            && let Err(error) = store.run_end(&stamp.run_id, i32::from(ended.code), "")
-        {
-            ended.code = ended.code.max(3);
-            ended.error = Some(error.with_cause());
+        if let (Some(ended), Some(mut store)) = (&mut ended, store) {
+            if let Err(error) = store.run_end(&stamp.run_id, i32::from(ended.code), "") {
+                ended.code = ended.code.max(3);
+                ended.error = Some(error.with_cause());
+            }
+            self.sessions.leave(store);
         }
         Ok(ended)
     }
@@ -736,6 +838,39 @@ impl Work {
             .map(drop)
     }
 
+    /// As `payouts resolve` does it; a transfer that is refused is refused with the words.
+    async fn decide(
+        &self,
+        db: StoreThread,
+        stamp: &RunStamp,
+    ) -> Result<Result<Vec<Looked>, String>, ProcessError> {
+        let settings = resolve::Settings {
+            currency: Currency::USD,
+            lease: LEASE,
+            rate: None,
+        };
+        let stripe = Arc::new(client(&self.base, 1));
+        let stamp = stamp.clone();
+        let resolver =
+            Resolver::open(db, stripe, &self.clock, settings, stamp, &mut |_| {}).await?;
+        if matches!(self.op, Op::Paid { .. }) {
+            let Some(payout) = self.payouts.first() else {
+                return Ok(Ok(Vec::new()));
+            };
+            let recorded = resolver.record_paid(payout, &self.transfer).await?;
+            return Ok(recorded.map(|looked| vec![looked]));
+        }
+        let mut looked = resolver.look(&self.payouts).await?;
+        if matches!(self.op, Op::LetGo(_)) {
+            for one in &mut looked {
+                if let Some(Ok(_)) = one.release {
+                    *one = resolver.release(one.clone(), "nobody knows").await?;
+                }
+            }
+        }
+        Ok(Ok(looked))
+    }
+
     fn by_hand(&self, store: &mut Store, stamp: &RunStamp) -> Result<(), StoreError> {
         match &self.op {
             Op::Retry(_) => {
@@ -805,8 +940,29 @@ impl Ended {
                 report: Some(report),
                 error: None,
                 forgotten: false,
+                looked: Vec::new(),
             },
             Err(error) => Self::said(stamp, Err(error)),
+        }
+    }
+
+    fn decided(stamp: &RunStamp, came: Result<Result<Vec<Looked>, String>, ProcessError>) -> Self {
+        let (looked, refusal) = match came {
+            Ok(Ok(looked)) => (looked, None),
+            Ok(Err(refusal)) => (Vec::new(), Some(refusal)),
+            Err(error) => return Self::said(stamp, Err(error)),
+        };
+        let open = looked.iter().any(|one| one.outcome.is_open());
+        let code = match &refusal {
+            Some(_) => 4,
+            None if open => 5,
+            None => 0,
+        };
+        Self {
+            code,
+            error: refusal,
+            looked,
+            ..Self::said(stamp, Ok(()))
         }
     }
 
@@ -815,6 +971,7 @@ impl Ended {
             code: if came.is_ok() { 0 } else { 3 },
             run: Some(stamp.run_id.as_str().to_owned()),
             report: None,
+            looked: Vec::new(),
             forgotten: matches!(
                 came,
                 Err(ProcessError::Forgotten { .. } | ProcessError::TooManyTransfers { .. })
