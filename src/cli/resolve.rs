@@ -111,7 +111,6 @@ pub(super) fn run(cx: &mut Context, args: &ResolveArgs) -> Result<Exits, CliErro
     };
     let recorded = store.run_end(&stamp.run_id, i32::from(exit.code()), &told);
     let looked = ended?;
-    recorded?;
     let views = looked
         .iter()
         .map(|one| ResolveView::new(one, currency))
@@ -121,6 +120,7 @@ pub(super) fn run(cx: &mut Context, args: &ResolveArgs) -> Result<Exits, CliErro
         .print(cx.format, &cx.ui, |ui, _| {
             text::table(ui, &looked, currency)
         })?;
+    recorded?;
     Ok(exit.into())
 }
 
@@ -175,15 +175,28 @@ async fn release(
     let total = with_currency(total, currency);
     consent::for_release(cx, format!("Let go of {payouts}, {total}?"))?;
     let reason = args.reason.as_deref().unwrap_or_default();
-    let mut released = Vec::with_capacity(looked.len());
+    let mut done: Vec<Looked> = Vec::with_capacity(looked.len());
+    let mut failing = false;
     for one in looked {
-        released.push(if may(&&one) {
-            resolver.release(one, reason).await.map_err(failed)?
-        } else {
-            one
-        });
+        if failing || !may(&&one) {
+            done.push(one);
+            continue;
+        }
+        let before = one.clone();
+        match resolver.release(one, reason).await.map_err(failed) {
+            Ok(one) => done.push(one),
+            // What was let go of before is told beside what could not be.
+            Err(error) if done.iter().any(|one| one.outcome == Outcome::Released) => {
+                failing = true;
+                done.push(Looked {
+                    found: format!("letting go of it failed: {}", error.message()),
+                    ..before
+                });
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(released)
+    Ok(done)
 }
 
 fn exit_of(looked: &[Looked]) -> Exit {

@@ -110,6 +110,9 @@ pub struct Doubt {
     pub resent_until: Option<Time>,
     /// Until then the run that has it in hand counts as alive.
     pub held_until: Option<Time>,
+    /// Its row is COMPLETED without a transfer of it: whoever wrote that says that it
+    /// was paid some other way.
+    pub said_to_be_paid: bool,
 }
 
 impl Doubt {
@@ -125,6 +128,8 @@ impl Doubt {
 /// Why a person may not let go of a payout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lacking {
+    /// Its row says that it was paid.
+    SaidToBePaid,
     /// The run that has it in hand may still send it.
     Held,
     /// `process` sends it again by itself.
@@ -145,6 +150,7 @@ impl Lacking {
     /// The word that scripts read.
     pub const fn code(&self) -> &'static str {
         match self {
+            Self::SaidToBePaid => "said_to_be_paid",
             Self::Held => "held_by_a_run",
             Self::Resent => "sent_again_by_process",
             Self::OtherAccount => "other_account",
@@ -158,6 +164,9 @@ impl Lacking {
     /// The same in a sentence.
     pub const fn in_words(&self) -> &'static str {
         match self {
+            Self::SaidToBePaid => {
+                "its row says COMPLETED, without a transfer: ask whoever wrote that how it was paid"
+            }
             Self::Held => "the run that has it in hand may still send it",
             Self::Resent => {
                 "its key is younger than 23 hours, so that `payouts process` sends the same request again, which \
@@ -205,6 +214,9 @@ pub fn may_release(
             from: None,
         })
     };
+    if doubt.said_to_be_paid {
+        return never(Lacking::SaidToBePaid);
+    }
     if doubt.stripe_account != account || doubt.livemode != livemode {
         return never(Lacking::OtherAccount);
     }
@@ -272,6 +284,7 @@ mod tests {
             last_sent: minute(0),
             resent_until: NEVER_RESENT,
             held_until: None,
+            said_to_be_paid: false,
         };
         change(&mut doubt);
         doubt
@@ -317,10 +330,19 @@ mod tests {
 
     #[test]
     fn every_condition_is_asked_for_and_says_from_when_on() {
-        use Lacking::{FirstLookUp, Held, Misfit, OtherAccount, Resent, SecondLookUp};
+        use Lacking::{
+            FirstLookUp, Held, Misfit, OtherAccount, Resent, SaidToBePaid, SecondLookUp,
+        };
         let from = |at: u64| Some(minute(at));
         let good = || vec![empty(60), empty(120)];
-        let cases: [Case; 14] = [
+        let cases: [Case; 15] = [
+            (
+                doubt(|doubt| doubt.said_to_be_paid = true),
+                good(),
+                130,
+                SaidToBePaid,
+                None,
+            ),
             (doubt(|_| ()), vec![], 10, FirstLookUp, from(120)),
             (doubt(|_| ()), vec![], 70, FirstLookUp, from(130)),
             // One minute too early, or from the future.

@@ -263,10 +263,12 @@ fn attempt_release(
     terms: &DoubtTerms,
 ) -> Result<(), StoreError> {
     use payout_attempts as a;
-    if open.attempt.is_some() {
+    if let Some(attempt) = &open.attempt {
         let this = a::table
             .filter(a::payout_id.eq(&case.payout.id))
             .filter(a::attempt.eq(open.number))
+            // Nor in the hands of a run that took it over meanwhile.
+            .filter(a::run_id.eq(&attempt.run_id))
             .filter(a::outcome.eq_any(AttemptOutcome::UNRESOLVED));
         let changed_rows = diesel::update(this)
             .set((
@@ -320,7 +322,7 @@ fn case_in_tx(
     let (number, doubt) = match &unresolved {
         Some(attempt) => (
             attempt.attempt,
-            doubt_of_attempt(conn, pooled, attempt, terms, now)?,
+            doubt_of_attempt(conn, pooled, &payout, attempt, terms, now)?,
         ),
         None if may_be_sent_by_others(conn, &payout, &attempts)? => {
             (1, doubt_of_row(&payout, terms))
@@ -372,6 +374,7 @@ fn may_be_sent_by_others(
 fn doubt_of_attempt(
     conn: &mut AnyConnection,
     pooled: bool,
+    payout: &Payout,
     attempt: &Attempt,
     terms: &DoubtTerms,
     now: Time,
@@ -396,6 +399,7 @@ fn doubt_of_attempt(
         last_sent,
         resent_until: (!attempt.stored_error).then(|| first_sent.plus(terms.key_age_max)),
         held_until: alive_until.filter(|_| !over),
+        said_to_be_paid: payout.status == PayoutStatus::Completed,
     })
 }
 
@@ -407,6 +411,8 @@ fn doubt_of_row(payout: &Payout, terms: &DoubtTerms) -> Doubt {
         last_sent: payout.updated_at,
         resent_until: Some(payout.updated_at.plus(terms.key_age_max)),
         held_until: None,
+        // A COMPLETED row without an attempt is in nobody's doubt.
+        said_to_be_paid: false,
     }
 }
 

@@ -137,6 +137,19 @@ on_both! {
         assert_eq!(refused(&shop), ("look_up_missing".into(), "2026-11-02T13:32:00.000Z".into()));
     }
 
+    // A bank transfer, say: whoever set the status must say how it was paid.
+    fn what_other_software_marked_completed_is_neither_sent_again_nor_let_go_of(db: TestDb) {
+        let mut shop = looked_up_twice(db);
+        shop.db.execute("UPDATE payouts SET status = 'COMPLETED', processed_at = '2026-11-02 11:00:00'");
+        assert_eq!(refused(&shop).0, "said_to_be_paid");
+        shop.db.execute("UPDATE payout_attempts SET stored_error = FALSE");
+        let run = shop.process(&[]).expect_code(5);
+        assert!(run.stderr.contains("its row says COMPLETED"), "{run}");
+        shop.pass(HOUR);
+        shop.process(&[]).expect_code(5);
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (0, "COMPLETED".into()));
+    }
+
     fn another_account_and_a_failed_look_up_prove_nothing(db: TestDb) {
         let mut shop = looked_up_twice(db);
         shop.db.execute("UPDATE payout_attempts SET stripe_account = 'acct_other'");

@@ -13,7 +13,7 @@ use crate::failpoint::planted;
 use crate::model::attempt::Attempt;
 use crate::model::ids::PayoutId;
 use crate::model::lookup::{LookUp, LookUpFinding};
-use crate::model::payout::may_send;
+use crate::model::payout::{PayoutStatus, may_send};
 use crate::model::time::Time;
 use crate::ops::adopt::adopt_for_attempt;
 use crate::ops::event::Event;
@@ -304,6 +304,9 @@ impl Session {
         let Some(candidate) = self.db.call(move |store| store.candidate(&id)).await? else {
             return refused("its payout is gone");
         };
+        if candidate.payout.status == PayoutStatus::Completed {
+            return refused("its row says COMPLETED: ask whoever wrote that how it was paid");
+        }
         if let Err(skip) = may_send(&candidate, &self.settings.rules) {
             return refused(&format!("it is not sent again: {skip}"));
         }
