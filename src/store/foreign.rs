@@ -40,7 +40,7 @@ pub enum Unremembered {
 
 /// Rows of the queue that are looked at in one stretch: so few in tests that every
 /// queue has several.
-pub const STRETCH_ROWS: usize = if cfg!(feature = "testing") { 3 } else { 5000 };
+pub const STRETCH_ROWS: usize = if cfg!(feature = "testing") { 3 } else { 1000 };
 
 /// What other software wrote or touched in a stretch of the queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -178,7 +178,8 @@ fn named(conn: &mut AnyConnection, text: &str) -> Result<Vec<CreatorId>, StoreEr
 }
 
 /// What a payout must fulfil, as a part of a query.
-type Condition<'a> = Box<dyn BoxableExpression<payouts::table, MultiBackend, SqlType = Bool> + 'a>;
+pub(super) type Condition<'a> =
+    Box<dyn BoxableExpression<payouts::table, MultiBackend, SqlType = Bool> + 'a>;
 
 diesel::postfix_operator!(IsTrue, " IS TRUE");
 
@@ -310,6 +311,26 @@ pub(super) fn page_ids(
     Ok(query.load(conn)?)
 }
 
+/// The condition that a row comes after (`>`) or before (`<`) another one in the
+/// order of creation. SQLite compares moments as they are written: other software
+/// may write the same one as `2026-11-02T09:30:00Z`, which lies behind every way that
+/// this tool writes it, so that a walk would never get past it. Hence the place of a row
+/// that is there is taken from the row.
+pub(super) fn beside_created<'a>(sign: &str, created_at: Time, id: &PayoutId) -> Condition<'a> {
+    Box::new(
+        sql::<Bool>(&format!(
+            "(payouts.created_at, payouts.id) {sign} (COALESCE((SELECT mark.created_at FROM payouts AS mark \
+             WHERE mark.id = "
+        ))
+        .bind::<Text, _>(id.clone())
+        .sql("), ")
+        .bind::<Timestamp, _>(created_at)
+        .sql("), ")
+        .bind::<Text, _>(id.clone())
+        .sql(")"),
+    )
+}
+
 /// The condition that a row comes behind the page before; none for the first.
 /// Compared as a row of values, because only so can an index start in the middle
 /// of a batch that shares one moment.
@@ -319,13 +340,7 @@ fn behind(page: PageOf<'_>) -> Option<Condition<'_>> {
     let row = |column: &str| sql::<Bool>(&format!("(payouts.{column}, payouts.id) {sign} ("));
     let id = &last.id;
     Some(match page.order.by {
-        SortBy::Created => Box::new(
-            row("created_at")
-                .bind::<Timestamp, _>(last.created_at)
-                .sql(", ")
-                .bind::<Text, _>(id)
-                .sql(")"),
-        ),
+        SortBy::Created => beside_created(sign, last.created_at, id),
         SortBy::Updated => Box::new(
             row("updated_at")
                 .bind::<Timestamp, _>(last.updated_at)

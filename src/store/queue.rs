@@ -31,6 +31,7 @@ use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::dialect;
 use crate::store::payout_create::Locks;
+use crate::store::payouts::beside_created;
 use crate::store::reconcile::is_held_by_a_finding;
 use crate::store::runs::RunStamp;
 use crate::store::statements::accounts_in_tx;
@@ -425,13 +426,7 @@ fn due_marks(
     let marks = payouts::table.select((payouts::created_at, payouts::id));
     let mut query = due(marks.into_boxed(), filter, after, limit);
     if let Some(mark) = until {
-        query = query
-            .filter(payouts::created_at.le(mark.created_at))
-            .filter(
-                payouts::created_at
-                    .lt(mark.created_at)
-                    .or(payouts::id.le(mark.id.clone())),
-            );
+        query = query.filter(beside_created("<=", mark.created_at, &mark.id));
     }
     let found: Vec<(Time, PayoutId)> = query.load(conn)?;
     Ok(found
@@ -452,13 +447,7 @@ pub(super) fn due<'a, T>(
         .order((payouts::created_at, payouts::id))
         .limit(i64::try_from(limit).unwrap_or(i64::MAX));
     if let Some(mark) = after {
-        query = query
-            .filter(payouts::created_at.ge(mark.created_at))
-            .filter(
-                payouts::created_at
-                    .gt(mark.created_at)
-                    .or(payouts::id.gt(mark.id.clone())),
-            );
+        query = query.filter(beside_created(">", mark.created_at, &mark.id));
     }
     if !filter.ids.is_empty() {
         query = query.filter(payouts::id.eq_any(filter.ids.clone()));

@@ -260,6 +260,22 @@ on_both! {
         assert!(run.stdout.contains("3 of 3 transfers"), "{run}");
     }
 
+    // On SQLite the same moment can be written in many ways, and is compared as it is written.
+    fn moments_in_another_spelling_end_every_walk(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(9);
+        shop.db.execute("UPDATE payouts SET created_at = '2026-11-02T09:15:00Z' WHERE id <> 'cp4'");
+        shop.process(&["--dry-run"]).expect_code(0);
+        assert_eq!(shop.env.run(&["list", "--all", "--output", "csv"]).expect_code(0).stdout.lines().count(), 10);
+        shop.process(&["--confirm-total", "90.00"]).expect_code(0);
+        shop.assert_paid_exactly_once();
+        assert_eq!(shop.transfers().len(), 9);
+        shop.db.execute("UPDATE payouts SET status = 'FAILED', failed_reason = 'no', stripe_transfer_id = NULL");
+        shop.env.run(&["retry", "--all"]);
+        shop.process(&[]);
+        assert_eq!(shop.transfers().len(), 9);
+    }
+
     // `show` promises the look-up of a row that other software marked as failed.
     fn what_other_software_failed_is_looked_up_and_never_sent(db: TestDb) {
         let mut shop = Shop::open(db);

@@ -136,6 +136,9 @@ pub(crate) struct Judge {
     held: BTreeMap<String, i64>,
     /// Transfers that a restored database does not know, until it does.
     forgotten: BTreeSet<String>,
+    /// Those of them that Stripe may not have listed either for days: nothing and nobody could
+    /// tell the restored database.
+    unseen: BTreeSet<String>,
     /// Transfers in full view that this database neither holds nor expects, when the step began.
     unknown: Vec<String>,
     /// What was taken back when the step began, by transfer.
@@ -212,6 +215,9 @@ impl Judge {
                 .filter(|transfer| !recorded.contains(&transfer.id))
                 .map(|transfer| transfer.id.clone())
                 .collect();
+            if self.late {
+                self.unseen.extend(self.forgotten.iter().cloned());
+            }
             self.held.clear();
             self.closed = closed(world);
             // What it has never heard of it cannot know to be old.
@@ -382,6 +388,7 @@ impl Judge {
             let kept = made.iter().filter(|transfer| {
                 let key = transfer.idempotency_key.as_deref();
                 !key.is_some_and(|key| self.let_go.contains(key))
+                    && !self.unseen.contains(&transfer.id)
             });
             if kept.count() > 1 {
                 let ids: Vec<&str> = made.iter().map(|transfer| transfer.id.as_str()).collect();
