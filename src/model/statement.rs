@@ -86,6 +86,9 @@ pub struct StatementAccount {
     pub in_flight: Option<PayoutId>,
     /// A FAILED one without a definite no in the ledger: it may have been paid.
     pub in_doubt: Option<PayoutId>,
+    /// Those that may have been paid without a word of it, and what each pays, minor
+    /// units: PROCESSING, FAILED as above, or PENDING with marks of a send.
+    pub unsettled: Vec<(PayoutId, i32)>,
 }
 
 /// Why a payout of a statement may not be created.
@@ -150,6 +153,15 @@ impl StatementAccount {
         i64::from(self.statement.net_payable_cents)
             .saturating_sub(self.completed_cents)
             .saturating_add(self.reversed_cents)
+    }
+
+    /// What a payout may pay at most, minor units, if all that may have been paid was:
+    /// it never counts against itself.
+    pub fn safely_left_cents(&self, payout: &PayoutId) -> i64 {
+        let others = self.unsettled.iter().filter(|(other, _)| other != payout);
+        others.fold(self.left_cents(), |left, (_, cents)| {
+            left.saturating_sub(i64::from(*cents))
+        })
     }
 
     /// Whether its completed payouts, less what was taken back of them, cover
@@ -253,6 +265,7 @@ mod tests {
             in_flight_cents: 0,
             in_flight: None,
             in_doubt: None,
+            unsettled: Vec::new(),
         };
         change(&mut account);
         account

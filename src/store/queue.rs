@@ -27,6 +27,7 @@ use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_batches, payout_holds,
     payout_statement_claims, payouts,
 };
+use crate::model::statement::StatementAccount;
 use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::dialect;
@@ -538,11 +539,16 @@ pub(super) fn candidates(
                     .royalty_statement_id
                     .as_ref()
                     .and_then(|id| statements.get_mut(id))
-                    .map(|(statement, holder)| CandidateStatement {
-                        taken_by_another: holder
-                            .as_ref()
-                            .is_some_and(|holder| *holder != payout.id),
-                        ..statement.clone()
+                    .map(|(statement, holder, account)| {
+                        let amount = i64::from(payout.amount_cents);
+                        let held = holder.as_ref().is_some_and(|holder| *holder != payout.id);
+                        // What other software may have sent claims nothing, and may be paid.
+                        let left = account.safely_left_cents(&payout.id);
+                        CandidateStatement {
+                            taken_by_another: held
+                                || (left < amount && amount <= statement.rest_cents),
+                            ..statement.clone()
+                        }
                     });
                 let held_since = |kind: HoldKind, target: Option<&str>| {
                     holds.get(&(kind, target?.to_owned())).copied()
@@ -596,11 +602,14 @@ pub(super) fn holds_of(
         .collect())
 }
 
+/// What is left of a statement, who holds its claim, and its payouts.
+type StatementFacts = (CandidateStatement, Option<PayoutId>, StatementAccount);
+
 /// What is left of each statement, and who holds its claim.
 pub(super) fn statements_of(
     conn: &mut AnyConnection,
     ids: &[StatementId],
-) -> Result<HashMap<StatementId, (CandidateStatement, Option<PayoutId>)>, StoreError> {
+) -> Result<HashMap<StatementId, StatementFacts>, StoreError> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -623,7 +632,7 @@ pub(super) fn statements_of(
                 creator_id: account.statement.creator_id.clone(),
             };
             let holder = holders.remove(&id);
-            (id, (statement, holder))
+            (id, (statement, holder, account))
         })
         .collect())
 }
@@ -712,8 +721,10 @@ fn take_statements(
                 .royalty_statement_id
                 .as_ref()
                 .and_then(|id| match statements.get(id) {
-                    Some((_, Some(holder))) if *holder != payout.id => Some(Skip::StatementTaken),
-                    Some((statement, _))
+                    Some((_, Some(holder), _)) if *holder != payout.id => {
+                        Some(Skip::StatementTaken)
+                    }
+                    Some((statement, ..))
                         if i64::from(payout.amount_cents) > statement.rest_cents =>
                     {
                         Some(Skip::StatementExceeded)

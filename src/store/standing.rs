@@ -22,11 +22,9 @@ use crate::model::standing::{
 };
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX};
-use crate::store::payout_create::Locks;
 use crate::store::payouts::{PageOf, PayoutFilter, page_ids};
 use crate::store::reconcile::payments_found_in_tx;
 use crate::store::runs::RunStamp;
-use crate::store::statements::accounts_in_tx;
 use crate::store::{Store, StoreError, history, queue, reversals};
 
 /// Payouts that are moved in one transaction.
@@ -315,16 +313,14 @@ fn statements_of(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let accounts = accounts_in_tx(conn, &ids, Locks::None)?;
     let claims = queue::statements_of(conn, &ids)?;
     let of_payout = |payout: &Payout| {
         let id = payout.royalty_statement_id.as_ref()?;
-        let (statement, holder) = claims.get(id)?;
-        let account = accounts.get(id);
+        let (statement, holder, account) = claims.get(id)?;
         let others = [
             holder.as_ref(),
-            account.and_then(|account| account.in_flight.as_ref()),
-            account.and_then(|account| account.in_doubt.as_ref()),
+            account.in_flight.as_ref(),
+            account.in_doubt.as_ref(),
         ];
         let taken_by_another = others
             .into_iter()

@@ -437,6 +437,7 @@ fn untouched(statement: Statement) -> StatementAccount {
         in_flight_cents: 0,
         in_flight: None,
         in_doubt: None,
+        unsettled: Vec::new(),
     }
 }
 
@@ -447,39 +448,31 @@ fn add_payouts(
 ) -> Result<(), StoreError> {
     // By creator, for whom there is an index. A payout that other software made
     // to somebody else does not settle this creator's statement.
-    let mut rows: Vec<(PayoutId, Option<StatementId>, PayoutStatus, i32)> = Vec::new();
+    let mut rows: Vec<Payout> = Vec::new();
     let ids: Vec<&StatementId> = accounts.keys().collect();
     for chunk in ids.chunks(IDS_MAX) {
         let found = payouts::table
             .inner_join(statements::table)
             .filter(payouts::creator_id.eq(statements::creator_id))
             .filter(statements::id.eq_any(chunk.iter().copied()))
-            .select((
-                payouts::id,
-                payouts::royalty_statement_id,
-                payouts::status,
-                payouts::amount_cents,
-            ))
+            .select(Payout::as_select())
             .load(conn)?;
         rows.extend(found);
     }
-    let failed: Vec<&PayoutId> = rows
-        .iter()
-        .filter(|(_, _, status, _)| *status == PayoutStatus::Failed)
-        .map(|(id, ..)| id)
-        .collect();
-    let unpaid = certainly_unpaid(conn, &failed)?;
-    let completed: Vec<&PayoutId> = rows
-        .iter()
-        .filter(|(_, _, status, _)| *status == PayoutStatus::Completed)
-        .map(|(id, ..)| id)
-        .collect();
-    let reversed = of_payouts_in_tx(conn, &completed)?;
-    for (id, statement, status, amount_cents) in rows {
+    let of_status = |wanted: PayoutStatus| -> Vec<&PayoutId> {
+        let those = rows.iter().filter(|payout| payout.status == wanted);
+        those.map(|payout| &payout.id).collect()
+    };
+    let unpaid = certainly_unpaid(conn, &of_status(PayoutStatus::Failed))?;
+    let reversed = of_payouts_in_tx(conn, &of_status(PayoutStatus::Completed))?;
+    for payout in rows {
+        let may_have_been_sent = payout.bears_marks_of_a_send();
+        let (id, amount_cents) = (payout.id, payout.amount_cents);
+        let statement = payout.royalty_statement_id;
         let Some(account) = statement.and_then(|id| accounts.get_mut(&id)) else {
             continue;
         };
-        match status {
+        match payout.status {
             PayoutStatus::Completed => {
                 account.completed_cents = account
                     .completed_cents
@@ -496,10 +489,16 @@ fn add_payouts(
                 account.in_flight_cents = account
                     .in_flight_cents
                     .saturating_add(i64::from(amount_cents));
+                if payout.status == PayoutStatus::Processing || may_have_been_sent {
+                    account.unsettled.push((id.clone(), amount_cents));
+                }
                 account.in_flight = Some(id);
             }
             PayoutStatus::Failed if unpaid.contains(&id) => {}
-            PayoutStatus::Failed => account.in_doubt = Some(id),
+            PayoutStatus::Failed => {
+                account.unsettled.push((id.clone(), amount_cents));
+                account.in_doubt = Some(id);
+            }
         }
     }
     Ok(())

@@ -377,6 +377,30 @@ on_both! {
         assert_eq!(mark(), "PAID");
     }
 
+    // What other software has in hand claims no statement, and may be paid all the same.
+    fn a_statement_that_other_software_may_be_paying_is_not_paid_beside_it(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.payout("cp0", "ann", 600);
+        shop.foreign_payout("cf", "ann", 600);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1'");
+        for in_hand in [
+            "status = 'PROCESSING'",
+            "status = 'PENDING', retry_count = 1",
+            "status = 'FAILED', failed_reason = 'time-out'",
+        ] {
+            shop.db.execute(&format!("UPDATE payouts SET {in_hand} WHERE id = 'cf'"));
+            let run = shop.process(&[]);
+            assert!(run.stdout.contains("another payout of the same statement"), "{in_hand}: {run}");
+            assert_eq!(shop.transfers().len(), 0, "{in_hand}: {run}");
+        }
+        // What fits beside it is paid.
+        shop.db.execute("UPDATE payouts SET amount_cents = 400 WHERE id = 'cp0'");
+        shop.process(&[]);
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (1, "COMPLETED".into()));
+    }
+
     fn the_guard_names_what_else_it_may_be(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);
