@@ -628,17 +628,23 @@ mod tests {
             ..PayoutFilter::default()
         };
         let (query, plan) = planned(&two, PayoutOrder::default());
-        insta::assert_snapshot!(query, @r"SELECT id FROM (SELECT id, created_at FROM (SELECT `payouts`.`id`, `payouts`.`created_at` FROM `payouts` WHERE ((`payouts`.`status` = ?) AND (payouts.created_at, payouts.id) < (?, ?)) ORDER BY `payouts`.`created_at` DESC, `payouts`.`id` DESC LIMIT ?) AS walk0 UNION ALL SELECT id, created_at FROM (SELECT `payouts`.`id`, `payouts`.`created_at` FROM `payouts` WHERE ((`payouts`.`status` = ?) AND (payouts.created_at, payouts.id) < (?, ?)) ORDER BY `payouts`.`created_at` DESC, `payouts`.`id` DESC LIMIT ?) AS walk1) AS walks ORDER BY created_at DESC, id DESC LIMIT ?");
+        insta::assert_snapshot!(query, @r"SELECT id FROM (SELECT id, created_at FROM (SELECT `payouts`.`id`, `payouts`.`created_at` FROM `payouts` WHERE ((`payouts`.`status` = ?) AND (payouts.created_at, payouts.id) < (COALESCE((SELECT mark.created_at FROM payouts AS mark WHERE mark.id = ?), ?), ?)) ORDER BY `payouts`.`created_at` DESC, `payouts`.`id` DESC LIMIT ?) AS walk0 UNION ALL SELECT id, created_at FROM (SELECT `payouts`.`id`, `payouts`.`created_at` FROM `payouts` WHERE ((`payouts`.`status` = ?) AND (payouts.created_at, payouts.id) < (COALESCE((SELECT mark.created_at FROM payouts AS mark WHERE mark.id = ?), ?), ?)) ORDER BY `payouts`.`created_at` DESC, `payouts`.`id` DESC LIMIT ?) AS walk1) AS walks ORDER BY created_at DESC, id DESC LIMIT ?");
         insta::assert_snapshot!(plan.join("\n"), @r"
         CO-ROUTINE walks
         COMPOUND QUERY
         LEFT-MOST SUBQUERY
         CO-ROUTINE walk0
         SEARCH payouts USING COVERING INDEX payout_queue_idx (status=? AND (created_at,id)<(?,?))
+        SCALAR SUBQUERY 1
+        SEARCH mark USING INDEX sqlite_autoindex_payouts_1 (id=?)
+        REUSE SUBQUERY 1
         SCAN walk0
         UNION ALL
         CO-ROUTINE walk1
         SEARCH payouts USING COVERING INDEX payout_queue_idx (status=? AND (created_at,id)<(?,?))
+        SCALAR SUBQUERY 4
+        SEARCH mark USING INDEX sqlite_autoindex_payouts_1 (id=?)
+        REUSE SUBQUERY 4
         SCAN walk1
         SCAN walks
         USE TEMP B-TREE FOR ORDER BY
