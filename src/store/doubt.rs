@@ -384,7 +384,6 @@ fn doubt_of_attempt(
         .select((runs::seen_at, runs::ended_at))
         .first(conn)
         .optional()?;
-    let run = run.filter(|_| !planted!("release_while_in_flight"));
     let over = has_ended(conn, pooled, &attempt.run_id, terms.lease, now)?;
     let first_sent = here(attempt.first_sent_at, terms);
     // A sender whose sign of life is older than the lease sends nothing.
