@@ -8,7 +8,8 @@
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::money::Currency;
 use crate::model::payout::Payout;
-use crate::store::attempts::{ProvenTransfer, Recorded, Resolution, Settlement};
+use crate::store::adopt::ProvenTransfer;
+use crate::store::settle::{Recorded, Resolution, Settlement};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, StoreError};
 use crate::stripe::Transfer;

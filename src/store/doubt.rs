@@ -22,7 +22,7 @@ use crate::model::schema::{
     creators, payout_attempts, payout_lookups as look_ups, payout_runs as runs, payouts,
 };
 use crate::model::time::Time;
-use crate::store::attempts::attempt_of_others;
+use crate::store::adopt::attempt_of_others;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, on_each};
 use crate::store::runs::{RunStamp, has_ended};

@@ -10,8 +10,10 @@
 //! PostgreSQL spreads claims over several runs; on SQLite one run at a time
 //! takes most of them, which is correct and right for an embedded database.
 
+pub mod adopt;
 pub mod attempts;
 pub mod batches;
+mod complete;
 mod connection;
 pub mod creators;
 pub(crate) mod dialect;
@@ -32,6 +34,7 @@ pub mod reconcile;
 pub mod reversals;
 mod runs;
 mod settings;
+pub mod settle;
 pub mod standing;
 pub mod statements;
 pub mod thread;

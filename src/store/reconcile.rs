@@ -25,7 +25,7 @@ use crate::model::schema::{
 use crate::model::standing::FoundPayment;
 use crate::model::statement::StatementAccount;
 use crate::model::time::{Span, Time};
-use crate::store::attempts::{ProvenTransfer, attempt_prove_in_tx};
+use crate::store::adopt::{ProvenTransfer, attempt_prove_in_tx};
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX, on_each};
 use crate::store::payout_create::Locks;

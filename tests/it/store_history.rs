@@ -9,8 +9,8 @@ use payouts::model::ids::{PayoutId, RunId};
 use payouts::model::money::Currency;
 use payouts::model::payout::{PayoutStatus, SendRules};
 use payouts::model::time::Clock;
-use payouts::store::attempts::{Recorded, Resolution, Settlement};
 use payouts::store::queue::{AttemptTerms, ClaimTerms, QueueFilter, QueueRequest};
+use payouts::store::settle::{Recorded, Resolution, Settlement};
 use payouts::store::{RunDescription, RunStamp, Store, StoreError};
 use sha2::{Digest as _, Sha256};
 

@@ -2,7 +2,7 @@
 
 use payouts::model::attempt::AnswerRow;
 use payouts::model::ids::PayoutId;
-use payouts::store::attempts::{LastAnswer, Recorded, Resolution, Settlement};
+use payouts::store::settle::{LastAnswer, Recorded, Resolution, Settlement};
 use payouts::store::{RunDescription, Store};
 
 use crate::common::db::{TestDb, TextRow, on_both};

@@ -17,7 +17,7 @@ use crate::ops::adopt::expected_of;
 use crate::ops::pace::Pace;
 use crate::ops::process::gate::{self, Belongs, Closed, Reading};
 use crate::ops::process::verdict::{self, Circumstances, Next, Progress};
-use crate::store::attempts::{LastAnswer, Resolution, Settlement};
+use crate::store::settle::{LastAnswer, Resolution, Settlement};
 use crate::stripe::classify::{Expected, Judgement, classify};
 use crate::stripe::{Exchange, RunEffect, Stripe};
 

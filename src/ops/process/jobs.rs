@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::failpoint::failpoint;
 use crate::model::time::{Clock, millis_of};
 use crate::ops::process::gate::Reading;
-use crate::store::attempts::{Recorded, Resolution, Settlement};
 use crate::store::queue::{ClaimTerms, QueueRequest, Window};
+use crate::store::settle::{Recorded, Resolution, Settlement};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Store, StoreError};
 

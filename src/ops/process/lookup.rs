@@ -25,9 +25,9 @@ use crate::ops::search::{Found, OddEntries, PAGES_MAX};
 use crate::ops::transfers::OVERLAP;
 use crate::store::RunStamp;
 use crate::store::Store;
-use crate::store::attempts::{Resolution, Settlement};
 use crate::store::doubt::DoubtTerms;
 use crate::store::foreign::{NamedTransfer, Unremembered};
+use crate::store::settle::{Resolution, Settlement};
 use crate::stripe::Transfer;
 use crate::stripe::api::TransferQuery;
 

@@ -29,8 +29,8 @@ use crate::ops::process::{
     FAILURES_KEPT, Failure, ProcessError, Report, Session, Stop, Unresolved,
 };
 use crate::store::Store;
-use crate::store::attempts::{Recorded, Resolution, Settlement};
 use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, WINDOW_MAX, Window};
+use crate::store::settle::{Recorded, Resolution, Settlement};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
 use crate::stripe::api::{TransferRequest, api_version};
