@@ -11,7 +11,7 @@ use crate::model::ids::PayoutId;
 use crate::model::schema::{payout_history, payout_history_heads, payouts};
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::{self, IDS_MAX};
+use crate::store::dialect::{self, IDS_MAX, among};
 use crate::store::runs::RunStamp;
 use crate::store::{Store, StoreError};
 
@@ -131,7 +131,7 @@ fn heads_of(
     let mut heads = HashMap::with_capacity(ids.len());
     for chunk in ids.chunks(IDS_MAX) {
         let found: Vec<HistoryHead> = payout_history_heads::table
-            .filter(payout_history_heads::payout_id.eq_any(chunk.iter().copied()))
+            .filter(among(payout_history_heads::payout_id, chunk))
             .select((
                 payout_history_heads::payout_id,
                 payout_history_heads::seq,

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use diesel::dsl::sql;
+use diesel::expression::{AppearsOnTable, SelectableExpression, ValidGrouping, is_aggregate};
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{BigInt, Bool, Integer, Text, Timestamp};
@@ -23,7 +24,7 @@ use crate::model::standing::{RetryOutlook, Standing};
 use crate::model::time::{Span, Time};
 use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::creators::lower;
-use crate::store::dialect::{IDS_MAX, sum_amount_cents};
+use crate::store::dialect::{IDS_MAX, among, sum_amount_cents};
 use crate::store::standing::standings_in_tx;
 use crate::store::{Store, StoreError, queue, reversals};
 
@@ -316,19 +317,53 @@ pub(super) fn page_ids(
 /// may write the same one as `2026-11-02T09:30:00Z`, which lies behind every way that
 /// this tool writes it, so that a walk would never get past it. Hence the place of a row
 /// that is there is taken from the row.
-pub(super) fn beside_created<'a>(sign: &str, created_at: Time, id: &PayoutId) -> Condition<'a> {
-    Box::new(
-        sql::<Bool>(&format!(
-            "(payouts.created_at, payouts.id) {sign} (COALESCE((SELECT mark.created_at FROM payouts AS mark \
-             WHERE mark.id = "
-        ))
-        .bind::<Text, _>(id.clone())
-        .sql("), ")
-        .bind::<Timestamp, _>(created_at)
-        .sql("), ")
-        .bind::<Text, _>(id.clone())
-        .sql(")"),
-    )
+pub(super) fn beside_created(sign: &'static str, created_at: Time, id: &PayoutId) -> BesideCreated {
+    BesideCreated {
+        sign,
+        created_at,
+        id: id.clone(),
+    }
+}
+
+/// See [`beside_created`]. Not a literal of Diesel's: those are read and planned anew at
+/// every call.
+pub(super) struct BesideCreated {
+    sign: &'static str,
+    created_at: Time,
+    id: PayoutId,
+}
+
+impl QueryFragment<MultiBackend> for BesideCreated {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
+        out.push_sql("(payouts.created_at, payouts.id) ");
+        out.push_sql(self.sign);
+        out.push_sql(" (COALESCE((SELECT mark.created_at FROM payouts AS mark WHERE mark.id = ");
+        out.push_bind_param::<Text, _>(&self.id)?;
+        out.push_sql("), ");
+        out.push_bind_param::<Timestamp, _>(&self.created_at)?;
+        out.push_sql("), ");
+        out.push_bind_param::<Text, _>(&self.id)?;
+        out.push_sql(")");
+        Ok(())
+    }
+}
+
+impl Expression for BesideCreated {
+    type SqlType = Bool;
+}
+
+impl ValidGrouping<()> for BesideCreated {
+    type IsAggregate = is_aggregate::No;
+}
+
+impl AppearsOnTable<payouts::table> for BesideCreated {}
+
+impl SelectableExpression<payouts::table> for BesideCreated {}
+
+/// Remembered by its text.
+impl QueryId for BesideCreated {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
 }
 
 /// The condition that a row comes behind the page before; none for the first.
@@ -340,7 +375,7 @@ fn behind(page: PageOf<'_>) -> Option<Condition<'_>> {
     let row = |column: &str| sql::<Bool>(&format!("(payouts.{column}, payouts.id) {sign} ("));
     let id = &last.id;
     Some(match page.order.by {
-        SortBy::Created => beside_created(sign, last.created_at, id),
+        SortBy::Created => Box::new(beside_created(sign, last.created_at, id)),
         SortBy::Updated => Box::new(
             row("updated_at")
                 .bind::<Timestamp, _>(last.updated_at)
@@ -409,7 +444,6 @@ impl RunQueryDsl<AnyConnection> for NewestOf<'_> {}
 
 impl QueryFragment<MultiBackend> for NewestOf<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, MultiBackend>) -> QueryResult<()> {
-        out.unsafe_to_cache_prepared();
         out.push_sql("SELECT id FROM (");
         for (number, walk) in self.walks.iter().enumerate() {
             if number > 0 {
@@ -460,7 +494,7 @@ pub(super) fn listed_of(
     let lines: Vec<Line> = payouts::table
         .left_join(creators::table)
         .left_join(payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)))
-        .filter(payouts::id.eq_any(ids))
+        .filter(among(payouts::id, ids))
         .select((
             Payout::as_select(),
             creators::stage_name.nullable(),
@@ -515,7 +549,7 @@ fn last_attempts(
     );
     let attempts: Vec<Row> = payout_attempts::table
         .left_join(payout_runs::table.on(payout_runs::id.eq(payout_attempts::run_id)))
-        .filter(payout_attempts::payout_id.eq_any(ids))
+        .filter(among(payout_attempts::payout_id, ids))
         .order((payout_attempts::payout_id, payout_attempts::attempt))
         .select((
             payout_attempts::payout_id,

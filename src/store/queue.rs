@@ -30,7 +30,7 @@ use crate::model::schema::{
 use crate::model::statement::StatementAccount;
 use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, MultiBackend};
-use crate::store::dialect;
+use crate::store::dialect::{self, among};
 use crate::store::payout_create::Locks;
 use crate::store::payouts::beside_created;
 use crate::store::reconcile::is_held_by_a_finding;
@@ -485,7 +485,7 @@ pub(super) fn candidates(
     let rows: Vec<Row> = payouts::table
         .inner_join(creators::table)
         .left_join(payout_batch_items::table.on(payout_batch_items::payout_id.eq(payouts::id)))
-        .filter(payouts::id.eq_any(ids))
+        .filter(among(payouts::id, ids))
         .order((payouts::created_at, payouts::id))
         .select((
             payouts::all_columns,
@@ -507,7 +507,7 @@ pub(super) fn candidates(
     let mut attempts: HashMap<PayoutId, (i32, AttemptOutcome)> = HashMap::new();
     let mut transferred: HashSet<PayoutId> = HashSet::new();
     for (id, number, outcome) in payout_attempts::table
-        .filter(payout_attempts::payout_id.eq_any(ids))
+        .filter(among(payout_attempts::payout_id, ids))
         .order(payout_attempts::attempt)
         .select((
             payout_attempts::payout_id,
@@ -614,7 +614,7 @@ pub(super) fn statements_of(
         return Ok(HashMap::new());
     }
     let mut holders: HashMap<StatementId, PayoutId> = payout_statement_claims::table
-        .filter(payout_statement_claims::statement_id.eq_any(ids))
+        .filter(among(payout_statement_claims::statement_id, ids))
         .select((
             payout_statement_claims::statement_id,
             payout_statement_claims::payout_id,
@@ -651,16 +651,7 @@ fn claim_in_tx(
         return Ok(history::HeadsHash::default());
     }
     let ids: Vec<PayoutId> = chosen.iter().map(|c| c.payout.id.clone()).collect();
-    let changed = diesel::update(
-        payouts::table
-            .filter(payouts::id.eq_any(&ids))
-            .filter(payouts::status.eq(PayoutStatus::Pending)),
-    )
-    .set((
-        payouts::status.eq(PayoutStatus::Processing),
-        payouts::updated_at.eq(now),
-    ))
-    .execute(conn)?;
+    let changed = dialect::payouts_claim(conn, &ids, now)?;
     if changed != ids.len() {
         // The rows were locked and pending a moment ago.
         return Err(StoreError::Conflict(format!(

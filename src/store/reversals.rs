@@ -14,7 +14,7 @@ use crate::model::reconciliation::Reversal;
 use crate::model::schema::{payout_reversals as reversals, payouts};
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::{self, IDS_MAX, on_each};
+use crate::store::dialect::{self, IDS_MAX, among, on_each};
 use crate::store::runs::RunStamp;
 use crate::store::{Store, StoreError, history};
 
@@ -106,7 +106,7 @@ pub(super) fn of_payouts_in_tx(
     for chunk in ids.chunks(IDS_MAX) {
         let rows: Vec<(PayoutId, i64)> = reversals::table
             .inner_join(payouts::table.on(payouts::id.eq(reversals::payout_id)))
-            .filter(reversals::payout_id.eq_any(chunk.iter().copied()))
+            .filter(among(reversals::payout_id, chunk))
             .filter(
                 payouts::stripe_transfer_id
                     .assume_not_null()
@@ -128,7 +128,7 @@ pub(super) fn among_in_tx(
     let mut found = HashSet::new();
     for chunk in ids.chunks(IDS_MAX) {
         let reversed: Vec<PayoutId> = reversals::table
-            .filter(reversals::payout_id.eq_any(chunk))
+            .filter(among(reversals::payout_id, chunk))
             .select(reversals::payout_id)
             .load(conn)?;
         found.extend(reversed);

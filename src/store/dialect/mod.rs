@@ -2,13 +2,17 @@
 //!
 //! Besides `connection.rs`, this folder is the only place that matches on the backend.
 
+mod among;
 mod append;
+mod claim;
 mod fixed;
 mod settle;
 
+pub(crate) use among::among;
 pub(crate) use append::{
     answers_append, attempts_append, heads_put, history_append, statement_claims_append,
 };
+pub(crate) use claim::payouts_claim;
 pub(crate) use settle::{PaidRow, settle_paid};
 
 use std::time::{Duration, Instant};

@@ -4,10 +4,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamp};
 
-use crate::model::attempt::AttemptOutcome;
 use crate::model::ids::{PayoutId, StatementId};
-use crate::model::payout::PayoutStatus;
-use crate::model::schema::payouts;
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::fixed::fixed;
@@ -115,67 +112,58 @@ fn settle_paid_as_set(
     all_closed(closed, settled)
 }
 
+/// A call into SQLite is no round trip, and an update of Diesel's would be read and
+/// planned anew for each row.
 fn settle_paid_one_by_one(
     conn: &mut SqliteConnection,
     now: Time,
     rows: &[PaidRow<'_>],
 ) -> Result<Vec<Settled>, StoreError> {
-    use crate::model::schema::payout_attempts as a;
     let mut settled = Vec::with_capacity(rows.len());
     let mut closed = 0;
     for row in rows {
-        let attempt = a::table
-            .filter(a::payout_id.eq(row.payout_id))
-            .filter(a::attempt.eq(row.attempt))
-            .filter(a::outcome.eq_any(AttemptOutcome::UNRESOLVED));
-        let completed = diesel::update(
-            payouts::table
-                .filter(payouts::id.eq(row.payout_id))
-                .filter(payouts::status.eq(PayoutStatus::Processing))
-                .filter(payouts::amount_cents.eq(row.amount_cents))
-                .filter(
-                    payouts::stripe_transfer_id
-                        .is_null()
-                        .or(payouts::stripe_transfer_id.eq(row.transfer_id)),
-                )
-                .filter(diesel::dsl::exists(attempt.clone())),
+        let completed: Option<Settled> = fixed(
+            "UPDATE payouts
+             SET status = 'COMPLETED', stripe_transfer_id = ?, processed_at = ?,
+                 failed_reason = NULL, updated_at = ?
+             WHERE id = ? AND status = 'PROCESSING' AND amount_cents = ?
+               AND (stripe_transfer_id IS NULL OR stripe_transfer_id = ?)
+               AND EXISTS (
+                   SELECT 1 FROM payout_attempts
+                   WHERE payout_id = ? AND attempt = ? AND outcome IN ('sending', 'unknown'))
+             RETURNING id, royalty_statement_id",
         )
-        .set((
-            payouts::status.eq(PayoutStatus::Completed),
-            payouts::stripe_transfer_id.eq(row.transfer_id),
-            payouts::processed_at.eq(row.at),
-            payouts::failed_reason.eq(None::<String>),
-            payouts::updated_at.eq(now),
-        ))
-        .returning(payouts::royalty_statement_id)
-        .get_result::<Option<StatementId>>(conn)
+        .bind::<Text, _>(row.transfer_id)
+        .bind::<Timestamp, _>(row.at)
+        .bind::<Timestamp, _>(now)
+        .bind::<Text, _>(row.payout_id)
+        .bind::<Integer, _>(row.amount_cents)
+        .bind::<Text, _>(row.transfer_id)
+        .bind::<Text, _>(row.payout_id)
+        .bind::<Integer, _>(row.attempt)
+        .get_result(conn)
         .optional()?;
-        let Some(royalty_statement_id) = completed else {
+        let Some(completed) = completed else {
             continue;
         };
-        settled.push(Settled {
-            id: row.payout_id.clone(),
-            royalty_statement_id,
-        });
-        closed += diesel::update(attempt)
-            .set((
-                (
-                    a::outcome.eq(AttemptOutcome::Paid),
-                    a::settled_at.eq(now),
-                    a::transfer_id.eq(row.transfer_id),
-                    a::last_sent_at.eq(row.sent_at),
-                    a::send_count.eq(row.send_count),
-                    a::http_status.eq(row.http_status),
-                ),
-                (
-                    a::error_type.eq(None::<String>),
-                    a::error_code.eq(None::<String>),
-                    a::error_message.eq(None::<String>),
-                    a::request_id.eq(row.request_id),
-                    a::replayed.eq(row.replayed),
-                ),
-            ))
-            .execute(conn)?;
+        settled.push(completed);
+        closed += fixed(
+            "UPDATE payout_attempts
+             SET outcome = 'paid', settled_at = ?, transfer_id = ?, last_sent_at = ?,
+                 send_count = ?, http_status = ?, error_type = NULL, error_code = NULL,
+                 error_message = NULL, request_id = ?, replayed = ?
+             WHERE payout_id = ? AND attempt = ? AND outcome IN ('sending', 'unknown')",
+        )
+        .bind::<Timestamp, _>(now)
+        .bind::<Text, _>(row.transfer_id)
+        .bind::<Nullable<Timestamp>, _>(row.sent_at)
+        .bind::<Integer, _>(row.send_count)
+        .bind::<Nullable<Integer>, _>(row.http_status)
+        .bind::<Nullable<Text>, _>(row.request_id)
+        .bind::<Bool, _>(row.replayed)
+        .bind::<Text, _>(row.payout_id)
+        .bind::<Integer, _>(row.attempt)
+        .execute(conn)?;
     }
     all_closed(closed, settled)
 }
