@@ -79,10 +79,6 @@ pub(crate) fn append_in_tx(
     for chunk in rows.chunks(WRITTEN_TOGETHER_MAX) {
         dialect::history_append(conn, chunk)?;
     }
-    let heads: Vec<HistoryHead> = heads.into_values().collect();
-    for chunk in heads.chunks(WRITTEN_TOGETHER_MAX) {
-        dialect::heads_put(conn, chunk)?;
-    }
     Ok(written)
 }
 

@@ -159,6 +159,15 @@ impl Store {
         dialect::write_tx(&mut self.conn, self.local.as_deref(), body)
     }
 
+    /// The same, for work on a few rows of large tables: they are found by index,
+    /// whatever the database believes about the tables' sizes.
+    fn write_by_index<T>(
+        &mut self,
+        body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        dialect::write_by_index_tx(&mut self.conn, self.local.as_deref(), body)
+    }
+
     /// Runs `body` in one transaction that only reads, so that it sees one state.
     fn read<T>(
         &mut self,

@@ -14,6 +14,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 
 use diesel::prelude::*;
+use diesel::sql_types::{Text, Timestamp};
 
 use crate::failpoint::{failpoint, planted};
 use crate::model::attempt::{Attempt, AttemptOutcome, idempotency_key};
@@ -233,7 +234,7 @@ impl Store {
     pub fn queue_preview(&mut self, request: &QueueRequest) -> Result<Preview, StoreError> {
         self.read(|conn| {
             let (after, until) = (request.after.as_ref(), request.until.as_ref());
-            let marks = due_marks(conn, &request.filter, after, until, WINDOW_MAX)?;
+            let marks = marks_of(due_marks(&request.filter, after, until, WINDOW_MAX).load(conn)?);
             let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             let mut preview = Preview {
                 more: marks.len() == WINDOW_MAX,
@@ -268,19 +269,20 @@ impl Store {
         terms: &ClaimTerms,
     ) -> Result<Window, StoreError> {
         let now = self.clock.now();
-        let (window, heads) = self.write(|conn| {
-            dialect::find_by_index(conn)?;
+        let (window, heads) = self.write_by_index(|conn| {
             let size = terms.rows_max.clamp(1, WINDOW_MAX);
             let (after, until) = (request.after.as_ref(), request.until.as_ref());
-            let marks = due_marks(conn, &request.filter, after, until, size)?;
-            let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             // Rows that another run holds are passed over; the walk goes on behind them.
-            let locked = dialect::lock_in_status(conn, &ids, PayoutStatus::Pending)?;
+            let marks = marks_of(
+                dialect::skipping_locked(due_marks(&request.filter, after, until, size))
+                    .load(conn)?,
+            );
+            let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             let mut window = Window {
                 more: marks.len() == size,
                 ..Window::default()
             };
-            let chosen = choose(candidates(conn, &locked)?, request, terms, &mut window);
+            let chosen = choose(candidates(conn, &ids)?, request, terms, &mut window);
             if window.last.is_none() && !window.stopped_short {
                 window.last = marks.into_iter().next_back();
             }
@@ -417,23 +419,25 @@ fn sendable(candidate: &Candidate, request: &QueueRequest) -> Result<(), Skip> {
 }
 
 /// The next pending rows of the queue, in its order.
-fn due_marks(
-    conn: &mut AnyConnection,
+fn due_marks<'a>(
     filter: &QueueFilter,
     after: Option<&Mark>,
     until: Option<&Mark>,
     limit: usize,
-) -> Result<Vec<Mark>, StoreError> {
+) -> payouts::BoxedQuery<'a, MultiBackend, (Timestamp, Text)> {
     let marks = payouts::table.select((payouts::created_at, payouts::id));
     let mut query = due(marks.into_boxed(), filter, after, limit);
     if let Some(mark) = until {
         query = query.filter(beside_created("<=", mark.created_at, &mark.id));
     }
-    let found: Vec<(Time, PayoutId)> = query.load(conn)?;
-    Ok(found
+    query
+}
+
+fn marks_of(found: Vec<(Time, PayoutId)>) -> Vec<Mark> {
+    found
         .into_iter()
         .map(|(created_at, id)| Mark { created_at, id })
-        .collect())
+        .collect()
 }
 
 /// Of a query of payouts, the next pending rows of the queue, in its order.

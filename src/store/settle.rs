@@ -167,8 +167,7 @@ impl Store {
         settlements: &[Settlement],
     ) -> Result<Vec<Recorded>, StoreError> {
         let now = self.clock.now();
-        let (recorded, heads) = self.write(|conn| {
-            dialect::find_by_index(conn)?;
+        let (recorded, heads) = self.write_by_index(|conn| {
             let mut changes = Vec::with_capacity(settlements.len());
             let mut recorded = Vec::with_capacity(settlements.len());
             let mut settled = settle_usual(conn, now, settlements)?;

@@ -116,8 +116,10 @@ CREATE UNIQUE INDEX "payout_attempts_open_key" ON "payout_attempts" ("payout_id"
     WHERE "outcome" IN ('sending', 'unknown', 'paid');
 CREATE INDEX "payout_attempts_unresolved_idx" ON "payout_attempts" ("payout_id")
     WHERE "outcome" IN ('sending', 'unknown');
-CREATE INDEX "payout_attempts_transfer_id_idx" ON "payout_attempts" ("transfer_id");
-CREATE INDEX "payout_attempts_error_code_idx" ON "payout_attempts" ("error_code");
+CREATE INDEX "payout_attempts_transfer_id_idx" ON "payout_attempts" ("transfer_id")
+    WHERE "transfer_id" IS NOT NULL;
+CREATE INDEX "payout_attempts_error_code_idx" ON "payout_attempts" ("error_code")
+    WHERE "error_code" IS NOT NULL;
 
 -- The evidence: every answer to every send, as it came.
 CREATE TABLE "payout_answers" (

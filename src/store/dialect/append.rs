@@ -3,11 +3,13 @@
 //! PostgreSQL as one statement over columns of values, SQLite row by row, both
 //! with statements that were read and planned before.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamp};
 
 use crate::model::attempt::{AnswerRow, Attempt};
-use crate::model::history::{HistoryHead, HistoryRow};
+use crate::model::history::HistoryRow;
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::schema::{
     payout_answers, payout_attempts, payout_history, payout_history_heads, payout_statement_claims,
@@ -109,18 +111,42 @@ pub(crate) fn statement_claims_append(
     }
 }
 
-/// History, at the end of its chains.
+/// History, in order, at the end of its chains, and where the chains end now.
 pub(crate) fn history_append(conn: &mut AnyConnection, rows: &[HistoryRow]) -> QueryResult<()> {
+    use diesel::upsert::excluded;
+    use payout_history_heads::{hash, payout_id, seq};
+    let ends: HashMap<&PayoutId, &HistoryRow> =
+        rows.iter().map(|row| (&row.payout_id, row)).collect();
+    let ends: Vec<&HistoryRow> = ends.into_values().collect();
     match conn {
-        AnyConnection::Sqlite(c) => one_by_one(rows, |row| {
-            diesel::insert_into(payout_history::table)
-                .values(row)
-                .execute(c)
-        }),
+        AnyConnection::Sqlite(c) => {
+            one_by_one(rows, |row| {
+                diesel::insert_into(payout_history::table)
+                    .values(row)
+                    .execute(c)
+            })?;
+            one_by_one(&ends, |row| {
+                let end = (
+                    payout_id.eq(&row.payout_id),
+                    seq.eq(row.seq),
+                    hash.eq(&row.hash),
+                );
+                diesel::insert_into(payout_history_heads::table)
+                    .values(end)
+                    .on_conflict(payout_id)
+                    .do_update()
+                    .set((seq.eq(excluded(seq)), hash.eq(excluded(hash))))
+                    .execute(c)
+            })
+        }
         AnyConnection::Postgres(c) => fixed(
-            "INSERT INTO payout_history (payout_id, seq, event, from_status, to_status, at, actor,
-                 run_id, reason, hash)
-             SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "WITH rows AS (
+                 INSERT INTO payout_history (payout_id, seq, event, from_status, to_status, at,
+                     actor, run_id, reason, hash)
+                 SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?))
+             INSERT INTO payout_history_heads (payout_id, seq, hash)
+             SELECT * FROM unnest(?, ?, ?)
+             ON CONFLICT (payout_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
         )
         .bind::<Array<Text>, _>(column(rows, |row| row.payout_id.as_str()))
         .bind::<Array<Integer>, _>(column(rows, |row| row.seq))
@@ -132,32 +158,9 @@ pub(crate) fn history_append(conn: &mut AnyConnection, rows: &[HistoryRow]) -> Q
         .bind::<Array<Text>, _>(column(rows, |row| row.run_id.as_str()))
         .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.reason.as_deref()))
         .bind::<Array<Text>, _>(column(rows, |row| row.hash.as_str()))
-        .execute(c)
-        .map(drop),
-    }
-}
-
-/// The ends of chains, each named once.
-pub(crate) fn heads_put(conn: &mut AnyConnection, rows: &[HistoryHead]) -> QueryResult<()> {
-    use diesel::upsert::excluded;
-    use payout_history_heads::{hash, payout_id, seq};
-    match conn {
-        AnyConnection::Sqlite(c) => one_by_one(rows, |row| {
-            diesel::insert_into(payout_history_heads::table)
-                .values(row)
-                .on_conflict(payout_id)
-                .do_update()
-                .set((seq.eq(excluded(seq)), hash.eq(excluded(hash))))
-                .execute(c)
-        }),
-        AnyConnection::Postgres(c) => fixed(
-            "INSERT INTO payout_history_heads (payout_id, seq, hash)
-             SELECT * FROM unnest(?, ?, ?)
-             ON CONFLICT (payout_id) DO UPDATE SET seq = excluded.seq, hash = excluded.hash",
-        )
-        .bind::<Array<Text>, _>(column(rows, |row| row.payout_id.as_str()))
-        .bind::<Array<Integer>, _>(column(rows, |row| row.seq))
-        .bind::<Array<Text>, _>(column(rows, |row| row.hash.as_str()))
+        .bind::<Array<Text>, _>(column(&ends, |row| row.payout_id.as_str()))
+        .bind::<Array<Integer>, _>(column(&ends, |row| row.seq))
+        .bind::<Array<Text>, _>(column(&ends, |row| row.hash.as_str()))
         .execute(c)
         .map(drop),
     }
