@@ -145,8 +145,9 @@ const POSTGRES_FACTS: [&str; 5] = [
          ' (', (SELECT string_agg(a.attname, ', ' ORDER BY k.place)
                 FROM unnest(i.indkey::int2[]) WITH ORDINALITY k (attnum, place)
                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum), ')',
-         ' where ' || replace(regexp_replace(pg_get_expr(i.indpred, c.oid),
-           '^\((\w+) = ANY \(ARRAY\[(.*)\]\)\)$', '\1 IN (\2)'), '::text', ''))
+         ' where ' || replace(regexp_replace(regexp_replace(pg_get_expr(i.indpred, c.oid),
+           '^\((\w+) = ANY \(ARRAY\[(.*)\]\)\)$', '\1 IN (\2)'),
+           '^\((\w+ IS NOT NULL)\)$', '\1'), '::text', ''))
        FROM pg_index i JOIN pg_class n ON n.oid = i.indexrelid JOIN pg_class c ON c.oid = i.indrelid
        WHERE c.relnamespace = current_schema()::regnamespace
          AND NOT EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = n.oid AND k.contype IN ('p', 'u'))",
