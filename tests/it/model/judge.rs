@@ -785,7 +785,14 @@ impl Judge {
         }
         for attempt in attempts.iter().filter(|attempt| is_open(&attempt.outcome)) {
             let age = world.clock.now().millis() - millis(&attempt.first_sent);
-            let justified = attempt.stored_error || age.abs() >= 22 * 3_600_000;
+            // Which of two paid it is for a person to say, and every run asks.
+            let one_of_several = transfers.iter().any(|transfer| {
+                payout_of(transfer).as_ref() == Some(&attempt.payout)
+                    && self.is_one_of_several(transfer, &transfers)
+            });
+            let justified = attempt.stored_error
+                || age.abs() >= 22 * 3_600_000
+                || one_of_several && code == 5;
             if !justified {
                 return broken(
                     "nothing stays unresolved without a reason",
