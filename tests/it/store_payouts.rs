@@ -3,14 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use payouts::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
 use payouts::model::listing::{ListRules, ListedPayout, Total};
-use payouts::model::payout::{Payout, PayoutStatus};
+use payouts::model::payout::{Payout, PayoutStatus, SendRules};
 use payouts::model::time::{Span, Time};
 use payouts::ops::retry;
 use payouts::store::payouts::{CREATORS_MAX, PageOf, PayoutFilter, PayoutOrder, SortBy};
+use payouts::store::queue::{QueueFilter, QueueRequest};
 use payouts::store::{Store, StoreError};
 
 use crate::common::db::{TestDb, on_both};
@@ -22,6 +24,22 @@ fn rules() -> ListRules {
     ListRules {
         lease: Duration::from_mins(2),
         retry: retry::rules(5, vec![Duration::from_mins(5)]),
+    }
+}
+
+fn everything_due() -> QueueRequest {
+    QueueRequest {
+        filter: QueueFilter::default(),
+        after: None,
+        until: None,
+        rules: SendRules {
+            min_cents: 1,
+            max_cents: i32::MAX,
+            named_batch: None,
+        },
+        searched: Arc::default(),
+        agreed: None,
+        in_doubt: Arc::default(),
     }
 }
 
@@ -94,6 +112,24 @@ fn five(db: &TestDb) -> Store {
 }
 
 on_both! {
+    /// Ids of other software are handed to the database as one value, an array or JSON.
+    fn ids_of_any_text_are_found(db: TestDb) {
+        let mut store = migrated(&db);
+        creator(&db, "ann", "Ann");
+        let odd = ["", " ", "\"", "\\", "a\"],[\"b", "{}", "NULL", "it's", "tab\there", "line\nbreak", "\u{1}", "é☃😀", "\\u0041"];
+        for id in odd {
+            PayoutRow::new(id, "ann").insert(&db);
+            item(&db, id, None, None);
+        }
+        let expected: BTreeSet<&str> = odd.into_iter().collect();
+        let listed = list(&mut store, &PayoutFilter::default());
+        assert_eq!(ids(&listed).into_iter().collect::<BTreeSet<_>>(), expected);
+        let queue = store.queue_preview(&everything_due()).unwrap();
+        let due = queue.due.iter().map(|one| one.payout.id.as_str());
+        let skipped = queue.skipped.iter().map(|one| one.payout_id.as_str());
+        assert_eq!(due.chain(skipped).collect::<BTreeSet<_>>(), expected);
+    }
+
     fn every_filter_finds_exactly_its_payouts(db: TestDb) {
         let mut store = five(&db);
         let none = PayoutFilter::default;

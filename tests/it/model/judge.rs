@@ -790,9 +790,8 @@ impl Judge {
                 payout_of(transfer).as_ref() == Some(&attempt.payout)
                     && self.is_one_of_several(transfer, &transfers)
             });
-            let justified = attempt.stored_error
-                || age.abs() >= 22 * 3_600_000
-                || one_of_several && code == 5;
+            let justified =
+                attempt.stored_error || age.abs() >= 22 * 3_600_000 || one_of_several && code == 5;
             if !justified {
                 return broken(
                     "nothing stays unresolved without a reason",
