@@ -15,12 +15,7 @@ use crate::model::schema::{
     payout_answers, payout_attempts, payout_history, payout_history_heads, payout_statement_claims,
 };
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::fixed::fixed;
-
-/// One column of rows, as PostgreSQL takes an array.
-fn column<'a, Row, T>(rows: &'a [Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
-    rows.iter().map(of).collect()
-}
+use crate::store::dialect::fixed::{column, fixed};
 
 /// Attempts as they are claimed: nothing sent, nothing answered.
 pub(crate) fn attempts_append(conn: &mut AnyConnection, rows: &[Attempt]) -> QueryResult<()> {

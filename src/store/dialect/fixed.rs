@@ -19,6 +19,11 @@ pub(super) fn fixed<'a, DB: Backend>(sql: &'static str) -> Fixed<'a, DB> {
     }
 }
 
+/// One column of rows, as PostgreSQL takes an array.
+pub(super) fn column<'a, Row, T>(rows: &'a [Row], of: impl Fn(&'a Row) -> T) -> Vec<T> {
+    rows.iter().map(of).collect()
+}
+
 /// See [`fixed`].
 pub(super) struct Fixed<'a, DB: Backend, Row = Untyped> {
     sql: &'static str,

@@ -1,13 +1,15 @@
 //! Recording the usual outcome, a transfer that was answered to a send of ours,
 //! for as many payouts at once as have been answered.
 
+use std::collections::HashSet;
+
 use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamp};
 
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::fixed::fixed;
+use crate::store::dialect::fixed::{column, fixed};
 use crate::store::error::StoreError;
 
 /// A transfer that was answered to a send of ours: the usual outcome.
@@ -62,10 +64,6 @@ fn settle_paid_as_set(
     now: Time,
     rows: &[PaidRow<'_>],
 ) -> Result<Vec<Settled>, StoreError> {
-    let column = |of: fn(&PaidRow<'_>) -> i32| rows.iter().map(of).collect::<Vec<i32>>();
-    let payout_ids: Vec<&str> = rows.iter().map(|row| row.payout_id.as_str()).collect();
-    let attempts = column(|row| row.attempt);
-    let transfer_ids: Vec<&str> = rows.iter().map(|row| row.transfer_id).collect();
     let settled: Vec<Settled> = fixed(
         "UPDATE payouts AS p
          SET status = 'COMPLETED', stripe_transfer_id = i.transfer_id, processed_at = i.at,
@@ -80,13 +78,19 @@ fn settle_paid_as_set(
          RETURNING p.id, p.royalty_statement_id",
     )
     .bind::<Timestamp, _>(now)
-    .bind::<Array<Text>, _>(&payout_ids)
-    .bind::<Array<Integer>, _>(&attempts)
-    .bind::<Array<Integer>, _>(column(|row| row.amount_cents))
-    .bind::<Array<Text>, _>(&transfer_ids)
-    .bind::<Array<Timestamp>, _>(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+    .bind::<Array<Text>, _>(column(rows, |row| row.payout_id.as_str()))
+    .bind::<Array<Integer>, _>(column(rows, |row| row.attempt))
+    .bind::<Array<Integer>, _>(column(rows, |row| row.amount_cents))
+    .bind::<Array<Text>, _>(column(rows, |row| row.transfer_id))
+    .bind::<Array<Timestamp>, _>(column(rows, |row| row.at))
     .load(conn)?;
-    let ids: Vec<&str> = settled.iter().map(|row| row.id.as_str()).collect();
+    // Only the attempts of those: a condition on both sides of the join has PostgreSQL
+    // compare each with each.
+    let ids: HashSet<&PayoutId> = settled.iter().map(|row| &row.id).collect();
+    let to_close: Vec<&PaidRow<'_>> = rows
+        .iter()
+        .filter(|row| ids.contains(row.payout_id))
+        .collect();
     let closed = fixed(
         "UPDATE payout_attempts AS a
          SET outcome = 'paid', settled_at = ?, transfer_id = i.transfer_id,
@@ -96,18 +100,17 @@ fn settle_paid_as_set(
          FROM unnest(?, ?, ?, ?, ?, ?, ?, ?)
              AS i (payout_id, attempt, transfer_id, sent_at, send_count, http_status, request_id, replayed)
          WHERE a.payout_id = i.payout_id AND a.attempt = i.attempt
-           AND a.outcome IN ('sending', 'unknown') AND a.payout_id = ANY(?)",
+           AND a.outcome IN ('sending', 'unknown')",
     )
     .bind::<Timestamp, _>(now)
-    .bind::<Array<Text>, _>(&payout_ids)
-    .bind::<Array<Integer>, _>(&attempts)
-    .bind::<Array<Text>, _>(&transfer_ids)
-    .bind::<Array<Nullable<Timestamp>>, _>(rows.iter().map(|row| row.sent_at).collect::<Vec<_>>())
-    .bind::<Array<Integer>, _>(column(|row| row.send_count))
-    .bind::<Array<Nullable<Integer>>, _>(rows.iter().map(|row| row.http_status).collect::<Vec<_>>())
-    .bind::<Array<Nullable<Text>>, _>(rows.iter().map(|row| row.request_id).collect::<Vec<_>>())
-    .bind::<Array<Bool>, _>(rows.iter().map(|row| row.replayed).collect::<Vec<_>>())
-    .bind::<Array<Text>, _>(&ids)
+    .bind::<Array<Text>, _>(column(&to_close, |row| row.payout_id.as_str()))
+    .bind::<Array<Integer>, _>(column(&to_close, |row| row.attempt))
+    .bind::<Array<Text>, _>(column(&to_close, |row| row.transfer_id))
+    .bind::<Array<Nullable<Timestamp>>, _>(column(&to_close, |row| row.sent_at))
+    .bind::<Array<Integer>, _>(column(&to_close, |row| row.send_count))
+    .bind::<Array<Nullable<Integer>>, _>(column(&to_close, |row| row.http_status))
+    .bind::<Array<Nullable<Text>>, _>(column(&to_close, |row| row.request_id))
+    .bind::<Array<Bool>, _>(column(&to_close, |row| row.replayed))
     .execute(conn)?;
     all_closed(closed, settled)
 }
