@@ -15,7 +15,6 @@ use crate::cli::selection;
 use crate::model::hold::{HoldTarget, NamedBatch};
 use crate::model::money::{self, Currency};
 use crate::model::payout::SendRules;
-use crate::model::run::Holder;
 use crate::ops::consent::Agreement;
 use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
 use crate::output::json_process::{
@@ -445,14 +444,20 @@ fn tell_open(cx: &Context, report: &Report, currency: Currency) {
     for finding in report.alarms.iter().chain(&report.findings) {
         cx.ui.warn(&brief(finding, 400));
     }
-    held_elsewhere(cx, &report.holders);
+    held_elsewhere(cx, report);
 }
 
-/// What is left to other runs.
-fn held_elsewhere(cx: &Context, holders: &[Holder]) {
+/// What is left to other runs and to other software.
+fn held_elsewhere(cx: &Context, report: &Report) {
     let now = cx.clock.now();
-    for holder in holders {
+    for holder in &report.holders {
         cx.ui.line(&held_by(holder, now));
+    }
+    if report.foreign_processing > 0 {
+        cx.ui.warn(&format!(
+            "{} PROCESSING in the hands of other software; they are never sent from here",
+            count(report.foreign_processing, "payout")
+        ));
     }
 }
 
@@ -493,13 +498,7 @@ fn print_report(
     for finding in report.alarms.iter().chain(&report.findings) {
         cx.ui.warn(&brief(finding, 400));
     }
-    held_elsewhere(cx, &report.holders);
-    if report.foreign_processing > 0 {
-        cx.ui.warn(&format!(
-            "{} PROCESSING in the hands of other software; they are never sent from here",
-            count(report.foreign_processing, "payout")
-        ));
-    }
+    held_elsewhere(cx, report);
     if let Some(stop) = &report.stop {
         // One line, whatever Stripe's message holds.
         cx.ui

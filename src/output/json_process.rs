@@ -54,7 +54,7 @@ impl ResultView {
                 "found paid",
                 report.adopted,
                 report.adopted_cents,
-                Some("sent by an earlier run"),
+                Some("transfers found at Stripe"),
             ),
             line("failed", report.failed, report.failed_cents, None),
             line(

@@ -176,7 +176,7 @@ fn the_whole_job_is_shown() {
     $ payouts process
     Result      Payouts        Amount
     paid              0      0.00 USD
-    found paid        1  2,210.00 USD  sent by an earlier run
+    found paid        1  2,210.00 USD  transfers found at Stripe
 
     $ payouts list
     Payout                     Created           Creator           Amount (USD)  Status     Transfer / reason         Reference     Next retry

@@ -184,7 +184,7 @@ on_both! {
         $ payouts process
         Result      Payouts     Amount
         paid              0   0.00 USD
-        found paid        1  10.00 USD  sent by an earlier run
+        found paid        1  10.00 USD  transfers found at Stripe
         --- stderr
         payout cp1 was paid by tr_000000000000000000001: found at Stripe
         --- exit 0
@@ -312,7 +312,7 @@ on_both! {
         let (header, rows) = csv(&shop.process(&["-o", "csv"]).expect_code(1));
         assert_eq!(header, ["result", "payouts", "amount_cents", "currency", "reason_code", "note"]);
         assert_eq!(rows[0], ["paid", "0", "0", "usd", "", ""]);
-        assert_eq!(rows[1], ["found paid", "1", "1000", "usd", "", "sent by an earlier run"]);
+        assert_eq!(rows[1], ["found paid", "1", "1000", "usd", "", "transfers found at Stripe"]);
         assert_eq!(rows[2][..5], ["skipped", "1", "25000", "usd", "payout_held"]);
     }
 

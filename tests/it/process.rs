@@ -446,6 +446,9 @@ on_both! {
         .ok();
         shop.db.execute("UPDATE payouts SET retry_count = 1 WHERE id = 'cf_marked'");
         shop.db.execute("UPDATE payouts SET status = 'PROCESSING' WHERE id = 'cf_working'");
+        // A dry run tells what its exit code stands for.
+        let run = shop.process(&["--dry-run"]).expect_code(1);
+        assert!(run.stderr.contains("in the hands of other software"), "{}", run.stderr);
         let run = shop.process(&[]).expect_code(1);
         assert!(run.stderr.contains("cf_sent was paid by tr_"), "{}", run.stderr);
         assert_eq!(shop.status("cf_sent"), "COMPLETED");
