@@ -898,7 +898,12 @@ fn retried(
     if ended.code != 0 || finished.slept || !finished.process.sprung().is_empty() {
         return Ok(());
     }
-    for (id, row) in rows.iter().filter(|(_, row)| row.status == "FAILED") {
+    // The store of a run that sleeps may record a refusal when the names were read already.
+    let failed = finished.named.iter().filter_map(|id| {
+        let (id, row) = rows.get_key_value(id.as_str())?;
+        (row.status == "FAILED").then_some((id, row))
+    });
+    for (id, row) in failed {
         let of_payout = || attempts.iter().filter(|attempt| attempt.payout == *id);
         let refused = of_payout().max_by_key(|attempt| attempt.number);
         let unpaid = of_payout().all(|attempt| {

@@ -87,6 +87,7 @@ pub(crate) struct Running {
     pub(crate) process: Process,
     thread: JoinHandle<Option<Ended>>,
     pub(crate) op: Op,
+    named: Vec<PayoutId>,
     /// Where it sleeps, and since when.
     asleep: Option<(&'static str, i64)>,
     run: Arc<OnceLock<String>>,
@@ -110,6 +111,8 @@ pub(crate) struct Finished {
     pub(crate) process: Process,
     pub(crate) op: Op,
     pub(crate) ended: Option<Ended>,
+    /// What it was told by name to work on.
+    pub(crate) named: Vec<PayoutId>,
     /// It slept through other steps.
     pub(crate) slept: bool,
 }
@@ -568,6 +571,7 @@ impl World {
             process,
             thread,
             op,
+            named,
             ..
         } = running;
         let ended = match thread.join() {
@@ -579,13 +583,14 @@ impl World {
             process,
             op,
             ended,
+            named,
             slept,
         }
     }
 
     fn spawn(&mut self, op: Op, trap: Option<Trap>) -> Running {
         let process = Process::simulated(trap.into_iter().collect(), self.planted);
-        let failed: Vec<PayoutId> = match op {
+        let named: Vec<PayoutId> = match op {
             Op::Retry(_) => self.ids("SELECT id FROM payouts WHERE status = 'FAILED' ORDER BY id"),
             Op::Cancel(_) | Op::Hold { .. } => {
                 self.ids("SELECT id FROM payouts WHERE status = 'PENDING' ORDER BY id DESC LIMIT 1")
@@ -595,7 +600,7 @@ impl World {
             Op::Paid { .. } => self.ids(MAY_BE_IN_DOUBT).pop().into_iter().collect(),
             _ => Vec::new(),
         };
-        let transfer = match (&op, failed.last()) {
+        let transfer = match (&op, named.last()) {
             (Op::Paid { named, .. }, Some(payout)) => self.transfer_named(*named, payout),
             _ => String::new(),
         };
@@ -605,7 +610,7 @@ impl World {
             clock: self.clock.clone(),
             process: process.clone(),
             op: op.clone(),
-            payouts: failed,
+            payouts: named.clone(),
             transfer,
             run: Arc::clone(&run),
             sessions: self.sessions.clone(),
@@ -622,6 +627,7 @@ impl World {
             process,
             thread,
             op,
+            named,
             asleep: None,
             run,
         }
