@@ -7,7 +7,7 @@ use payouts::model::ids::PayoutId;
 use payouts::sandbox::{Fault, TransferReport};
 
 use super::schedule::{Foreign, Op};
-use super::world::{Finished, LEASE, World};
+use super::world::{Ended, Finished, LEASE, World};
 
 /// Which promise was broken, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,6 +23,24 @@ fn broken(promise: &'static str, how: impl Into<String>) -> Verdict {
         promise,
         how: how.into(),
     })
+}
+
+/// How the last run of a schedule ended.
+#[derive(Default)]
+pub(crate) struct LastRun {
+    pub(crate) code: u8,
+    /// Payouts that it called unresolved.
+    unresolved: BTreeSet<String>,
+}
+
+impl LastRun {
+    pub(crate) fn of(ended: &Ended) -> Self {
+        let told = ended.report.iter().flat_map(|report| &report.unresolved);
+        Self {
+            code: ended.code,
+            unresolved: told.map(|one| one.payout_id.as_str().to_owned()).collect(),
+        }
+    }
 }
 
 /// A row of `payouts`.
@@ -751,8 +769,9 @@ impl Judge {
         (self.step_began_wall - millis(seen)).abs() > lease
     }
 
-    /// Judges the end, when everything had time to settle; `code` is how the last run ended.
-    pub(crate) fn at_the_end(&self, world: &mut World, code: u8) -> Verdict {
+    /// Judges the end, when everything had time to settle.
+    pub(crate) fn at_the_end(&self, world: &mut World, last: &LastRun) -> Verdict {
+        let code = last.code;
         let transfers = world.transfers();
         let rows = payouts(world);
         let attempts = attempts(world);
@@ -787,13 +806,15 @@ impl Judge {
         }
         for attempt in attempts.iter().filter(|attempt| is_open(&attempt.outcome)) {
             let age = world.clock.now().millis() - millis(&attempt.first_sent);
-            // Which of two paid it is for a person to say, and every run asks.
-            let one_of_several = transfers.iter().any(|transfer| {
-                payout_of(transfer).as_ref() == Some(&attempt.payout)
-                    && self.is_one_of_several(transfer, &transfers)
-            });
-            let justified =
-                attempt.stored_error || age.abs() >= 22 * 3_600_000 || one_of_several && code == 5;
+            // Which of two paid it is for a person to say, and every run asks by its name.
+            let asked = || {
+                last.unresolved.contains(&attempt.payout)
+                    && transfers.iter().any(|transfer| {
+                        payout_of(transfer).as_ref() == Some(&attempt.payout)
+                            && self.is_one_of_several(transfer, &transfers)
+                    })
+            };
+            let justified = attempt.stored_error || age.abs() >= 22 * 3_600_000 || asked();
             if !justified {
                 return broken(
                     "nothing stays unresolved without a reason",

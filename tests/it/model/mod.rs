@@ -20,7 +20,7 @@ use payouts::sandbox::Fault;
 
 use crate::common::db::Backend;
 use crate::common::outside;
-use judge::{Judge, Violation};
+use judge::{Judge, LastRun, Violation};
 use schedule::{Dice, Foreign, Misfortune, Op, Payee, Run, plain};
 use tally::Tally;
 use world::{Finished, World};
@@ -64,17 +64,17 @@ fn run(world: &mut World, ops: &[Op], mut tally: Option<&mut Tally>) -> Result<(
         }
         judge.after(world, op, &finished)?;
     }
-    let code = settle(world, &mut judge)?;
-    judge.at_the_end(world, code)?;
+    let last = settle(world, &mut judge)?;
+    judge.at_the_end(world, &last)?;
     if let Some(tally) = tally {
         tally.schedule(world);
     }
     Ok(())
 }
 
-/// Nothing goes wrong any more, and time passes: everything that can come to rest does. Gives the
-/// last run's exit code.
-fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
+/// Nothing goes wrong any more, and time passes: everything that can come to rest does. Gives how
+/// the last run ended.
+fn settle(world: &mut World, judge: &mut Judge) -> Result<LastRun, Violation> {
     step(world, judge, &Op::FaultsEnd)?;
     while !world.asleep.is_empty() {
         step(world, judge, &Op::Wake { kill: false })?;
@@ -84,7 +84,7 @@ fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
     if !world.rows("SELECT 1 FROM payout_holds").is_empty() {
         step(world, judge, &Op::Unhold)?;
     }
-    let mut code = 0;
+    let mut last = LastRun::default();
     // The last time whatever was listed late is listed, and a lost payout with it.
     for wait in [700, 700, 240_000] {
         if wait > 100_000 && !judge.late {
@@ -96,7 +96,7 @@ fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
             let Some(ended) = finished.into_iter().next().and_then(|one| one.ended) else {
                 continue;
             };
-            code = ended.code;
+            last = LastRun::of(&ended);
             if ended.forgotten {
                 // What cannot be repaired is known once a person says so.
                 step(world, judge, &Op::Reconcile(None))?;
@@ -109,11 +109,11 @@ fn settle(world: &mut World, judge: &mut Judge) -> Result<u8, Violation> {
                 break;
             }
         }
-        if code == 0 && !judge.late {
+        if last.code == 0 && !judge.late {
             break;
         }
     }
-    Ok(code)
+    Ok(last)
 }
 
 fn step(world: &mut World, judge: &mut Judge, op: &Op) -> Result<Vec<Finished>, Violation> {
