@@ -154,6 +154,9 @@ pub(crate) struct Judge {
     held: BTreeMap<String, i64>,
     /// Transfers that a restored database does not know, until it does.
     forgotten: BTreeSet<String>,
+    /// Keys that a restored database may not know to have been sent, and that nothing had been
+    /// made under when it was restored: Stripe may execute such a request later.
+    forgotten_sends: BTreeSet<String>,
     /// Those of them that Stripe may not have listed either for days: nothing and nobody could
     /// tell the restored database.
     unseen: BTreeSet<String>,
@@ -248,6 +251,17 @@ impl Judge {
             }
         }
         self.books.read(world);
+        if matches!(op, Op::Restore) && world.backup.is_some() {
+            let made: BTreeSet<&str> = transfers
+                .iter()
+                .filter_map(|transfer| transfer.idempotency_key.as_deref())
+                .collect();
+            let sent = self.books.sends.keys();
+            self.forgotten_sends = sent
+                .filter(|key| !made.contains(key.as_str()))
+                .cloned()
+                .collect();
+        }
         self.note_claims(&attempts);
         self.let_go_by_the_rule(world, &transfers, &attempts)?;
         self.one_transfer(world, &transfers)?;
@@ -580,6 +594,7 @@ impl Judge {
                 .find(|transfer| transfer.idempotency_key.as_deref() == Some(&key));
             if let (Some(made), "declined" | "not_sent") = (made, attempt.outcome.as_str())
                 && !self.forgotten.contains(&made.id)
+                && !self.forgotten_sends.contains(&key)
             {
                 return broken(
                     "a definite no is one",
