@@ -305,7 +305,7 @@ pub struct AttemptView<'a> {
     pub created_at: String,
     /// When it was first sent, by Stripe's clock.
     pub first_sent_at: String,
-    /// The last send on record.
+    /// The last send on record, by this machine's clock.
     pub last_sent_at: Option<String>,
     /// Sends on record.
     pub send_count: i32,

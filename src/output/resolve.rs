@@ -55,7 +55,8 @@ pub fn plan(chosen: &[&Looked], currency: Currency) -> String {
             let _ = match &open.attempt {
                 Some(attempt) => writeln!(
                     text,
-                    "  attempt {} was sent to {} under key {}, first at {}, last at {} or before",
+                    "  attempt {} was sent to {} under key {}, first at {} by Stripe's clock, last at {} \
+                     or before by this machine's",
                     attempt.attempt,
                     attempt.destination,
                     attempt.idempotency_key,

@@ -335,15 +335,26 @@ impl Page<'_> {
     }
 }
 
-/// How often an attempt was sent, and when.
+/// How often an attempt was sent, and when: by this machine's clock, like all else on
+/// the page, and by Stripe's only where nothing else is on record.
 fn sent(record: &AttemptRecord) -> String {
     let attempt = &record.attempt;
-    let first = moment(attempt.first_sent_at);
+    let at_stripe = format!("{} by Stripe's clock", moment(attempt.first_sent_at));
+    let first = || {
+        let answer = record.answers.iter().find(|answer| answer.send == 1);
+        answer.map_or_else(|| at_stripe.clone(), |answer| moment(answer.sent_at))
+    };
     match (attempt.send_count, attempt.last_sent_at) {
-        (..=0, _) => format!("not on record; not before {first}"),
-        (1, _) => format!("once, at {first}"),
-        (sends, None) => format!("{sends} times, first at {first}"),
-        (sends, Some(last)) => format!("{sends} times, first at {first}, last at {}", moment(last)),
+        (..=0, _) => format!("not on record; not before {at_stripe}"),
+        (1, last) => format!("once, at {}", last.map_or_else(first, moment)),
+        (sends, None) => format!("{sends} times, first at {}", first()),
+        (sends, Some(last)) => {
+            format!(
+                "{sends} times, first at {}, last at {}",
+                first(),
+                moment(last)
+            )
+        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::time::Duration;
+
+use payouts::sandbox::Fault;
 use serde_json::Value;
 
 use crate::common::db::{TestDb, on_both};
@@ -9,6 +12,7 @@ use crate::common::env::TestEnv;
 use crate::common::seed::{
     AttemptRow, PayoutRow, answer, batch, creator, history, hold, item, migrated, run, statement,
 };
+use crate::common::shop::Shop;
 
 const DECLINED: &str = r#"{"error":{"code":"balance_insufficient","message":"Insufficient funds \u001b[31mred","type":"invalid_request_error"}}"#;
 
@@ -438,6 +442,47 @@ on_both! {
         assert!(some.stdout.starts_with("Payout"), "{some}");
         assert!(some.stderr.contains("nothing, none[31m\n"), "{some}");
     }
+}
+
+// Stripe's clock runs ten seconds ahead: what stands in one line is told by one clock.
+#[test]
+fn one_clock_tells_when_an_attempt_was_sent() {
+    let mut shop = Shop::open(TestDb::sqlite());
+    shop.payouts(2);
+    shop.pass(Duration::from_secs(10));
+    shop.env.set_now("2026-11-02T09:30:00.000Z");
+    shop.fault("c1", Fault::Conflict409, 1);
+    shop.process(&[]).expect_code(0);
+    let page = |id: &str| shop.env.run(&["show", id]).expect_code(0).stdout;
+    let once = page("cp0");
+    assert!(
+        once.contains("sent      once, at 2026-11-02 09:30:00.000 UTC"),
+        "{once}"
+    );
+    let twice = page("cp1");
+    let line = twice
+        .lines()
+        .find(|line| line.contains("sent   "))
+        .unwrap_or_default();
+    assert!(
+        line.contains("2 times, first at 2026-11-02 09:30:00.") && !line.contains("09:30:10"),
+        "{twice}"
+    );
+    // Where nothing but Stripe's clock is on record, it is named.
+    shop.db.execute("DELETE FROM payout_answers");
+    shop.db.execute(
+        "UPDATE payout_attempts SET send_count = 0, last_sent_at = NULL WHERE payout_id = 'cp0'",
+    );
+    let never = page("cp0");
+    assert!(
+        never.contains("not before 2026-11-02 09:30:10.000 UTC by Stripe's clock"),
+        "{never}"
+    );
+    let twice = page("cp1");
+    assert!(
+        twice.contains("2 times, first at 2026-11-02 09:30:10.000 UTC by Stripe's clock, last at"),
+        "{twice}"
+    );
 }
 
 #[test]
