@@ -430,7 +430,7 @@ fn summary(report: &Report, currency: Currency) -> String {
 fn unresolved_line(unresolved: &Unresolved, currency: Currency) -> String {
     format!(
         "unresolved: {} {}: {}",
-        unresolved.payout_id,
+        clean(unresolved.payout_id.as_str()),
         money::with_currency(i64::from(unresolved.amount_cents), currency),
         brief(&unresolved.reason, 160)
     )
@@ -653,7 +653,7 @@ fn plan_text_on(ui: &Ui, plan: &Plan) -> String {
                 count(group.payouts, "payout"),
                 amount(group.amount_cents),
                 group.reason,
-                group.example
+                clean(group.example.as_str())
             ),
         );
         if let Some(hold) = &group.hold {

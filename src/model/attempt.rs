@@ -57,6 +57,29 @@ pub fn idempotency_key(payout: &PayoutId, attempt: i32) -> String {
     format!("payout_{payout}_{attempt}")
 }
 
+/// Characters that Stripe takes of a key and of a transfer group.
+const NAME_CHARS_MAX: usize = 255;
+
+/// Characters of a payout's id that leave room for the rest of its keys.
+pub const PAYOUT_ID_CHARS_MAX: usize = NAME_CHARS_MAX - "payout__2147483647".len();
+
+/// Whether a payout's id can be part of a key, which goes out in a header, and be a
+/// transfer group. Rows of other software have whatever id it gave them.
+pub fn can_be_sent(payout: &PayoutId) -> bool {
+    let id = payout.as_str();
+    (1..=PAYOUT_ID_CHARS_MAX).contains(&id.len())
+        && id.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+        && id.trim() == id
+}
+
+/// The transfer group that pays this payout. None where no group can be called so,
+/// and there is nothing to ask Stripe for.
+pub fn group_of(payout: &PayoutId) -> Option<&str> {
+    let id = payout.as_str();
+    let may_be = !id.is_empty() && id.chars().count() <= NAME_CHARS_MAX;
+    may_be.then_some(id)
+}
+
 /// A row of the attempt ledger.
 #[derive(
     Debug,

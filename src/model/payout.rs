@@ -1,6 +1,7 @@
 //! A payout, the changes of state it may go through, and the rule that says
 //! whether it may be sent.
 
+use crate::model::attempt::can_be_sent;
 use crate::model::hold::{HoldKind, NamedBatch};
 use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
 pub use crate::model::native_enum::PayoutStatus;
@@ -106,6 +107,8 @@ text_enum! {
         StatementExceeded = "more than what is left of its statement",
         /// Zero or negative, which only other software can have written.
         NotPositive = "amount is not positive",
+        /// Of its id no key and no group can be made, which only other software can have given it.
+        IdNotSendable = "its id is nothing that Stripe takes; `payouts show ID` says what it may be",
         /// Below `PAYOUTS_MIN_AMOUNT_CENTS`.
         BelowMinimum = "below the minimum amount",
         /// Above `PAYOUTS_MAX_AMOUNT_CENTS`.
@@ -140,6 +143,7 @@ impl Skip {
             Self::StatementTaken => "statement_taken",
             Self::StatementExceeded => "statement_exceeded",
             Self::NotPositive => "not_positive",
+            Self::IdNotSendable => "id_not_sendable",
             Self::BelowMinimum => "below_minimum",
             Self::AboveMaximum => "above_maximum",
             Self::AttemptOpen => "attempt_open",
@@ -182,6 +186,7 @@ impl Skip {
             | Self::StatementNotPayable
             | Self::StatementExceeded
             | Self::NotPositive
+            | Self::IdNotSendable
             | Self::AboveMaximum
             | Self::MaybeSentElsewhere
             | Self::PaidBefore
@@ -279,6 +284,9 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
     }
     if payout.amount_cents <= 0 {
         return Err(Skip::NotPositive);
+    }
+    if !can_be_sent(&payout.id) {
+        return Err(Skip::IdNotSendable);
     }
     if candidate.creator_deleted {
         return Err(Skip::CreatorDeleted);

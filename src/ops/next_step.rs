@@ -4,7 +4,7 @@
 //! here promises more than `process` does. Whether a payout may be sent is not
 //! judged here but by [`may_send`], the rule that `process` itself goes by.
 
-use crate::model::attempt::{Attempt, AttemptOutcome};
+use crate::model::attempt::{Attempt, AttemptOutcome, PAYOUT_ID_CHARS_MAX};
 use crate::model::history::HistoryEvent;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::money::{Currency, with_currency};
@@ -332,6 +332,11 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
         Skip::NotPositive => {
             "Its amount is not positive, which only other software can have written; it is not sent.".to_owned()
         }
+        Skip::IdNotSendable => format!(
+            "Its id cannot be part of a request to Stripe, which takes at most {PAYOUT_ID_CHARS_MAX} characters of \
+             plain ASCII, not none, and no space around them. It is sent once the software that made it has given \
+             it another id; else a person ends it and pays with a new payout."
+        ),
         Skip::BelowMinimum => format!(
             "It is below the minimum of {} (PAYOUTS_MIN_AMOUNT_CENTS), so it is not sent.",
             money(at.rules.min_cents.into())

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, group_of};
 use crate::model::payout::Payout;
 use crate::model::time::Time;
 use crate::ops::adopt::expected_of;
@@ -91,10 +91,11 @@ impl Search {
         now: Time,
         fits: impl Fn(&Transfer) -> bool,
     ) -> Result<Found, ProcessError> {
-        let mut lists = vec![TransferQuery {
-            group: Some(payout.id.as_str().to_owned()),
+        let mut lists = Vec::new();
+        lists.extend(group_of(&payout.id).map(|group| TransferQuery {
+            group: Some(group.to_owned()),
             ..TransferQuery::default()
-        }];
+        }));
         lists.extend(destination.map(|destination| TransferQuery {
             destination: Some(destination.to_owned()),
             created_from: Some(foreign_since(payout.created_at, now)),

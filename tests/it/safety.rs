@@ -401,6 +401,55 @@ on_both! {
         assert_eq!((shop.transfers().len(), shop.status("cp0")), (1, "COMPLETED".into()));
     }
 
+    // Rows of other software: no key, no group and no header can be made of such ids.
+    fn rows_whose_ids_stripe_does_not_take_are_stepped_over(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        let long = "x".repeat(300);
+        let odd = ["", "cf\nbroken", " cf", "cf_\u{e9}", &long];
+        for id in odd {
+            shop.foreign_payout(id, "ann", 500);
+        }
+        // One of them older than what is due, and of this tool's making besides.
+        shop.db.execute("UPDATE payouts SET created_at = '2026-10-31 12:00:00'");
+        shop.db.execute("INSERT INTO payout_batch_items (payout_id) VALUES ('cf\nbroken')");
+        shop.payouts(3);
+        let told = "Not sent      5 payouts, 25.00 USD: its id is nothing that Stripe takes";
+        let run = shop.process(&["--dry-run"]).expect_code(0);
+        assert!(run.stdout.contains(told) && run.stdout.contains("3 payouts"), "{run}");
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stdout.contains("its id is nothing that Stripe takes") && !run.stderr.contains("stopped"), "{run}");
+        assert_eq!((shop.transfers().len(), shop.status("cp2")), (3, "COMPLETED".into()));
+        shop.assert_paid_exactly_once();
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payouts WHERE status = 'PENDING'"), "5");
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_attempts"), "3");
+        // One line a payout, whatever its id.
+        let run = shop.env.run(&["list"]).expect_code(0);
+        assert_eq!(run.stdout.lines().count(), 1 + 8 + 1, "{run}");
+        for id in odd {
+            let run = shop.env.run(&["show", id, "-o", "json"]).expect_code(0);
+            assert!(run.stdout.contains("at most 237 characters"), "{run}");
+        }
+        // What other software has in hand, or calls paid, is compared all the same.
+        for (status, code, findings) in [("PROCESSING", 1, (5, 5)), ("COMPLETED", 0, (5, 1)), ("FAILED", 0, (0, 0))] {
+            shop.pass(Duration::from_secs(1));
+            shop.db.execute(&format!("UPDATE payouts SET status = '{status}' WHERE amount_cents = 500"));
+            shop.process(&[]).expect_code(code);
+            let (found, code) = shop.found(&[]);
+            assert_eq!((found.len(), code), findings, "{found:?}");
+        }
+        shop.db.execute("UPDATE payouts SET status = 'PROCESSING' WHERE amount_cents = 500");
+        for id in odd.into_iter().filter(|id| id.trim() == *id) {
+            let run = shop.env.run(&["resolve", id]).expect_code(5);
+            assert!(run.stdout.contains("no transfer"), "{run}");
+        }
+        // What names one of them is found, and recorded like any other.
+        let paid = shop.transfer("ann", 500, "&metadata[payoutId]=cf_%C3%A9");
+        shop.process(&[]).expect_code(1);
+        assert_eq!(shop.transfer_of("cf_\u{e9}"), paid);
+        assert_eq!(shop.transfers().len(), 4);
+    }
+
     fn the_guard_names_what_else_it_may_be(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);

@@ -23,7 +23,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, group_of};
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus};
@@ -525,8 +525,11 @@ impl Comparison<'_> {
     /// Every transfer in a payout's group. What of it cannot be read is kept as
     /// a finding.
     async fn group_of(&mut self, payout: &PayoutId) -> Result<Group, ProcessError> {
+        let Some(group) = group_of(payout) else {
+            return Ok(Group::default());
+        };
         let query = TransferQuery {
-            group: Some(payout.as_str().to_owned()),
+            group: Some(group.to_owned()),
             ..TransferQuery::default()
         };
         let mut transfers = Vec::new();
@@ -1045,6 +1048,7 @@ impl Beside {
 }
 
 /// The transfers that bear a payout's group.
+#[derive(Default)]
 struct Group {
     transfers: Vec<Transfer>,
     /// What may be a further one, for people. Empty when the group was read whole.
