@@ -15,6 +15,7 @@ use crate::model::ids::{CreatorId, PayoutId};
 use crate::model::lookup::{Doubt, Evidence, Lacking, LookUp, LookUpFinding, NotYet};
 use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
+use crate::model::standing::FoundPayment;
 use crate::model::text_enum;
 use crate::model::time::{Clock, Time};
 use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said, expected_of, fits_row};
@@ -287,7 +288,7 @@ impl Resolver {
         made: Option<&HashMap<String, String>>,
     ) -> Result<Looked, ProcessError> {
         let Some(open) = &case.open else {
-            return self.look_for_late(case).await;
+            return self.look_for_late(case, begun).await;
         };
         if open.doubt.held_until.is_some() {
             let mut looked = standing(&case, Outcome::InFlight, "a run has it in hand".to_owned());
@@ -396,7 +397,7 @@ impl Resolver {
 
     /// A payout of which nothing is open: only an attempt that a person had let go
     /// of may still have made a transfer.
-    async fn look_for_late(&self, case: Case) -> Result<Looked, ProcessError> {
+    async fn look_for_late(&self, case: Case, begun: Time) -> Result<Looked, ProcessError> {
         let released = |attempt: &&Attempt| {
             attempt.outcome == AttemptOutcome::Released && !attempt.body.is_empty()
         };
@@ -432,6 +433,9 @@ impl Resolver {
             let found = format!("it was paid twice: {id} is one transfer too many");
             return Ok(standing(&case, Outcome::Alarm, found));
         }
+        if case.attempts.is_empty() && case.payout.status != PayoutStatus::Completed {
+            return Box::pin(self.look_at_untouched(case, begun)).await;
+        }
         let found = match &case.payout.stripe_transfer_id {
             Some(transfer) if case.payout.status == PayoutStatus::Completed => {
                 format!("paid by {transfer}")
@@ -439,6 +443,44 @@ impl Resolver {
             _ => "nothing of it is in doubt".to_owned(),
         };
         Ok(standing(&case, Outcome::Settled, found))
+    }
+
+    /// A row that nobody here has tried, and that nothing says was sent elsewhere: a
+    /// transfer may name it all the same.
+    async fn look_at_untouched(&self, case: Case, begun: Time) -> Result<Looked, ProcessError> {
+        let (outcome, found) = match &case.found {
+            Some(FoundPayment {
+                finding,
+                open: true,
+            }) => (
+                Outcome::Alarm,
+                format!("a transfer that is not recorded names it: finding {finding}"),
+            ),
+            Some(FoundPayment { finding, .. }) => (
+                Outcome::Settled,
+                format!("a transfer names it, and a person accepted that: finding {finding}"),
+            ),
+            None if case.cancelled => (Outcome::Settled, "it was cancelled".to_owned()),
+            None => {
+                let (row, terms) = (&case.payout, &self.terms);
+                let to = case.destination.as_deref();
+                let fits = |transfer: &Transfer| {
+                    transfer.payout_named() == Some(row.id.as_str())
+                        && fits_row(row, to, transfer, terms.currency, terms.livemode)
+                };
+                match self.search.of_untouched(row, begun, fits).await? {
+                    Found::Transfer(transfer) => {
+                        let (db, stamp) = (&self.search.db, self.stamp.clone());
+                        let recorded = adopt_for_row(db, stamp, row.clone(), &transfer).await?;
+                        return Ok(adopted(&case, &transfer, recorded));
+                    }
+                    Found::Nothing => (Outcome::Settled, "nothing of it is in doubt".to_owned()),
+                    Found::Misfit(found) => (Outcome::Alarm, found),
+                    Found::Doubt(found) => (Outcome::Unresolved, found),
+                }
+            }
+        };
+        Ok(standing(&case, outcome, found))
     }
 
     fn may_release(&self, open: &OpenDoubt) -> Result<Evidence, NotYet> {

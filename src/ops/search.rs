@@ -101,9 +101,34 @@ impl Search {
             created_from: Some(foreign_since(payout.created_at, now)),
             ..TransferQuery::default()
         }));
+        self.naming(payout, &lists, fits).await
+    }
+
+    /// What Stripe holds that names a row which bears no mark of a send: like
+    /// `process`, of all that was made since, wherever it went.
+    pub(super) async fn of_untouched(
+        &self,
+        payout: &Payout,
+        now: Time,
+        fits: impl Fn(&Transfer) -> bool,
+    ) -> Result<Found, ProcessError> {
+        let all = TransferQuery {
+            created_from: Some(foreign_since(payout.created_at, now)),
+            ..TransferQuery::default()
+        };
+        self.naming(payout, &[all], fits).await
+    }
+
+    /// The one transfer of these lists that names a row.
+    async fn naming(
+        &self,
+        payout: &Payout,
+        lists: &[TransferQuery],
+        fits: impl Fn(&Transfer) -> bool,
+    ) -> Result<Found, ProcessError> {
         let id = payout.id.as_str();
         let mine = |transfer: &Transfer| transfer.payouts_named().any(|name| name == id);
-        Ok(match self.lists(&lists, mine).await? {
+        Ok(match self.lists(lists, mine).await? {
             Ok(found) => the_one(found, |transfer| {
                 let misfit = !fits(transfer);
                 misfit.then(|| "amount, currency, account or mode are not the row's".to_owned())

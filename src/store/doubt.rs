@@ -21,6 +21,7 @@ use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{
     creators, payout_attempts, payout_lookups as look_ups, payout_runs as runs, payouts,
 };
+use crate::model::standing::FoundPayment;
 use crate::model::time::Time;
 use crate::store::adopt::attempt_of_others;
 use crate::store::connection::AnyConnection;
@@ -59,6 +60,10 @@ pub struct Case {
     pub attempts: Vec<Attempt>,
     /// What is not known of it; none where nothing is in doubt.
     pub open: Option<OpenDoubt>,
+    /// A comparison with Stripe found a transfer of it that is not recorded.
+    pub found: Option<FoundPayment>,
+    /// A person has cancelled it.
+    pub cancelled: bool,
 }
 
 /// What is in doubt about a payout.
@@ -318,13 +323,17 @@ fn case_in_tx(
         .filter(payout_attempts::payout_id.eq(id))
         .order(payout_attempts::attempt)
         .load(conn)?;
+    let this = std::slice::from_ref(id);
+    let found = reconcile::payments_found_in_tx(conn, this)?.remove(id);
+    let cancelled = history::cancelled_in_tx(conn, this)?.contains(id);
+    let told = found.is_some() || cancelled;
     let unresolved = attempts.iter().find(|a| a.outcome.is_unresolved()).cloned();
     let (number, doubt) = match &unresolved {
         Some(attempt) => (
             attempt.attempt,
             doubt_of_attempt(conn, pooled, &payout, attempt, terms, now)?,
         ),
-        None if may_be_sent_by_others(conn, &payout, &attempts)? => {
+        None if !told && may_be_sent_by_others(conn, &payout, &attempts)? => {
             (1, doubt_of_row(&payout, terms))
         }
         None => {
@@ -333,6 +342,8 @@ fn case_in_tx(
                 destination,
                 attempts,
                 open: None,
+                found,
+                cancelled,
             }));
         }
     };
@@ -347,11 +358,13 @@ fn case_in_tx(
         destination,
         attempts,
         open: Some(open),
+        found,
+        cancelled,
     }))
 }
 
 /// Whether other software may have sent a row that nobody here has tried, and
-/// nothing on record says that it is paid.
+/// neither the row nor what was taken back of it says that it is paid.
 fn may_be_sent_by_others(
     conn: &mut AnyConnection,
     payout: &Payout,
@@ -366,9 +379,7 @@ fn may_be_sent_by_others(
         return Ok(false);
     }
     let id = std::slice::from_ref(&payout.id);
-    Ok(!history::cancelled_in_tx(conn, id)?.contains(&payout.id)
-        && !reversals::among_in_tx(conn, id)?.contains(&payout.id)
-        && !reconcile::payments_found_in_tx(conn, id)?.contains_key(&payout.id))
+    Ok(!reversals::among_in_tx(conn, id)?.contains(&payout.id))
 }
 
 fn doubt_of_attempt(

@@ -9,6 +9,7 @@ use crate::model::attempt::AttemptOutcome;
 use crate::model::history::HistoryEvent;
 use crate::model::ids::PayoutId;
 use crate::model::payout::{Payout, PayoutStatus};
+use crate::model::reconciliation::FindingState;
 use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_history, payouts,
 };
@@ -36,6 +37,15 @@ pub enum Unremembered {
     Forgotten,
     /// It names this payout, of which an attempt is open: it may be its transfer.
     InDoubt(PayoutId),
+}
+
+/// What people have decided about payouts, and about transfers that name them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Those that were cancelled: nothing is owed on them any more.
+    pub cancelled: HashSet<PayoutId>,
+    /// A payout, and a transfer of which a person accepted that it names it as it is.
+    pub accepted: HashSet<(PayoutId, String)>,
 }
 
 /// Rows of the queue that are looked at in one stretch: so few in tests that every
@@ -239,6 +249,27 @@ impl Store {
             found.extend(rows);
         }
         Ok(found)
+    }
+
+    /// What people have decided about these payouts. What is open about a transfer is
+    /// not decided, whatever else of it was accepted.
+    pub fn decided_among(&mut self, ids: &[PayoutId]) -> Result<Decided, StoreError> {
+        self.read(|conn| {
+            let cancelled = history::cancelled_in_tx(conn, ids)?;
+            let mut accepted = HashSet::new();
+            let mut open = HashSet::new();
+            for (payout, transfer, state) in reconcile::payments_named_in_tx(conn, ids)? {
+                match state {
+                    FindingState::Accepted => accepted.insert((payout, transfer)),
+                    FindingState::Open | FindingState::Fixed => open.insert((payout, transfer)),
+                };
+            }
+            accepted.retain(|named| !open.contains(named));
+            Ok(Decided {
+                cancelled,
+                accepted,
+            })
+        })
     }
 
     /// How many payouts are PROCESSING without an attempt of ours.

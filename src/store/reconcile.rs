@@ -923,6 +923,31 @@ pub(super) fn payments_found_in_tx<'a>(
     Ok(payments_found)
 }
 
+/// Of some payouts, each transfer that a finding, open or accepted, says was made for
+/// one of them.
+pub(super) fn payments_named_in_tx(
+    conn: &mut AnyConnection,
+    ids: &[PayoutId],
+) -> Result<Vec<(PayoutId, String, FindingState)>, StoreError> {
+    let payments = payments();
+    let mut named = Vec::new();
+    for chunk in ids.chunks(IDS_MAX) {
+        let of_chunk: Vec<(PayoutId, String, FindingState)> = findings::table
+            .filter(findings::payout_id.assume_not_null().eq_any(chunk))
+            .filter(findings::transfer_id.is_not_null())
+            .filter(findings::state.ne(FindingState::Fixed))
+            .filter(findings::kind.eq_any(&payments))
+            .select((
+                findings::payout_id.assume_not_null(),
+                findings::transfer_id.assume_not_null(),
+                findings::state,
+            ))
+            .load(conn)?;
+        named.extend(of_chunk);
+    }
+    Ok(named)
+}
+
 /// Whether a finding, open or accepted, says that a transfer was made for the payout
 /// of a row, as a column of a query; for what [`payments_found_in_tx`] asks about many.
 #[diesel::dsl::auto_type]

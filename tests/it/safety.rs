@@ -450,6 +450,56 @@ on_both! {
         assert_eq!(shop.transfers().len(), 4);
     }
 
+    // Nobody but a person can say what became of a payment that does not fit; what they said holds.
+    fn what_does_not_fit_a_row_of_other_software_is_an_alarm_until_a_person_decides(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.foreign_payout("cf", "ann", 500);
+        shop.foreign_payout("cg", "ann", 700);
+        let less = shop.transfer("ann", 400, "&metadata[payoutId]=cf");
+        shop.transfer("ben", 700, "&metadata[payoutId]=cg");
+        let resolve = |shop: &Shop, id: &str, code: i32| {
+            let run = shop.env.run(&["resolve", id]).expect_code(code);
+            assert_eq!(run.stdout.contains("settled"), code == 0, "{run}");
+        };
+        // Before anybody compared: what was never recorded is not settled either.
+        for id in ["cf", "cg"] {
+            resolve(&shop, id, 5);
+        }
+        let run = shop.process(&[]).expect_code(5);
+        assert!(run.stderr.contains(&format!("payout cf of other software is named by {less}, which does not fit it")), "{run}");
+        // Cancelled, nothing is owed on it; that something names it is told until it is accepted.
+        shop.cancel("cg").expect_code(0);
+        resolve(&shop, "cg", 0);
+        shop.reconcile(&[]).expect_code(5);
+        for status in ["PENDING", "PROCESSING", "FAILED", "PENDING"] {
+            shop.db.execute(&format!("UPDATE payouts SET status = '{status}' WHERE id = 'cf'"));
+            resolve(&shop, "cf", 5);
+            shop.process(&[]).expect_code(5);
+        }
+        shop.accept(&shop.open_finding("amount_differs")).expect_code(0);
+        resolve(&shop, "cf", 0);
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stderr.contains("payout cg of other software is named by") && !run.stderr.contains("payout cf"), "{run}");
+        shop.accept(&shop.open_finding("destination_differs")).expect_code(0);
+        // What is accepted is still not sent, until the payout is ended.
+        shop.process(&[]).expect_code(1);
+        shop.cancel("cf").expect_code(0);
+        shop.process(&[]).expect_code(0);
+        resolve(&shop, "cf", 0);
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        assert_eq!(shop.transfers().len(), 2);
+        // Another transfer is another matter.
+        shop.pass(Duration::from_secs(1));
+        shop.foreign_payout("ch", "ann", 100);
+        shop.transfer("ann", 90, "&metadata[payoutId]=ch");
+        shop.reconcile(&[]).expect_code(5);
+        shop.accept(&shop.open_finding("amount_differs")).expect_code(0);
+        shop.process(&[]).expect_code(1);
+        shop.transfer("ann", 10, "&metadata[payoutId]=ch");
+        shop.process(&[]).expect_code(5);
+    }
+
     fn the_guard_names_what_else_it_may_be(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);

@@ -96,6 +96,8 @@ enum Matched {
         transfer: String,
     },
     Misfit(String),
+    /// The same of a payout that a person has cancelled.
+    MisfitOfCancelled(String),
 }
 
 type Running = Pin<Box<dyn Future<Output = (Box<ForeignSearch>, Result<Listing, ProcessError>)>>>;
@@ -315,6 +317,11 @@ impl ForeignSearch {
         let attempted = db
             .call(move |store| store.attempted_among(&attempted))
             .await?;
+        let ids_open = open
+            .iter()
+            .map(|(payout, _)| payout.id.clone())
+            .collect::<Vec<_>>();
+        let decided = db.call(move |store| store.decided_among(&ids_open)).await?;
         let known = self.named.clone();
         self.named
             .extend(ids.into_iter().filter(|id| !attempted.contains(id)));
@@ -326,12 +333,25 @@ impl ForeignSearch {
             if known.contains(&payout.id) || !listing.complete || !reached {
                 continue;
             }
-            matches.push(Match {
-                payout: payout.id.clone(),
-                what: self
-                    .judge(payout, destination.as_deref(), &transfers)
-                    .await?,
-            });
+            let id = payout.id.clone();
+            let accepted = |transfer: &Transfer| {
+                let named = (id.clone(), transfer.id.clone());
+                decided.accepted.contains(&named)
+            };
+            // A person has said why it stays as it is; that keeps it from being sent.
+            if transfers.iter().all(accepted) {
+                continue;
+            }
+            let judged = self
+                .judge(payout, destination.as_deref(), &transfers)
+                .await?;
+            let what = match judged {
+                Matched::Misfit(how) if decided.cancelled.contains(&id) => {
+                    Matched::MisfitOfCancelled(how)
+                }
+                judged => judged,
+            };
+            matches.push(Match { payout: id, what });
         }
         Ok(())
     }
@@ -397,9 +417,12 @@ impl Report {
                     recorded,
                 } => self.adopted(payout, *amount_cents, transfer, recorded.clone(), events),
                 Matched::WouldAdopt { transfer } => tell_only(payout, transfer, events),
-                Matched::Misfit(how) => self
-                    .alarms
-                    .push(format!("payout {payout} of other software {how}")),
+                Matched::Misfit(how) => self.alarms.push(format!(
+                    "payout {payout} of other software {how}: `payouts reconcile` says what to do"
+                )),
+                Matched::MisfitOfCancelled(how) => self.findings.push(format!(
+                    "payout {payout} of other software {how}, and was cancelled: `payouts reconcile` takes why that is so"
+                )),
             }
         }
         let matches = outcome.matches.iter();
