@@ -477,7 +477,7 @@ fn print_report(
         ));
         cx.ui.line(&format!(
             "  {}",
-            crate::stripe::classify::advice(code, failure.http_status)
+            crate::stripe::classify::advice(code, None, failure.http_status)
         ));
     }
     if report.failed > 10 {

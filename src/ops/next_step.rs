@@ -152,7 +152,10 @@ fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> Stri
     match open.error_code.as_deref() {
         // What there is to say about that is said.
         None | Some("no_answer") => format!("{looked_up}{then}."),
-        code => format!("{looked_up}{then}. {}", advice(code, open.http_status)),
+        code => format!(
+            "{looked_up}{then}. {}",
+            advice(code, open.error_type.as_deref(), open.http_status)
+        ),
     }
 }
 
@@ -197,7 +200,11 @@ fn failed(record: &PayoutRecord, at: &Circumstances) -> String {
             } else {
                 "No money moved: Stripe refused it for good."
             },
-            advice(last.error_code.as_deref(), last.http_status),
+            advice(
+                last.error_code.as_deref(),
+                last.error_type.as_deref(),
+                last.http_status
+            ),
             retried(record, at)
         ),
         Some(last) => format!(
@@ -266,7 +273,11 @@ fn pending(record: &PayoutRecord, at: &Circumstances) -> String {
         Some(last) if last.outcome == AttemptOutcome::NotSent => format!(
             "Due: nothing of its last attempt was executed, and the next `payouts process` sends it under the same \
              key. {}",
-            advice(last.error_code.as_deref(), last.http_status)
+            advice(
+                last.error_code.as_deref(),
+                last.error_type.as_deref(),
+                last.http_status
+            )
         ),
         Some(_) => "Due: the next `payouts process` sends it, under a new key.".to_owned(),
         None => "Due: the next `payouts process` sends it.".to_owned(),
@@ -674,7 +685,10 @@ mod tests {
                 attempt.http_status = Some(409);
                 attempt.error_code = Some("approval_required".to_owned());
             })
-            .says(&["Unresolved", advice(Some("approval_required"), Some(409))]);
+            .says(&[
+                "Unresolved",
+                advice(Some("approval_required"), None, Some(409)),
+            ]);
     }
 
     #[test]
@@ -716,9 +730,25 @@ mod tests {
             })
             .says(&[
                 "No money moved",
-                advice(Some("balance_insufficient"), Some(400)),
+                advice(Some("balance_insufficient"), None, Some(400)),
                 "`payouts retry p1` puts it back to PENDING",
             ]);
+    }
+
+    // Not every refusal of Stripe has a code.
+    #[test]
+    fn a_definite_no_without_a_code_is_one() {
+        let said = case(Failed)
+            .attempt(O::Declined, |attempt| {
+                attempt.http_status = Some(400);
+                attempt.error_type = Some("invalid_request_error".to_owned());
+            })
+            .says(&[
+                "No money moved",
+                "Stripe refused the transfer",
+                "a person decides",
+            ]);
+        assert!(!said.contains("unknown"), "{said}");
     }
 
     #[test]
@@ -824,7 +854,7 @@ mod tests {
             .says(&[
                 "Due",
                 "under the same key",
-                advice(Some("rate_limit"), Some(429)),
+                advice(Some("rate_limit"), None, Some(429)),
             ]);
     }
 

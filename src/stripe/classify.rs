@@ -401,10 +401,7 @@ fn without_answer(finding: Finding, code: &str, reason: &str) -> Judgement {
 fn judge_success(reply: &Reply, expected: &Expected) -> Judgement {
     let (finding, error) = match Transfer::read(&reply.body) {
         // A 200 that is no transfer says nothing about the money.
-        Err(error) => (
-            Finding::Unknown,
-            said_by_us("unreadable_answer", error.to_string()),
-        ),
+        Err(error) => (Finding::Unknown, said_by_us(UNREADABLE, error.to_string())),
         Ok(transfer) => match expected.mismatch(&transfer) {
             None => (Finding::Paid(Box::new(transfer)), ErrorBody::default()),
             Some(what) => {
@@ -463,7 +460,7 @@ fn judge_error(reply: &Reply) -> Judgement {
         stored_error: reply.replayed && reply.status >= 500,
         error: error.unwrap_or_else(|| {
             said_by_us(
-                "unreadable_answer",
+                UNREADABLE,
                 format!("HTTP {} without a Stripe error", reply.status),
             )
         }),
@@ -492,8 +489,15 @@ fn rule_for(error: Option<&ErrorBody>, status: u16) -> &'static Rule {
         .unwrap_or(&ANYTHING_ELSE)
 }
 
-/// What a person should do about an attempt that ended with this code or status.
-pub fn advice(error_code: Option<&str>, http_status: Option<i32>) -> &'static str {
+/// The code of an answer that is not in Stripe's own form.
+const UNREADABLE: &str = "unreadable_answer";
+
+/// What a person should do about an attempt that ended with this code, type or status.
+pub fn advice(
+    error_code: Option<&str>,
+    error_type: Option<&str>,
+    http_status: Option<i32>,
+) -> &'static str {
     if matches!(error_code, Some("no_answer")) {
         return NO_ANSWER;
     }
@@ -507,8 +511,10 @@ pub fn advice(error_code: Option<&str>, http_status: Option<i32>) -> &'static st
     if status == 0 && error_code.is_none() {
         return NO_ANSWER;
     }
-    let error = error_code.map(|code| ErrorBody {
-        code: Some(code.to_owned()),
+    // Stripe's errors need not have a code.
+    let error = (error_code != Some(UNREADABLE)).then(|| ErrorBody {
+        code: error_code.map(str::to_owned),
+        kind: error_type.map(str::to_owned),
         ..ErrorBody::default()
     });
     rule_for(error.as_ref(), status).advice
@@ -772,11 +778,36 @@ mod tests {
         );
     }
 
+    // What is kept of an answer leads to the row of the table that judged it.
+    #[test]
+    fn advice_speaks_of_what_the_answer_was_judged_to_be() {
+        let bodies = [
+            r#"{"error":{"type":"invalid_request_error","message":"no"}}"#,
+            r#"{"error":{"type":"idempotency_error","message":"other parameters"}}"#,
+            r#"{"error":{"type":"invalid_request_error","code":"whatever","message":"no"}}"#,
+            "<html>Bad Request</html>",
+        ];
+        for body in bodies {
+            for status in [400, 401, 402, 403, 404, 409, 418, 429, 500, 503] {
+                let error = ErrorBody::read(body.as_bytes());
+                let row = rule_for(error.as_ref(), status);
+                let kept = classify(&answered(status, body, false), &expected()).error;
+                let advice = advice(
+                    kept.code.as_deref(),
+                    kept.kind.as_deref(),
+                    Some(i32::from(status)),
+                );
+                assert_eq!(advice, row.advice, "{status} {body}");
+            }
+        }
+    }
+
     #[test]
     fn advice_is_keyed_by_code_and_never_empty() {
-        assert!(advice(Some("balance_insufficient"), Some(400)).contains("Top up"));
-        assert!(advice(None, None).contains("No answer"));
-        assert!(advice(Some("whatever"), Some(400)).contains("does not know"));
+        let by_code = |code: Option<&str>, status| advice(code, None, status);
+        assert!(by_code(Some("balance_insufficient"), Some(400)).contains("Top up"));
+        assert!(by_code(None, None).contains("No answer"));
+        assert!(by_code(Some("whatever"), Some(400)).contains("does not know"));
         assert!(may_retry_automatically("balance_insufficient"));
         assert!(!may_retry_automatically("resource_missing"));
     }
