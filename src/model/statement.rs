@@ -164,6 +164,12 @@ impl StatementAccount {
         })
     }
 
+    /// What was paid beyond what is owed, minor units: other software pays what it
+    /// likes.
+    pub fn overpaid_cents(&self) -> i64 {
+        self.left_cents().saturating_neg().max(0)
+    }
+
     /// Whether its completed payouts, less what was taken back of them, cover
     /// what is owed.
     pub fn is_covered(&self) -> bool {

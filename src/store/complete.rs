@@ -189,11 +189,15 @@ pub(super) fn statement_settle(
     };
     queue::statement_release(conn, payout)?;
     match mark_covered_in_tx(conn, now, &statement, transfer.id, transfer.at) {
-        Ok(()) if transfer.reversed_cents > 0 => Ok(Recorded::Finding(format!(
+        Ok(over) if over > 0 => Ok(Recorded::Finding(format!(
+            "payout {payout} is paid by {}: with it {over} minor units more than statement {statement} owes were paid",
+            transfer.id
+        ))),
+        Ok(_) if transfer.reversed_cents > 0 => Ok(Recorded::Finding(format!(
             "payout {payout} is paid by {}, of which {} minor units were reversed: they do not count for its statement {statement}",
             transfer.id, transfer.reversed_cents
         ))),
-        Ok(()) => Ok(Recorded::Done),
+        Ok(_) => Ok(Recorded::Done),
         Err(error) if error.is_transient() => Err(error),
         // The platform's table refuses; the payment is a fact all the same.
         Err(error) => Ok(Recorded::Finding(format!(

@@ -506,17 +506,21 @@ fn add_payouts(
 
 /// Marks a statement PAID once its completed payouts cover it, unless its creator
 /// disputes it or nobody has reviewed it; in a savepoint, so that a platform's
-/// refusal does not undo the record of the payment.
+/// refusal does not undo the record of the payment. Returns how much more than it
+/// owes was paid, minor units.
 pub(super) fn mark_covered_in_tx(
     conn: &mut AnyConnection,
     now: Time,
     id: &StatementId,
     transfer_id: &str,
     at: Time,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
     conn.transaction(|conn| {
         let accounts = accounts_in_tx(conn, std::slice::from_ref(id), Locks::None)?;
-        if let Some(account) = accounts.get(id).filter(|account| account.is_to_be_marked()) {
+        let Some(account) = accounts.get(id) else {
+            return Ok(0);
+        };
+        if account.is_to_be_marked() {
             diesel::update(
                 statements::table
                     .filter(statements::id.eq(id))
@@ -530,7 +534,7 @@ pub(super) fn mark_covered_in_tx(
             ))
             .execute(conn)?;
         }
-        Ok(())
+        Ok(account.overpaid_cents())
     })
 }
 

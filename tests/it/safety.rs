@@ -500,6 +500,37 @@ on_both! {
         shop.process(&[]).expect_code(5);
     }
 
+    // Nothing could have kept other software from it; that somebody is owed less now is told.
+    fn a_transfer_that_overpays_its_statement_is_told(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.payout("cp0", "ann", 600);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1'");
+        shop.process(&[]).expect_code(0);
+        shop.foreign_payout("cf", "ann", 700);
+        shop.db.execute("UPDATE payouts SET royalty_statement_id = 'st1', status = 'PROCESSING' WHERE id = 'cf'");
+        let theirs = shop.transfer("ann", 700, "&metadata[payoutId]=cf");
+        let told = format!("payout cf is paid by {theirs}: with it 300 minor units more than statement st1 owes were paid");
+        let run = shop.process(&[]).expect_code(1);
+        assert!(run.stderr.contains(&told), "{run}");
+        assert_eq!((shop.status("cf"), shop.transfer_of("cf")), ("COMPLETED".into(), theirs.clone()));
+        assert_eq!(shop.one("SELECT status FROM royalty_statements"), "PAID");
+        // It is told by whoever records it, and once.
+        shop.process(&[]).expect_code(0);
+        let restored = ["DELETE FROM payout_attempts WHERE payout_id = 'cf'", "UPDATE payouts SET status = 'PROCESSING', stripe_transfer_id = NULL WHERE id = 'cf'"];
+        for sql in restored {
+            shop.db.execute(sql);
+        }
+        let run = shop.env.run(&["resolve", "cf"]).expect_code(0);
+        assert!(run.stdout.contains("300 minor units more than statement st1 owes"), "{run}");
+        for sql in restored {
+            shop.db.execute(sql);
+        }
+        let run = shop.reconcile(&["--fix"]).expect_code(0);
+        assert!(run.stderr.contains(&told), "{run}");
+    }
+
     fn the_guard_names_what_else_it_may_be(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);
