@@ -13,8 +13,9 @@ use crate::cli::exit::{Exit, Exits};
 use crate::cli::interrupt::{GivesUp, interruptible, signals};
 use crate::cli::selection;
 use crate::model::hold::{HoldTarget, NamedBatch};
+use crate::model::ids::PayoutId;
 use crate::model::money::{self, Currency};
-use crate::model::payout::SendRules;
+use crate::model::payout::{PayoutStatus, SendRules};
 use crate::ops::consent::Agreement;
 use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
 use crate::output::json_process::{
@@ -89,6 +90,7 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let not_due = not_due(&mut store, &settings.filter.ids)?;
     if args.dry_run {
         let (db, _thread) = StoreThread::start(store)?;
         let (plan, report) = runtime.block_on(async {
@@ -100,6 +102,9 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
             .await
         })?;
         tell_open(cx, &report, currency);
+        for named in &not_due {
+            cx.ui.warn(named);
+        }
         print_plan(cx, &plan)?;
         return Ok(exits_of(&report));
     }
@@ -124,6 +129,9 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
     let code = exits.strongest().code();
     let recorded = store.run_end(&stamp.run_id, i32::from(code), &summary);
     let report = ended?;
+    for named in &not_due {
+        cx.ui.warn(named);
+    }
     let mut exits = exits;
     if report.stop == Some(Stop::Switch)
         && let Ok(Some(hold)) = store.hold_on(&HoldTarget::all())
@@ -182,6 +190,24 @@ fn settings(
         lease: cx.config.lease,
         currency,
     })
+}
+
+/// What is to be said of payouts that were named and of which nothing is due.
+fn not_due(store: &mut Store, named: &[PayoutId]) -> Result<Vec<String>, StoreError> {
+    let mut told = Vec::new();
+    for id in named {
+        let status = store.payout_get(id)?.status;
+        let why = match status {
+            PayoutStatus::Pending | PayoutStatus::Processing => continue,
+            PayoutStatus::Completed => "it is paid",
+            PayoutStatus::Failed => "it failed; `payouts retry` puts back what may be sent again",
+        };
+        told.push(format!(
+            "payout {}: nothing to send: {why}",
+            clean(id.as_str())
+        ));
+    }
+    Ok(told)
 }
 
 /// A total may be larger than one payout.
@@ -278,6 +304,7 @@ async fn pay(
         None => consent::by_configuration(Agreement {
             until: None,
             rows: None,
+            resends_max: usize::MAX,
             payouts_max,
             total_max_cents,
             account: session.account().to_owned(),

@@ -1,10 +1,12 @@
 //! One try at paying one payout: the row that is committed before its first
 //! byte goes out, and the answers that came back.
 
-use crate::model::ids::{PayoutId, RunId};
+use std::time::Duration;
+
+use crate::model::ids::{PayoutId, RunId, StatementId};
 use crate::model::money::Currency;
 use crate::model::schema::{payout_answers, payout_attempts};
-use crate::model::time::Time;
+use crate::model::time::{Time, millis_of};
 use crate::model::{text_column, text_enum};
 
 text_enum! {
@@ -55,6 +57,34 @@ impl AttemptOutcome {
 /// never a clock or a random draw, so that whoever sends it again sends the same.
 pub fn idempotency_key(payout: &PayoutId, attempt: i32) -> String {
     format!("payout_{payout}_{attempt}")
+}
+
+/// Stripe may forget a key after 24 hours, and the same key is then a new
+/// transfer: an hour before that, nothing is sent under it any more.
+pub const KEY_AGE_MAX: Duration = Duration::from_secs(23 * 3600);
+
+/// A first send that seems to lie further ahead than this was written by a clock that
+/// was set back since: how old its key is, nobody knows.
+const KEY_AHEAD_MAX: Duration = Duration::from_secs(30 * 60);
+
+/// Whether a key of this age, in milliseconds, may still be sent under.
+pub fn key_is_young(age_millis: i64) -> bool {
+    let (ahead, max) = (millis_of(KEY_AHEAD_MAX), millis_of(KEY_AGE_MAX));
+    (-ahead..max).contains(&age_millis)
+}
+
+impl Attempt {
+    /// How long ago it was first sent, by Stripe's clock, which is so far ahead of this
+    /// machine's; milliseconds.
+    pub fn key_age_millis(&self, now: Time, stripe_ahead_millis: i64) -> i64 {
+        let stripe_now = now.millis().saturating_add(stripe_ahead_millis);
+        stripe_now.saturating_sub(self.first_sent_at.millis())
+    }
+
+    /// Whether Stripe still knows its key.
+    pub fn key_is_young(&self, now: Time, stripe_ahead_millis: i64) -> bool {
+        key_is_young(self.key_age_millis(now, stripe_ahead_millis))
+    }
 }
 
 /// Characters that Stripe takes of a key and of a transfer group.
@@ -108,6 +138,8 @@ pub struct Attempt {
     pub destination: String,
     /// The payout's id: the one exact look-up handle at Stripe.
     pub transfer_group: String,
+    /// The statement it pays on, whatever the payout's row says by now.
+    pub royalty_statement_id: Option<StatementId>,
     /// The platform's own `acct_…`; a key belongs to an account.
     pub stripe_account: String,
     /// Real money.

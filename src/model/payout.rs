@@ -1,7 +1,7 @@
 //! A payout, the changes of state it may go through, and the rule that says
 //! whether it may be sent.
 
-use crate::model::attempt::can_be_sent;
+use crate::model::attempt::{Attempt, can_be_sent};
 use crate::model::hold::{HoldKind, NamedBatch};
 use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
 pub use crate::model::native_enum::PayoutStatus;
@@ -240,6 +240,34 @@ pub struct CandidateStatement {
     pub creator_id: CreatorId,
 }
 
+impl CandidateStatement {
+    /// Whether a payout of this statement may be sent, as far as the statement goes.
+    ///
+    /// # Errors
+    /// The first reason against it.
+    pub fn may_settle(&self, payout: &Payout) -> Result<(), Skip> {
+        if self.creator_id != payout.creator_id {
+            return Err(Skip::StatementOfAnother);
+        }
+        if self.status == RoyaltyStatementStatus::Disputed {
+            return Err(Skip::StatementDisputed);
+        }
+        if self.taken_by_another {
+            return Err(Skip::StatementTaken);
+        }
+        if !matches!(
+            self.status,
+            RoyaltyStatementStatus::Reviewed | RoyaltyStatementStatus::Resolved
+        ) {
+            return Err(Skip::StatementNotPayable);
+        }
+        if i64::from(payout.amount_cents) > self.rest_cents {
+            return Err(Skip::StatementExceeded);
+        }
+        Ok(())
+    }
+}
+
 /// The limits and permissions of one run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendRules {
@@ -300,24 +328,7 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
         return Err(Skip::NoStripeAccount);
     }
     if let Some(statement) = &candidate.statement {
-        if statement.creator_id != payout.creator_id {
-            return Err(Skip::StatementOfAnother);
-        }
-        if statement.status == RoyaltyStatementStatus::Disputed {
-            return Err(Skip::StatementDisputed);
-        }
-        if statement.taken_by_another {
-            return Err(Skip::StatementTaken);
-        }
-        if !matches!(
-            statement.status,
-            RoyaltyStatementStatus::Reviewed | RoyaltyStatementStatus::Resolved
-        ) {
-            return Err(Skip::StatementNotPayable);
-        }
-        if i64::from(payout.amount_cents) > statement.rest_cents {
-            return Err(Skip::StatementExceeded);
-        }
+        statement.may_settle(payout)?;
     }
     if payout.amount_cents < rules.min_cents {
         return Err(Skip::BelowMinimum);
@@ -326,6 +337,44 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
         return Err(Skip::AboveMaximum);
     }
     Ok(())
+}
+
+/// Why an attempt that nobody knows the outcome of does not go out again.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotAgain {
+    /// Other software says that it was paid.
+    #[error("its row says COMPLETED: ask whoever wrote that how it was paid")]
+    Completed,
+    /// What holds for a first send.
+    #[error("it is not sent again: {0}")]
+    Skip(Skip),
+    /// The stored bytes say something else than the row.
+    #[error("its amount or destination changed since")]
+    Changed,
+}
+
+/// Decides whether an attempt may be sent again under its own key: the rule of a first
+/// send, and the payout must still be the one its stored bytes speak of. Its key's age
+/// and what Stripe stored under it are the caller's to ask.
+///
+/// # Errors
+/// The first reason against it.
+pub fn may_send_again(
+    candidate: &Candidate,
+    attempt: &Attempt,
+    rules: &SendRules,
+) -> Result<(), NotAgain> {
+    if candidate.payout.status == PayoutStatus::Completed {
+        return Err(NotAgain::Completed);
+    }
+    may_send(candidate, rules).map_err(NotAgain::Skip)?;
+    let unchanged = candidate.destination.as_deref() == Some(&attempt.destination)
+        && candidate.payout.amount_cents == attempt.amount_cents;
+    if unchanged {
+        Ok(())
+    } else {
+        Err(NotAgain::Changed)
+    }
 }
 
 #[cfg(test)]

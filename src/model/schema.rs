@@ -56,6 +56,7 @@ diesel::table! {
         currency -> Text,
         destination -> Text,
         transfer_group -> Text,
+        royalty_statement_id -> Nullable<Text>,
         stripe_account -> Text,
         livemode -> Bool,
         api_version -> Text,

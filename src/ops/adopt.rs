@@ -65,7 +65,14 @@ pub(super) async fn adopt_for_attempt(
         .call(move |store| store.attempts_settle(&stamp, &[settlement]))
         .await?
         .pop();
-    Ok(recorded.unwrap_or(Recorded::Done))
+    Ok(match recorded {
+        Some(Recorded::Waits(why)) => Recorded::Alarm(format!(
+            "payout {} was paid by {}, which could not be recorded yet: {why}; the next run does",
+            attempt.payout_id, transfer.id
+        )),
+        Some(recorded) => recorded,
+        None => Recorded::Done,
+    })
 }
 
 /// Records the transfer of a row without an attempt of its own to blame it on.

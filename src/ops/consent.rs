@@ -15,6 +15,8 @@ pub struct Agreement {
     /// What was shown: amount and destination of each payout. None when the
     /// configuration agreed to whatever is due.
     pub rows: Option<Arc<HashMap<PayoutId, (i32, String)>>>,
+    /// Of the unresolved attempts that may go out again, in order, so many.
+    pub resends_max: usize,
     /// At most this many payouts.
     pub payouts_max: u64,
     /// At most this much, minor units.

@@ -9,11 +9,10 @@ use crate::model::history::HistoryEvent;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::{Candidate, PayoutStatus, SendRules, Skip, may_send};
-use crate::model::reconciliation::{Finding, FindingState};
+use crate::model::reconciliation::{Finding, FindingKind, FindingState};
 use crate::model::record::PayoutRecord;
 use crate::model::standing::{Refusal, RetryOutlook};
 use crate::model::time::Time;
-use crate::ops::process::verdict::key_is_young;
 use crate::stripe::classify::advice;
 
 /// What decides besides what is recorded.
@@ -105,6 +104,37 @@ fn found(finding: &Finding) -> String {
 
 fn completed(record: &PayoutRecord, currency: Currency) -> String {
     let payout = &record.listed.payout;
+    let wrong = |finding: &&Finding| {
+        finding.state == FindingState::Open
+            && (finding.kind.is_alarm() || finding.kind == FindingKind::MissingAtStripe)
+    };
+    if let Some(finding) = record.findings.iter().find(wrong) {
+        return format!(
+            "Its row says COMPLETED, and a comparison with Stripe says otherwise: {} ({}). {}.",
+            finding.kind.meaning(),
+            finding.id,
+            finding.next_step()
+        );
+    }
+    // Of an attempt that made no transfer, or another one, nobody completes a payout here.
+    let ours = record.last_attempt().filter(|last| {
+        !last.outcome.is_unresolved() && last.transfer_id != payout.stripe_transfer_id
+    });
+    if let Some(last) = ours {
+        return format!(
+            "Its row says that it was paid with {}, and attempt {} of this tool is {}{}: other software wrote \
+             the row. `payouts reconcile` says which of it Stripe knows.",
+            payout
+                .stripe_transfer_id
+                .as_deref()
+                .unwrap_or("no transfer"),
+            last.attempt,
+            last.outcome,
+            last.transfer_id
+                .as_deref()
+                .map_or_else(String::new, |id| format!(" with {id}")),
+        );
+    }
     if record.listed.reversed_cents > 0 {
         return format!(
             "Nothing: it was paid, and {} of it was taken back at Stripe. It stays COMPLETED and is never sent \
@@ -134,7 +164,7 @@ fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> Stri
     }
     let looked_up = "Unresolved: Stripe may have made its transfer. The next `payouts process` looks it up and \
                      adopts what it finds";
-    let may_resend = !open.stored_error && key_is_young(at.now.millis_since(open.first_sent_at));
+    let may_resend = !open.stored_error && open.key_is_young(at.now, 0);
     let waiting = record
         .candidate
         .as_ref()
@@ -530,6 +560,7 @@ mod tests {
                 currency: Currency::USD,
                 destination: "acct_1".to_owned(),
                 transfer_group: "p1".to_owned(),
+                royalty_statement_id: None,
                 stripe_account: "acct_platform".to_owned(),
                 livemode: false,
                 api_version: String::new(),

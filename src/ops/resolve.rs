@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::failpoint::planted;
-use crate::model::attempt::{Attempt, AttemptOutcome};
+use crate::model::attempt::{Attempt, AttemptOutcome, KEY_AGE_MAX};
 use crate::model::ids::{CreatorId, PayoutId};
 use crate::model::lookup::{Doubt, Evidence, Lacking, LookUp, LookUpFinding, NotYet};
 use crate::model::money::Currency;
@@ -21,7 +21,6 @@ use crate::model::time::{Clock, Time};
 use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said, expected_of, fits_row};
 use crate::ops::event::Event;
 use crate::ops::pace::Pace;
-use crate::ops::process::verdict::KEY_AGE_MAX;
 use crate::ops::process::{ProcessError, account_of_this_database, skew};
 use crate::ops::search::{Found, PAGES_MAX, Search};
 use crate::ops::transfers::{OVERLAP, TransferReader};
@@ -221,7 +220,8 @@ impl Resolver {
     /// # Errors
     /// The database, also when it is not as it was shown.
     pub async fn release(&self, looked: Looked, reason: &str) -> Result<Looked, ProcessError> {
-        let Some(open) = &looked.open else {
+        // Only what the look-up just made allows: the store judges by what was kept before.
+        let (Some(open), Some(Ok(_))) = (&looked.open, &looked.release) else {
             return Ok(looked);
         };
         let (stamp, terms) = (self.stamp.clone(), self.terms.clone());
@@ -601,7 +601,7 @@ fn adopted(case: &Case, transfer: &Transfer, recorded: Recorded) -> Looked {
     let (outcome, found) = match recorded {
         Recorded::Done | Recorded::Already => (Outcome::Adopted, paid),
         Recorded::Finding(beside) => (Outcome::Adopted, beside),
-        Recorded::Alarm(reason) => (Outcome::Alarm, reason),
+        Recorded::Alarm(reason) | Recorded::Waits(reason) => (Outcome::Alarm, reason),
         Recorded::NotOurs => (
             Outcome::InFlight,
             format!("{paid}; another run is recording it"),

@@ -213,6 +213,7 @@ pub(super) fn attempt_of_others(
         currency,
         destination: String::new(),
         transfer_group: payout.as_str().to_owned(),
+        royalty_statement_id: None,
         stripe_account: String::new(),
         livemode: false,
         api_version: String::new(),

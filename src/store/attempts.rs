@@ -11,13 +11,13 @@ use crate::failpoint::failpoint;
 use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::{PayoutId, RunId};
-use crate::model::payout::PayoutStatus;
+use crate::model::payout::{NotAgain, SendRules, may_send_again};
 use crate::model::run::Holder;
-use crate::model::schema::{payout_attempts, payout_runs, payouts};
+use crate::model::schema::{payout_attempts, payout_runs};
 use crate::model::time::Time;
 use crate::store::dialect;
 use crate::store::runs::{RunStamp, has_ended};
-use crate::store::{Store, StoreError, history};
+use crate::store::{Store, StoreError, history, queue};
 
 /// A page of attempts that nobody works on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -26,6 +26,17 @@ pub struct OpenAttempts {
     pub attempts: Vec<Attempt>,
     /// Where the next page begins; none when there is nothing behind.
     pub last_looked_at: Option<PayoutId>,
+}
+
+/// What became of taking an attempt over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TakeOver {
+    /// It is this run's, and may go out.
+    Taken(Box<Attempt>),
+    /// Somebody else was faster, or deleted the payout.
+    Gone,
+    /// It stays where it is.
+    Refused(NotAgain),
 }
 
 impl Store {
@@ -129,20 +140,29 @@ impl Store {
         })
     }
 
-    /// Takes an unresolved attempt over from the run that left it. From then on
-    /// it counts as unknown, whatever it said before: its first sender may still
-    /// be at work. `None` when somebody else was faster.
+    /// Takes an unresolved attempt over from the run that left it, if it may go out
+    /// again by the rule of [`may_send_again`], asked in the transaction that takes it.
+    /// From then on it counts as unknown, whatever it said before: its first sender may
+    /// still be at work.
     pub fn attempt_take_over(
         &mut self,
         stamp: &RunStamp,
         attempt: &Attempt,
-    ) -> Result<Option<Attempt>, StoreError> {
+        rules: &SendRules,
+    ) -> Result<TakeOver, StoreError> {
         let now = self.clock.now();
+        let nothing = |outcome| Ok((outcome, history::HeadsHash::default()));
         let (taken, heads) = self.write(|conn| {
-            let status: PayoutStatus = payouts::table
-                .filter(payouts::id.eq(&attempt.payout_id))
-                .select(payouts::status)
-                .first(conn)?;
+            let Some(status) = dialect::lock_status(conn, &attempt.payout_id).optional()? else {
+                return nothing(TakeOver::Gone);
+            };
+            let ids = std::slice::from_ref(&attempt.payout_id);
+            let Some(candidate) = queue::candidates(conn, ids)?.pop() else {
+                return nothing(TakeOver::Gone);
+            };
+            if let Err(refusal) = may_send_again(&candidate, attempt, rules) {
+                return nothing(TakeOver::Refused(refusal));
+            }
             let changed = diesel::update(open_attempt(
                 &attempt.payout_id,
                 attempt.attempt,
@@ -154,7 +174,7 @@ impl Store {
             ))
             .execute(conn)?;
             if changed == 0 {
-                return Ok((None, history::HeadsHash::default()));
+                return nothing(TakeOver::Gone);
             }
             let change = Change {
                 payout_id: attempt.payout_id.clone(),
@@ -173,7 +193,7 @@ impl Store {
                 outcome: AttemptOutcome::Unknown,
                 ..attempt.clone()
             };
-            Ok((Some(taken), heads))
+            Ok((TakeOver::Taken(Box::new(taken)), heads))
         })?;
         self.heads.merge(heads);
         failpoint!("take_over.committed");

@@ -127,12 +127,15 @@ pub(super) fn completed_in_tx(
     let from = match completed {
         Completed::Before => return Ok(Recorded::Already),
         Completed::Gone => {
+            // What was paid counts by its attempt; nothing of the statement is on its way.
+            queue::statement_release(conn, payout)?;
             return Ok(Recorded::Alarm(format!(
                 "payout {payout} was paid by {}, but its row was deleted",
                 transfer.id
             )));
         }
         Completed::DoesNotFit { status, reason } => {
+            queue::statement_release(conn, payout)?;
             changes.push(Change {
                 payout_id: payout.clone(),
                 event: HistoryEvent::Alarm,

@@ -529,7 +529,7 @@ pub(super) fn candidates(
         .iter()
         .filter_map(|(payout, ..)| payout.royalty_statement_id.clone())
         .collect();
-    let mut statements = statements_of(conn, &statement_ids)?;
+    let statements = statements_of(conn, &statement_ids)?;
     let holds = holds_of(conn)?;
 
     Ok(rows
@@ -542,18 +542,8 @@ pub(super) fn candidates(
                 let statement = payout
                     .royalty_statement_id
                     .as_ref()
-                    .and_then(|id| statements.get_mut(id))
-                    .map(|(statement, holder, account)| {
-                        let amount = i64::from(payout.amount_cents);
-                        let held = holder.as_ref().is_some_and(|holder| *holder != payout.id);
-                        // What other software may have sent claims nothing, and may be paid.
-                        let left = account.safely_left_cents(&payout.id);
-                        CandidateStatement {
-                            taken_by_another: held
-                                || (left < amount && amount <= statement.rest_cents),
-                            ..statement.clone()
-                        }
-                    });
+                    .and_then(|id| statements.get(id))
+                    .map(|facts| statement_of(&payout, facts));
                 let held_since = |kind: HoldKind, target: Option<&str>| {
                     holds.get(&(kind, target?.to_owned())).copied()
                 };
@@ -590,6 +580,19 @@ pub(super) fn candidates(
             },
         )
         .collect())
+}
+
+/// How a statement stands for one of its payouts.
+fn statement_of(payout: &Payout, facts: &StatementFacts) -> CandidateStatement {
+    let (statement, holder, account) = facts;
+    let amount = i64::from(payout.amount_cents);
+    let held = holder.as_ref().is_some_and(|holder| *holder != payout.id);
+    // What other software may have sent claims nothing, and may be paid.
+    let left = account.safely_left_cents(&payout.id);
+    CandidateStatement {
+        taken_by_another: held || (left < amount && amount <= statement.rest_cents),
+        ..statement.clone()
+    }
 }
 
 /// Every hold and since when it stands. Holds are few: people set them.
@@ -691,8 +694,8 @@ fn claim_in_tx(
 }
 
 /// Takes the statements of what was chosen, one payout in flight for each: the
-/// primary key refuses a second. What is left of a statement is read again once
-/// it is ours, because another run may have paid on it since it was first read.
+/// primary key refuses a second. The statement is judged again once it is ours,
+/// because another run may have paid on it since it was first read.
 fn take_statements(
     conn: &mut AnyConnection,
     chosen: Vec<Candidate>,
@@ -711,22 +714,12 @@ fn take_statements(
     let mut taken = Vec::with_capacity(chosen.len());
     for candidate in chosen {
         let payout = &candidate.payout;
-        let refused =
-            payout
-                .royalty_statement_id
-                .as_ref()
-                .and_then(|id| match statements.get(id) {
-                    Some((_, Some(holder), _)) if *holder != payout.id => {
-                        Some(Skip::StatementTaken)
-                    }
-                    Some((statement, ..))
-                        if i64::from(payout.amount_cents) > statement.rest_cents =>
-                    {
-                        Some(Skip::StatementExceeded)
-                    }
-                    Some(_) => None,
-                    None => Some(Skip::StatementNotPayable),
-                });
+        let refused = payout.royalty_statement_id.as_ref().and_then(|id| {
+            let Some(facts) = statements.get(id) else {
+                return Some(Skip::StatementNotPayable);
+            };
+            statement_of(payout, facts).may_settle(payout).err()
+        });
         match refused {
             None => taken.push(candidate),
             Some(reason) => {
@@ -773,6 +766,7 @@ fn new_attempt(
         currency: terms.currency,
         destination: candidate.destination.clone().unwrap_or_default(),
         transfer_group: payout.id.as_str().to_owned(),
+        royalty_statement_id: payout.royalty_statement_id.clone(),
         stripe_account: terms.stripe_account.clone(),
         livemode: terms.livemode,
         api_version: terms.api_version.clone(),
@@ -811,6 +805,7 @@ fn attempt_reopen(conn: &mut AnyConnection, attempt: &Attempt) -> Result<i32, St
             a::amount_cents.eq(attempt.amount_cents),
             a::currency.eq(attempt.currency),
             a::destination.eq(&attempt.destination),
+            a::royalty_statement_id.eq(&attempt.royalty_statement_id),
             a::stripe_account.eq(&attempt.stripe_account),
             a::livemode.eq(attempt.livemode),
             a::api_version.eq(&attempt.api_version),

@@ -7,11 +7,12 @@ use std::collections::{HashMap, HashSet};
 use diesel::prelude::*;
 
 use crate::failpoint::failpoint;
+use crate::model::attempt::AttemptOutcome;
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
 use crate::model::reconciliation::Reversal;
-use crate::model::schema::{payout_reversals as reversals, payouts};
+use crate::model::schema::{payout_attempts, payout_reversals as reversals, payouts};
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX, among, on_each};
@@ -96,8 +97,9 @@ pub(super) fn keep_in_tx(
     Ok(grown == 1)
 }
 
-/// What was taken back of the transfers that these payouts hold, minor units. A
-/// second transfer that was reversed takes nothing back from its payout.
+/// What was taken back of the transfers that these payouts hold, minor units, as far as
+/// no second transfer stands for it. One that was reversed takes nothing back from its
+/// payout.
 pub(super) fn of_payouts_in_tx(
     conn: &mut AnyConnection,
     ids: &[&PayoutId],
@@ -116,6 +118,35 @@ pub(super) fn of_payouts_in_tx(
             .load(conn)?;
         found.extend(rows);
     }
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let reversed: Vec<PayoutId> = found.keys().cloned().collect();
+    for chunk in reversed.chunks(IDS_MAX) {
+        let standing: Vec<(PayoutId, i32, Option<i64>)> = payout_attempts::table
+            .left_join(
+                reversals::table.on(reversals::transfer_id
+                    .nullable()
+                    .eq(payout_attempts::transfer_id)),
+            )
+            .filter(among(payout_attempts::payout_id, chunk))
+            .filter(payout_attempts::outcome.eq(AttemptOutcome::Surplus))
+            .select((
+                payout_attempts::payout_id,
+                payout_attempts::amount_cents,
+                reversals::amount_reversed_cents.nullable(),
+            ))
+            .load(conn)?;
+        for (payout, cents, taken_back) in standing {
+            let stands = i64::from(cents)
+                .saturating_sub(taken_back.unwrap_or(0))
+                .max(0);
+            if let Some(reversed) = found.get_mut(&payout) {
+                *reversed = reversed.saturating_sub(stands).max(0);
+            }
+        }
+    }
+    found.retain(|_, cents| *cents > 0);
     Ok(found)
 }
 

@@ -8,11 +8,12 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::failpoint::{failpoint, planted};
 use crate::model::attempt::{AnswerRow, AttemptOutcome};
 use crate::model::history::{Change, HistoryEvent};
-use crate::model::ids::{PayoutId, StatementId};
+use crate::model::ids::{PayoutId, RunId, StatementId};
 use crate::model::payout::PayoutStatus;
 use crate::model::schema::{payout_answers, payout_attempts, payouts};
 use crate::model::time::Time;
@@ -130,25 +131,38 @@ pub enum Recorded {
     Finding(String),
     /// Stripe and the table do not fit together.
     Alarm(String),
+    /// Not yet: somebody else holds the payout's row, or its statement's, and the lock
+    /// was not had in time. The driver's words.
+    Waits(String),
 }
 
 impl Store {
     /// Records settlements in one transaction, in order. When the transaction
-    /// fails for another reason than the database being away or full, each is recorded
-    /// on its own, so that one that cannot be recorded does not hold up the rest.
+    /// fails for another reason than the database being away, full or locked as a
+    /// whole, each is recorded on its own, so that one that cannot be recorded does
+    /// not hold up the rest.
     pub fn attempts_settle(
         &mut self,
         stamp: &RunStamp,
         settlements: &[Settlement],
     ) -> Result<Vec<Recorded>, StoreError> {
+        // PostgreSQL locks rows: who waits for one in vain can record the others.
+        let by_row = dialect::locks_rows(self.backend());
+        let row_is_busy = |error: &StoreError| by_row && matches!(error, StoreError::Busy { .. });
         match self.settle_together(stamp, settlements) {
             Ok(recorded) => Ok(recorded),
-            Err(error) if error.concerns_all() => Err(error),
+            Err(error) if error.concerns_all() && !row_is_busy(&error) => Err(error),
+            Err(error) if settlements.len() == 1 && row_is_busy(&error) => {
+                Ok(vec![Recorded::Waits(error.with_cause())])
+            }
             Err(_) => settlements
                 .iter()
                 .map(
                     |one| match self.settle_together(stamp, std::slice::from_ref(one)) {
                         Ok(mut recorded) => Ok(recorded.pop().unwrap_or(Recorded::Done)),
+                        Err(error) if row_is_busy(&error) => {
+                            Ok(Recorded::Waits(error.with_cause()))
+                        }
                         Err(error) if error.concerns_all() => Err(error),
                         Err(error) => Ok(Recorded::Alarm(format!(
                             "the outcome of payout {} could not be recorded: {}",
@@ -265,6 +279,7 @@ fn settle_in_tx(
             reversed_cents,
         } => paid_in_tx(
             conn,
+            stamp,
             now,
             settlement,
             &TransferFact {
@@ -276,16 +291,11 @@ fn settle_in_tx(
             changes,
         ),
         Resolution::Declined { reason } => {
-            let closed = close_attempt(
-                conn,
-                stamp,
-                now,
-                settlement,
-                AttemptOutcome::Declined,
-                false,
-            )?;
-            if !closed {
-                return Ok(Recorded::NotOurs);
+            let outcome = AttemptOutcome::Declined;
+            match close_attempt(conn, stamp, now, settlement, outcome, false)? {
+                Closed::Now => {}
+                Closed::Before => return Ok(Recorded::Done),
+                Closed::NotOurs => return Ok(Recorded::NotOurs),
             }
             let failed = diesel::update(claimed(&settlement.payout_id, settlement.amount_cents))
                 .set((
@@ -307,8 +317,11 @@ fn settle_in_tx(
             ))
         }
         Resolution::NotSent { reason } => {
-            if !close_attempt(conn, stamp, now, settlement, AttemptOutcome::NotSent, false)? {
-                return Ok(Recorded::NotOurs);
+            let outcome = AttemptOutcome::NotSent;
+            match close_attempt(conn, stamp, now, settlement, outcome, false)? {
+                Closed::Now => {}
+                Closed::Before => return Ok(Recorded::Done),
+                Closed::NotOurs => return Ok(Recorded::NotOurs),
             }
             let moved = diesel::update(claimed(&settlement.payout_id, settlement.amount_cents))
                 .set((
@@ -330,14 +343,9 @@ fn settle_in_tx(
             reason,
             stored_error,
         } => {
-            if !close_attempt(
-                conn,
-                stamp,
-                now,
-                settlement,
-                AttemptOutcome::Unknown,
-                *stored_error,
-            )? {
+            let outcome = AttemptOutcome::Unknown;
+            let closed = close_attempt(conn, stamp, now, settlement, outcome, *stored_error)?;
+            if closed == Closed::NotOurs {
                 return Ok(Recorded::NotOurs);
             }
             stays(conn, settlement, HistoryEvent::Unknown, reason, changes)?;
@@ -400,7 +408,18 @@ fn stays(
     Ok(())
 }
 
-/// Records the outcome on an attempt that is still this run's. False when it is not.
+/// How an attempt was found when its outcome was to be recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Closed {
+    /// Open and this run's: it has its outcome now.
+    Now,
+    /// This run's, with this very outcome: the COMMIT whose answer was lost was kept.
+    Before,
+    /// Not this run's any more, or settled otherwise.
+    NotOurs,
+}
+
+/// Records the outcome on an attempt that is still this run's.
 fn close_attempt(
     conn: &mut AnyConnection,
     stamp: &RunStamp,
@@ -408,7 +427,7 @@ fn close_attempt(
     settlement: &Settlement,
     outcome: AttemptOutcome,
     stored_error: bool,
-) -> Result<bool, StoreError> {
+) -> Result<Closed, StoreError> {
     use payout_attempts as a;
     let settled_at = (!outcome.is_unresolved()).then_some(now);
     if planted!("settle_unconditionally") {
@@ -423,13 +442,26 @@ fn close_attempt(
             .set((
                 a::outcome.eq(outcome),
                 a::settled_at.eq(settled_at),
-                a::stored_error.eq(stored_error),
+                // What Stripe stored under a key stays stored.
+                a::stored_error.eq(a::stored_error.or(stored_error.into_sql::<Bool>())),
                 sends(settlement),
                 facts(last),
             ))
             .execute(conn)?,
     };
-    Ok(changed == 1)
+    if changed == 1 {
+        return Ok(Closed::Now);
+    }
+    let found: Option<(RunId, AttemptOutcome)> = a::table
+        .filter(a::payout_id.eq(&settlement.payout_id))
+        .filter(a::attempt.eq(settlement.attempt))
+        .select((a::run_id, a::outcome))
+        .first(conn)
+        .optional()?;
+    Ok(match found {
+        Some(found) if found == (stamp.run_id.clone(), outcome) => Closed::Before,
+        _ => Closed::NotOurs,
+    })
 }
 
 /// A planted bug: nobody asks whose the attempt is and what became of it.
@@ -438,7 +470,7 @@ fn settle_whatever_it_is(
     now: Time,
     settlement: &Settlement,
     outcome: AttemptOutcome,
-) -> Result<bool, StoreError> {
+) -> Result<Closed, StoreError> {
     let attempt = payout_attempts::table
         .filter(payout_attempts::payout_id.eq(&settlement.payout_id))
         .filter(payout_attempts::attempt.eq(settlement.attempt));
@@ -451,7 +483,7 @@ fn settle_whatever_it_is(
             payouts::updated_at.eq(now),
         ))
         .execute(conn)?;
-    Ok(true)
+    Ok(Closed::Now)
 }
 
 /// The sends this run made, on top of those on record.
@@ -494,11 +526,23 @@ fn facts<'a>(last: &'a LastAnswer) -> _ {
 /// Records that an attempt made a transfer, whatever state the payout is in.
 fn paid_in_tx(
     conn: &mut AnyConnection,
+    stamp: &RunStamp,
     now: Time,
     settlement: &Settlement,
     transfer: &TransferFact<'_>,
     changes: &mut Vec<Change>,
 ) -> Result<Recorded, StoreError> {
+    let (run, held) = attempt_holds(conn, settlement)?;
+    if let Some(held) = held.filter(|held| held != transfer.id) {
+        // Evidence is never written over: the ledger keeps the first, the history both.
+        let reason = format!(
+            "Stripe made transfer {} under the key that made {held} before",
+            transfer.id
+        );
+        stays(conn, settlement, HistoryEvent::Alarm, &reason, changes)?;
+        let payout = &settlement.payout_id;
+        return Ok(Recorded::Alarm(format!("payout {payout}: {reason}")));
+    }
     let completed = complete(
         conn,
         now,
@@ -507,7 +551,7 @@ fn paid_in_tx(
         transfer,
     )?;
     attempt_paid(conn, now, settlement, transfer.id)?;
-    completed_in_tx(
+    let recorded = completed_in_tx(
         conn,
         now,
         &settlement.payout_id,
@@ -515,7 +559,33 @@ fn paid_in_tx(
         transfer,
         completed,
         changes,
-    )
+    )?;
+    Ok(match recorded {
+        // This run's own record, kept by a COMMIT whose answer was lost.
+        Recorded::Already if !transfer.adopted && run == stamp.run_id => Recorded::Done,
+        other => other,
+    })
+}
+
+/// Whose an attempt is, and the transfer it is known to have made.
+fn attempt_holds(
+    conn: &mut AnyConnection,
+    settlement: &Settlement,
+) -> Result<(RunId, Option<String>), StoreError> {
+    let found = payout_attempts::table
+        .filter(payout_attempts::payout_id.eq(&settlement.payout_id))
+        .filter(payout_attempts::attempt.eq(settlement.attempt))
+        .select((payout_attempts::run_id, payout_attempts::transfer_id))
+        .first(conn)
+        .optional()?;
+    found.ok_or_else(|| not_in_the_ledger(settlement))
+}
+
+fn not_in_the_ledger(settlement: &Settlement) -> StoreError {
+    StoreError::Conflict(format!(
+        "attempt {} of payout {} is not in the ledger",
+        settlement.attempt, settlement.payout_id
+    ))
 }
 
 /// Records the transfer on its attempt. If another attempt of the payout is
@@ -572,10 +642,7 @@ fn attempt_paid(
     if changed == 1 {
         return Ok(());
     }
-    Err(StoreError::Conflict(format!(
-        "attempt {} of payout {} is not in the ledger",
-        settlement.attempt, settlement.payout_id
-    )))
+    Err(not_in_the_ledger(settlement))
 }
 
 /// Keeps every answer. Two senders of one attempt count their sends each for

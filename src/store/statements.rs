@@ -23,7 +23,7 @@ use crate::store::dialect::{IDS_MAX, batch_rows_max, lock_statements, on_each};
 use crate::store::history::cancelled_in_tx;
 use crate::store::payout_create::Locks;
 use crate::store::reconcile::payments_found_in_tx;
-use crate::store::reversals::of_payouts_in_tx;
+use crate::store::reversals::{of_payouts_in_tx, of_transfers_in_tx};
 use crate::store::settings::currency_once_in_tx;
 use crate::store::{Store, StoreError};
 
@@ -441,7 +441,59 @@ fn untouched(statement: Statement) -> StatementAccount {
     }
 }
 
-/// Adds up the payouts of statements.
+/// What attempts of this tool paid, or may yet pay, on some statements. The money is
+/// where it went, whatever other software does to the payouts' rows.
+#[derive(Default)]
+struct PaidByAttempts {
+    /// What each transfer of a payout paid on a statement, minor units.
+    transfers: HashMap<(StatementId, PayoutId), Vec<(String, i32)>>,
+    /// Attempts that nobody knows the outcome of.
+    open: Vec<(StatementId, PayoutId, i32)>,
+    /// What was taken back of each transfer, minor units.
+    reversed: HashMap<String, i64>,
+}
+
+fn paid_by_attempts(
+    conn: &mut AnyConnection,
+    ids: &[&StatementId],
+) -> Result<PaidByAttempts, StoreError> {
+    use payout_attempts as a;
+    type Row = (StatementId, PayoutId, AttemptOutcome, i32, Option<String>);
+    let mut found = PaidByAttempts::default();
+    for chunk in ids.chunks(IDS_MAX) {
+        let rows: Vec<Row> = a::table
+            .filter(a::royalty_statement_id.eq_any(chunk.iter().copied()))
+            .filter(a::outcome.eq_any([
+                AttemptOutcome::Sending,
+                AttemptOutcome::Unknown,
+                AttemptOutcome::Paid,
+                AttemptOutcome::Surplus,
+            ]))
+            .select((
+                a::royalty_statement_id.assume_not_null(),
+                a::payout_id,
+                a::outcome,
+                a::amount_cents,
+                a::transfer_id,
+            ))
+            .load(conn)?;
+        for (statement, payout, outcome, cents, transfer) in rows {
+            if outcome.is_unresolved() {
+                found.open.push((statement, payout, cents));
+            } else {
+                let transfers = found.transfers.entry((statement, payout)).or_default();
+                transfers.push((transfer.unwrap_or_default(), cents));
+            }
+        }
+    }
+    let made = found.transfers.values().flatten();
+    let made: Vec<&str> = made.map(|(transfer, _)| transfer.as_str()).collect();
+    found.reversed = of_transfers_in_tx(conn, &made)?;
+    Ok(found)
+}
+
+/// Adds up what was paid on statements, and what may be on its way: by this tool's own
+/// attempts, and by rows beside them.
 fn add_payouts(
     conn: &mut AnyConnection,
     accounts: &mut HashMap<StatementId, StatementAccount>,
@@ -450,6 +502,7 @@ fn add_payouts(
     // to somebody else does not settle this creator's statement.
     let mut rows: Vec<Payout> = Vec::new();
     let ids: Vec<&StatementId> = accounts.keys().collect();
+    let by_attempts = paid_by_attempts(conn, &ids)?;
     for chunk in ids.chunks(IDS_MAX) {
         let found = payouts::table
             .inner_join(statements::table)
@@ -458,6 +511,30 @@ fn add_payouts(
             .select(Payout::as_select())
             .load(conn)?;
         rows.extend(found);
+    }
+    for ((statement, _), transfers) in &by_attempts.transfers {
+        let Some(account) = accounts.get_mut(statement) else {
+            continue;
+        };
+        for (transfer, cents) in transfers {
+            let cents = i64::from(*cents);
+            let reversed = by_attempts.reversed.get(transfer).copied().unwrap_or(0);
+            account.completed_cents = account.completed_cents.saturating_add(cents);
+            account.reversed_cents = account.reversed_cents.saturating_add(reversed.min(cents));
+        }
+    }
+    for (statement, payout, cents) in &by_attempts.open {
+        let of_row = |row: &Payout| {
+            row.id == *payout && row.royalty_statement_id.as_ref() == Some(statement)
+        };
+        // Whose row still says so is counted with the rows.
+        if !rows.iter().any(of_row)
+            && let Some(account) = accounts.get_mut(statement)
+        {
+            account.in_flight_cents = account.in_flight_cents.saturating_add(i64::from(*cents));
+            account.unsettled.push((payout.clone(), *cents));
+            account.in_flight = Some(payout.clone());
+        }
     }
     let of_status = |wanted: PayoutStatus| -> Vec<&PayoutId> {
         let those = rows.iter().filter(|payout| payout.status == wanted);
@@ -468,12 +545,22 @@ fn add_payouts(
     for payout in rows {
         let may_have_been_sent = payout.bears_marks_of_a_send();
         let (id, amount_cents) = (payout.id, payout.amount_cents);
-        let statement = payout.royalty_statement_id;
-        let Some(account) = statement.and_then(|id| accounts.get_mut(&id)) else {
+        let Some(statement) = payout.royalty_statement_id else {
+            continue;
+        };
+        let Some(account) = accounts.get_mut(&statement) else {
             continue;
         };
         match payout.status {
             PayoutStatus::Completed => {
+                let made = by_attempts.transfers.get(&(statement, id.clone()));
+                let held = payout.stripe_transfer_id.as_deref();
+                let counted =
+                    |(transfer, _): &(String, i32)| held.is_none_or(|held| held == transfer);
+                // Paid by an attempt, and the row says nothing else.
+                if made.is_some_and(|made| made.iter().any(counted)) {
+                    continue;
+                }
                 account.completed_cents = account
                     .completed_cents
                     .saturating_add(i64::from(amount_cents));

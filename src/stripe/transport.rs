@@ -289,7 +289,7 @@ impl Transport {
     async fn roundtrip(&self, request: Request<Checked>) -> Exchange {
         let response = match self.client.request(request).await {
             Ok(response) => response,
-            Err(error) if error.is_connect() => {
+            Err(error) if error.is_connect() || was_held_back(&error) => {
                 return Exchange::NotWritten {
                     reason: with_causes(&error),
                 };
@@ -331,8 +331,20 @@ struct Checked {
 
 /// The answer was no.
 #[derive(Debug, thiserror::Error)]
-#[error("it was held up too long before it was sent")]
-struct HeldUp;
+#[error("it was held back when it was about to be sent")]
+struct HeldBack;
+
+/// Whether a request failed because its body was not allowed to leave.
+fn was_held_back(error: &dyn std::error::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        if inner.is::<HeldBack>() {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
 
 impl Checked {
     fn always(body: String) -> Self {
@@ -345,15 +357,15 @@ impl Checked {
 
 impl Body for Checked {
     type Data = Bytes;
-    type Error = HeldUp;
+    type Error = HeldBack;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, HeldUp>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, HeldBack>>> {
         Poll::Ready(match self.bytes.take() {
             None => None,
-            Some(_) if !(self.may_leave)() => Some(Err(HeldUp)),
+            Some(_) if !(self.may_leave)() => Some(Err(HeldBack)),
             Some(bytes) => Some(Ok(Frame::data(bytes))),
         })
     }

@@ -71,7 +71,7 @@ fn a_request_that_was_held_up_before_its_body_is_not_executed() {
         runtime
             .block_on(stripe.transfer_send(key, "2024-06-20", body.to_owned(), move || may_leave))
     };
-    assert!(matches!(send("late", false), Exchange::Lost { .. }));
+    assert!(matches!(send("late", false), Exchange::NotWritten { .. }));
     assert_eq!(sandbox.ledger().transfers().count(), 0);
     assert!(matches!(send("in time", true), Exchange::Answered(reply) if reply.status == 200));
     assert_eq!(sandbox.ledger().transfers().count(), 1);

@@ -529,6 +529,46 @@ on_both! {
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_batches"), "2");
     }
 
+    // The money went where it went, whatever other software makes of the rows since.
+    fn what_was_paid_on_a_statement_counts_when_its_payout_is_rewritten(db: TestDb) {
+        let shop = shop(db);
+        shop.statement("other", "ben", 100_000);
+        let edits = [
+            "DELETE FROM payouts WHERE id = 'PAYOUT'",
+            "UPDATE payouts SET royalty_statement_id = NULL WHERE id = 'PAYOUT'",
+            "UPDATE payouts SET royalty_statement_id = 'other' WHERE id = 'PAYOUT'",
+            "UPDATE payouts SET creator_id = 'cr_cat' WHERE id = 'PAYOUT'",
+            "UPDATE payouts SET amount_cents = 100 WHERE id = 'PAYOUT'",
+            "UPDATE royalty_statements SET creator_id = 'cr_cat' WHERE id = 'STATEMENT'",
+            "UPDATE payouts SET status = 'FAILED', stripe_transfer_id = NULL WHERE id = 'PAYOUT'",
+        ];
+        let statements: Vec<String> = (0..edits.len()).map(|n| format!("s{n}")).collect();
+        for statement in &statements {
+            shop.statement(statement, "ann", 50_000);
+            let part = ["create", "--creator", "cr_ann", "--amount", "200", "--partial", "--statement", statement];
+            shop.env.run(&part).expect_code(0);
+        }
+        shop.process(&[]).expect_code(0);
+        for (statement, edit) in statements.iter().zip(edits) {
+            let payout = shop.one(&format!("SELECT id FROM payouts WHERE royalty_statement_id = '{statement}'"));
+            shop.db.execute(&edit.replace("PAYOUT", &payout).replace("STATEMENT", statement));
+        }
+        for _ in 0..2 {
+            shop.of_statements(&["--release"]);
+            shop.process(&[]);
+        }
+        for (statement, edit) in statements.iter().zip(edits) {
+            let of_it = shop.transfers().into_iter().filter(|transfer| {
+                transfer.metadata.get("royalty_statement_id").as_deref() == Some(statement)
+            });
+            let paid: i64 = of_it.map(|transfer| transfer.amount).sum();
+            assert!((20_000..=50_000).contains(&paid), "{edit}: {paid}");
+        }
+        // What can still be told apart is paid to the end.
+        let whole = shop.transfers().into_iter().filter(|transfer| transfer.amount == 30_000).count();
+        assert_eq!(whole, 6);
+    }
+
     fn of_many_statements_the_first_are_shown_and_all_are_counted(db: TestDb) {
         let shop = shop(db);
         for number in 0..23 {

@@ -272,6 +272,30 @@ on_both! {
         shop.process(&[]).expect_code(0);
     }
 
+    fn a_late_transfer_beside_a_paid_one_counts_for_its_statement(db: TestDb) {
+        let shop = released_and_held_back_with(db, |shop| {
+            shop.statement("s1", "c0", 5_000);
+            shop.db.execute("UPDATE payouts SET royalty_statement_id = 's1'");
+        });
+        shop.process(&[]).expect_code(0);
+        shop.stripe.release();
+        wait_for_transfers(&shop, 2);
+        resolve(&shop, &[], 5);
+        let rest = |shop: &Shop| shop.one("SELECT CAST(amount_cents AS TEXT) FROM payouts WHERE id <> 'cp0'");
+        shop.env.run(&["create", "--from-statements", "--release"]).expect_code(0);
+        assert_eq!(rest(&shop), "3000");
+        // Taken back whichever of the two: one of them stands, and nothing is owed for it.
+        let paid = shop.one("SELECT stripe_transfer_id FROM payouts WHERE id = 'cp0'");
+        shop.stripe.reverse(&paid, 1000).expect("it can be reversed");
+        shop.env.run(&["reconcile", "--fix"]).expect_code(5);
+        let show = shop.env.run(&["show", "cp0", "-o", "json"]).expect_code(0);
+        assert!(!show.stdout.contains("\"reversed_cents\": 1000"), "{show}");
+        shop.process(&[]).expect_code(5);
+        assert_eq!(shop.transfers().iter().map(|t| t.amount - t.amount_reversed).sum::<i64>(), 4_000);
+        let rest = shop.env.run(&["statements", "show", "s1", "-o", "json"]).expect_code(0);
+        assert!(rest.stdout.contains("\"left_cents\": 1000"), "{rest}");
+    }
+
     fn a_late_transfer_of_what_was_let_go_of_is_the_payment(db: TestDb) {
         let shop = released_and_held_back(db);
         shop.stripe.release();
@@ -385,8 +409,13 @@ on_both! {
 /// A payout that a person let go of while Stripe still has its first request, and will execute it
 /// when it is released.
 fn released_and_held_back(db: TestDb) -> Shop {
+    released_and_held_back_with(db, |_| ())
+}
+
+fn released_and_held_back_with(db: TestDb, prepare: impl FnOnce(&Shop)) -> Shop {
     let mut shop = Shop::open(db);
     shop.payouts(1);
+    prepare(&shop);
     shop.env.set("PAYOUTS_TEST_TIMEOUT", "1s");
     shop.fault("c0", Fault::ExecuteLate, 1);
     shop.process(&[]).expect_code(5);

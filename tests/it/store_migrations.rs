@@ -93,7 +93,7 @@ on_both! {
             ("payout_holds", "('all', '', 'r', 'a', AT)"),
             (
                 "payout_attempts",
-                "('p', 1, 'k', '', 1, 'usd', 'd', 'g', 's', FALSE, 'v', 'r', 'sending', AT, AT, NULL, 0, FALSE, \
+                "('p', 1, 'k', '', 1, 'usd', 'd', 'g', NULL, 's', FALSE, 'v', 'r', 'sending', AT, AT, NULL, 0, FALSE, \
                   NULL, NULL, NULL, NULL, NULL, NULL, FALSE, NULL)",
             ),
             ("payout_answers", "('p', 1, 1, AT, AT, NULL, NULL, FALSE, 'v', '')"),

@@ -2,8 +2,10 @@
 
 use payouts::model::attempt::AnswerRow;
 use payouts::model::ids::PayoutId;
+use payouts::model::payout::SendRules;
+use payouts::store::attempts::TakeOver;
 use payouts::store::settle::{LastAnswer, Recorded, Resolution, Settlement};
-use payouts::store::{RunDescription, Store};
+use payouts::store::{RunDescription, RunStamp, Store};
 
 use crate::common::db::{TestDb, TextRow, on_both};
 use crate::common::seed::{self, AttemptRow, PayoutRow};
@@ -110,15 +112,28 @@ fn paid(id: &str) -> Settlement {
     }
 }
 
+/// A run that has every attempt in its hands.
+fn run_with_all(db: &TestDb, store: &mut Store) -> RunStamp {
+    let stamp = begin(store);
+    db.execute(&format!(
+        "UPDATE payout_attempts SET run_id = '{}'",
+        stamp.run_id
+    ));
+    stamp
+}
+
+fn begin(store: &mut Store) -> RunStamp {
+    let run = RunDescription {
+        command: "process".to_owned(),
+        arguments: String::new(),
+        actor: "cron".to_owned(),
+        host: "host".to_owned(),
+    };
+    store.run_begin(run).expect("a run begins")
+}
+
 fn settle(store: &mut Store, batches: &[Vec<Settlement>]) -> Vec<Recorded> {
-    let stamp = store
-        .run_begin(RunDescription {
-            command: "process".to_owned(),
-            arguments: String::new(),
-            actor: "cron".to_owned(),
-            host: "host".to_owned(),
-        })
-        .expect("a run begins");
+    let stamp = begin(store);
     batches
         .iter()
         .flat_map(|batch| {
@@ -188,4 +203,101 @@ on_both! {
         let events: Vec<_> = events.into_iter().flatten().flatten().collect();
         assert_eq!(events, ["alarm", "paid"]);
     }
+
+    // Stripe forgets a key after a day: two senders of one attempt can then make two transfers.
+    fn a_second_transfer_under_one_key_is_an_alarm_and_overwrites_nothing(db: TestDb) {
+        let mut store = on_their_way(&db);
+        let mut second = paid("p_1");
+        if let Resolution::Paid { transfer_id, .. } = &mut second.resolution {
+            *transfer_id = "tr_second".to_owned();
+        }
+        assert_eq!(settle(&mut store, &[vec![paid("p_1")]]), [Recorded::Done]);
+        // Whether the row still says so or other software wiped it.
+        for wiped in [false, true] {
+            if wiped {
+                db.execute("UPDATE payouts SET stripe_transfer_id = NULL, status = 'PROCESSING' WHERE id = 'p_1'");
+            }
+            let said = settle(&mut store, &[vec![second.clone()]]);
+            let Recorded::Alarm(reason) = &said[0] else { panic!("{said:?}") };
+            assert!(reason.contains("tr_second") && reason.contains("tr_p_1"), "{reason}");
+        }
+        let ledger = db.query_strings("SELECT transfer_id, outcome FROM payout_attempts WHERE payout_id = 'p_1'");
+        assert_eq!(ledger, [[Some("tr_p_1".to_owned()), Some("paid".to_owned())]]);
+        let events = db.query_strings("SELECT event FROM payout_history WHERE payout_id = 'p_1' ORDER BY seq");
+        let events: Vec<_> = events.into_iter().flatten().flatten().collect();
+        assert_eq!(events, ["paid", "alarm", "alarm"]);
+    }
+
+    // The answer to a COMMIT can be lost although it was kept.
+    fn what_this_run_recorded_before_is_recorded_and_nobody_else_s(db: TestDb) {
+        let mut store = on_their_way(&db);
+        let stamp = run_with_all(&db, &mut store);
+        let outcome = |id: &str, resolution| Settlement { resolution, ..paid(id) };
+        let reason = || "no".to_owned();
+        let all = [
+            paid("p_1"),
+            outcome("p_2", Resolution::Declined { reason: reason() }),
+            outcome("p_part", Resolution::NotSent { reason: reason() }),
+            outcome("p_whole", Resolution::Unknown { reason: reason(), stored_error: true }),
+        ];
+        for _ in 0..2 {
+            let said = store.attempts_settle(&stamp, &all).expect("they are recorded");
+            assert_eq!(said, vec![Recorded::Done; 4]);
+        }
+        let rows = db.query_strings("SELECT id, status, retry_count FROM payouts WHERE id IN ('p_1', 'p_2', 'p_part') ORDER BY id");
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().flatten().collect()).collect();
+        assert_eq!(rows, [["p_1", "COMPLETED", "0"], ["p_2", "FAILED", "1"], ["p_part", "PENDING", "0"]]);
+        // What Stripe stored under a key is not forgotten by what comes after.
+        let later = outcome("p_whole", Resolution::Unknown { reason: reason(), stored_error: false });
+        store.attempts_settle(&stamp, &[later]).expect("it is recorded");
+        let stored = db.query_strings("SELECT COUNT(*) FROM payout_attempts WHERE payout_id = 'p_whole' AND stored_error");
+        assert_eq!(stored, [[Some("1".to_owned())]]);
+
+        let others: Vec<Recorded> = settle(&mut store, &[all[..3].to_vec()]);
+        assert_eq!(others, [Recorded::Already, Recorded::NotOurs, Recorded::NotOurs]);
+    }
+
+    // Between the look-up and the send a person may read a plan for an hour.
+    fn an_attempt_is_taken_over_only_while_its_payout_may_be_sent(db: TestDb) {
+        let mut store = on_their_way(&db);
+        let rules = SendRules { min_cents: 100, max_cents: 1_000_000, named_batch: None };
+        let stamp = begin(&mut store);
+        let attempt = store.attempts_of(&[PayoutId::new("p_1")]).expect("they are read").remove(0);
+        for (sql, back) in [
+            ("UPDATE payouts SET amount_cents = 49999 WHERE id = 'p_1'", "UPDATE payouts SET amount_cents = 50000 WHERE id = 'p_1'"),
+            ("UPDATE payouts SET status = 'COMPLETED' WHERE id = 'p_1'", "UPDATE payouts SET status = 'PROCESSING' WHERE id = 'p_1'"),
+            ("UPDATE creators SET \"stripeAccountId\" = 'acct_new' WHERE id = 'ann'", "UPDATE creators SET \"stripeAccountId\" = 'acct_ann' WHERE id = 'ann'"),
+            ("UPDATE creators SET \"deletedAt\" = \"createdAt\" WHERE id = 'ann'", "UPDATE creators SET \"deletedAt\" = NULL WHERE id = 'ann'"),
+        ] {
+            db.execute(sql);
+            let taken = store.attempt_take_over(&stamp, &attempt, &rules).expect("the database answers");
+            assert!(matches!(taken, TakeOver::Refused(_)), "{sql}: {taken:?}");
+            db.execute(back);
+        }
+        let taken = store.attempt_take_over(&stamp, &attempt, &rules).expect("the database answers");
+        assert!(matches!(&taken, TakeOver::Taken(taken) if taken.run_id == stamp.run_id), "{taken:?}");
+        let again = store.attempt_take_over(&stamp, &attempt, &rules).expect("the database answers");
+        assert_eq!(again, TakeOver::Gone);
+    }
+}
+
+// A platform's transaction may stay open on a row for as long as it likes.
+#[test]
+fn a_row_that_another_program_has_locked_does_not_hold_up_the_others() {
+    let db = TestDb::postgres();
+    let mut store = on_their_way(&db);
+    let stamp = run_with_all(&db, &mut store);
+    let mut other = db.session();
+    other.execute("BEGIN; SELECT * FROM payouts WHERE id = 'p_1' FOR UPDATE");
+    let batch = [paid("p_1"), paid("p_2"), paid("p_part")];
+    let said = store
+        .attempts_settle(&stamp, &batch)
+        .expect("they are recorded");
+    assert!(matches!(said[0], Recorded::Waits(_)), "{said:?}");
+    assert_eq!(said[1..], [Recorded::Done, Recorded::Done]);
+    other.execute("COMMIT");
+    let said = store
+        .attempts_settle(&stamp, &batch[..1])
+        .expect("it is recorded");
+    assert_eq!(said, [Recorded::Done]);
 }

@@ -85,6 +85,8 @@ CREATE TABLE "payout_attempts" (
     "currency" TEXT NOT NULL,
     "destination" TEXT NOT NULL,
     "transfer_group" TEXT NOT NULL,
+    -- What it pays for: the row can be changed or deleted by other software, the money cannot be unsent.
+    "royalty_statement_id" TEXT,
     "stripe_account" TEXT NOT NULL,
     "livemode" INTEGER NOT NULL CHECK ("livemode" IN (0, 1)),
     "api_version" TEXT NOT NULL,
@@ -118,6 +120,8 @@ CREATE INDEX "payout_attempts_unresolved_idx" ON "payout_attempts" ("payout_id")
     WHERE "outcome" IN ('sending', 'unknown');
 CREATE INDEX "payout_attempts_transfer_id_idx" ON "payout_attempts" ("transfer_id")
     WHERE "transfer_id" IS NOT NULL;
+CREATE INDEX "payout_attempts_royalty_statement_id_idx" ON "payout_attempts" ("royalty_statement_id")
+    WHERE "royalty_statement_id" IS NOT NULL;
 CREATE INDEX "payout_attempts_error_code_idx" ON "payout_attempts" ("error_code")
     WHERE "error_code" IS NOT NULL;
 

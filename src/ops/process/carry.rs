@@ -5,6 +5,7 @@
 //! send may happen. And it records nothing: what it comes to is handed back.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -12,27 +13,18 @@ use tokio::sync::watch;
 use crate::failpoint::{failpoint, planted};
 use crate::model::attempt::{ANSWER_BYTES_KEPT, AnswerRow, Attempt};
 use crate::model::hold::NamedBatch;
-use crate::model::time::{Clock, Time, millis_of};
+use crate::model::time::{Clock, Time};
 use crate::ops::adopt::expected_of;
 use crate::ops::pace::Pace;
-use crate::ops::process::gate::{self, Belongs, Closed, Reading};
+use crate::ops::process::gate::{self, Closed, Job, Reading};
 use crate::ops::process::verdict::{self, Circumstances, Next, Progress};
 use crate::store::settle::{LastAnswer, Resolution, Settlement};
 use crate::stripe::classify::{Expected, Judgement, classify};
 use crate::stripe::{Exchange, RunEffect, Stripe};
 
-/// What passed the gate leaves within this time, or not at all: a machine that went
-/// to sleep in between may wake up when Stripe has forgotten the key.
-const LEAVES_WITHIN: Duration = Duration::from_secs(60);
-
-/// Something to send.
-#[derive(Debug, Clone)]
-pub(super) struct Job {
-    pub(super) attempt: Attempt,
-    pub(super) belongs: Belongs,
-    /// Taken over from an earlier run: a send under its key may have been executed.
-    pub(super) taken_over: bool,
-}
+/// A send that the gate closed on when it was about to leave goes through it again so
+/// often; then it counts as one that found no connection.
+const HELD_BACK_MAX: u32 = 100;
 
 /// A job that has ended.
 #[derive(Debug)]
@@ -69,7 +61,8 @@ impl Senders {
         let mut last: Option<LastAnswer> = None;
         let mut stored_error = false;
         let mut all_unwritten = true;
-        let started = self.clock.instant();
+        let mut first_sent = None;
+        let mut held_back_before = 0;
         let expected = expected_of(&job.attempt);
         let carried = |resolution, answers, last, effect| Carried {
             settlement: Settlement {
@@ -108,7 +101,13 @@ impl Senders {
             let sent_at = self.clock.now();
             let attempt = &job.attempt;
             let begun = self.clock.instant();
-            let exchange = self.send(attempt, !answers.is_empty()).await;
+            let started = *first_sent.get_or_insert(begun);
+            let (exchange, held_back) = self.send(&job, !answers.is_empty()).await;
+            if held_back && held_back_before < HELD_BACK_MAX {
+                // It never left: the gate says whether it may yet.
+                held_back_before += 1;
+                continue;
+            }
             all_unwritten &= matches!(exchange, Exchange::NotWritten { .. });
             let judgement = classify(&exchange, &expected);
             stored_error |= judgement.stored_error;
@@ -131,7 +130,7 @@ impl Senders {
             let reason = spoken(&judgement);
             let circumstances = Circumstances {
                 elapsed: self.clock.instant().saturating_duration_since(started),
-                key_age_millis: self.key_age_millis(attempt),
+                key_age_millis: attempt.key_age_millis(self.clock.now(), self.stripe_ahead_millis),
                 retry_after: retry_after(&exchange),
                 jitter_per_mille: fastrand::u64(500..=1000),
             };
@@ -189,33 +188,37 @@ impl Senders {
         }
     }
 
-    /// Sends the stored bytes under the stored key, once.
-    async fn send(&self, attempt: &Attempt, again: bool) -> Exchange {
-        let clock = self.clock.clone();
-        let passed = clock.since_boot_millis();
-        failpoint!(await "send.before", or Exchange::NotWritten {
+    /// Sends the stored bytes under the stored key, once. The gate is asked again when
+    /// they are about to leave: a request may wait for a connection, and the machine
+    /// may go to sleep meanwhile. Returns too whether it was closed by then.
+    async fn send(&self, job: &Job, again: bool) -> (Exchange, bool) {
+        let attempt = &job.attempt;
+        failpoint!(await "send.before", or (Exchange::NotWritten {
             reason: "no connection".to_owned(),
-        });
+        }, false));
         let mut body = attempt.body.clone();
         if again && planted!("changed_bytes_on_resend") {
             body.push_str("&description=again");
         }
         let (key, version) = (&attempt.idempotency_key, &attempt.api_version);
+        let (senders, leaving) = (self.clone(), job.clone());
+        let held_back = Arc::new(AtomicBool::new(false));
+        let closed = Arc::clone(&held_back);
         let may_leave = move || {
-            let waited = clock.since_boot_millis().saturating_sub(passed);
-            let in_time = waited < millis_of(LEAVES_WITHIN) || planted!("gate_open");
+            let open = senders.gate(&senders.reading.borrow(), &leaving).is_ok();
+            closed.store(!open, Ordering::Relaxed);
             failpoint!(only "send.leaving");
-            in_time
+            open
         };
         let exchange = self
             .stripe
             .transfer_send(key, version, body, may_leave)
             .await;
-        failpoint!(await "send.answered", or Exchange::Lost {
+        failpoint!(await "send.answered", or (Exchange::Lost {
             reason: "answered, and lost".to_owned(),
             status: None,
-        });
-        exchange
+        }, false));
+        (exchange, held_back.load(Ordering::Relaxed))
     }
 
     /// Waits until the gate is open or closed for good. `Err(None)`: the run is stopping.
@@ -227,15 +230,7 @@ impl Senders {
                 return Err(None);
             }
             let reading = readings.borrow_and_update().clone();
-            match gate::check(
-                &reading,
-                &self.clock,
-                self.lease,
-                &job.attempt,
-                &job.belongs,
-                self.named_batch.as_ref(),
-                self.stripe_ahead_millis,
-            ) {
+            match self.gate(&reading, job) {
                 Ok(()) => return Ok(()),
                 // The store is slow: a new reading may open the gate.
                 Err(Closed::Stale) => {
@@ -247,6 +242,17 @@ impl Senders {
                 Err(closed) => return Err(Some(closed)),
             }
         }
+    }
+
+    fn gate(&self, reading: &Reading, job: &Job) -> Result<(), Closed> {
+        gate::check(
+            reading,
+            &self.clock,
+            self.lease,
+            job,
+            self.named_batch.as_ref(),
+            self.stripe_ahead_millis,
+        )
     }
 
     /// Waits for its turn to send, or for the run to stop.
@@ -289,15 +295,6 @@ impl Senders {
                 },
             },
         }
-    }
-
-    fn key_age_millis(&self, attempt: &Attempt) -> i64 {
-        let stripe_now = self
-            .clock
-            .now()
-            .millis()
-            .saturating_add(self.stripe_ahead_millis);
-        stripe_now.saturating_sub(attempt.first_sent_at.millis())
     }
 }
 

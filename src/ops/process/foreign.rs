@@ -444,7 +444,7 @@ impl Report {
                 self.stays_unresolved(payout, amount_cents, reason);
                 return;
             }
-            Recorded::Already | Recorded::NotOurs => return,
+            Recorded::Already | Recorded::NotOurs | Recorded::Waits(_) => return,
             Recorded::Finding(reason) => self.findings.push(reason),
             Recorded::Done => {}
         }

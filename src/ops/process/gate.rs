@@ -10,11 +10,10 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::failpoint::planted;
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, KEY_AGE_MAX};
 use crate::model::hold::{HoldKind, NamedBatch};
 use crate::model::ids::{BatchId, CreatorId};
 use crate::model::time::{Clock, Time, millis_of};
-use crate::ops::process::verdict::key_is_young;
 
 /// No send relies on a reading of the holds older than this.
 pub(super) const READING_AGE_MAX: Duration = Duration::from_secs(1);
@@ -49,6 +48,37 @@ pub(super) struct Belongs {
     pub(super) batch: Option<BatchId>,
 }
 
+/// Something to send.
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) attempt: Attempt,
+    pub(super) belongs: Belongs,
+    /// Taken over from an earlier run: a send under its key may have been executed.
+    pub(super) taken_over: bool,
+    /// When Stripe may have forgotten its key, by the clock that runs through suspend:
+    /// the wall clock can be set back while the machine sleeps.
+    key_ends_boot_millis: i64,
+}
+
+impl Job {
+    pub(super) fn new(
+        attempt: Attempt,
+        belongs: Belongs,
+        taken_over: bool,
+        clock: &Clock,
+        stripe_ahead_millis: i64,
+    ) -> Self {
+        let age = attempt.key_age_millis(clock.now(), stripe_ahead_millis);
+        let left = millis_of(KEY_AGE_MAX).saturating_sub(age.max(0));
+        Self {
+            key_ends_boot_millis: clock.since_boot_millis().saturating_add(left),
+            attempt,
+            belongs,
+            taken_over,
+        }
+    }
+}
+
 /// Why a send does not happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Closed {
@@ -81,8 +111,7 @@ pub(super) fn check(
     reading: &Reading,
     clock: &Clock,
     lease: Duration,
-    attempt: &Attempt,
-    belongs: &Belongs,
+    job: &Job,
     named_batch: Option<&NamedBatch>,
     stripe_ahead_millis: i64,
 ) -> Result<(), Closed> {
@@ -97,8 +126,12 @@ pub(super) fn check(
     if silent_wall.abs() >= lease || silent_boot >= lease {
         return Err(Closed::LeaseLost);
     }
-    let stripe_now = now.millis().saturating_add(stripe_ahead_millis);
-    if !key_is_young(stripe_now.saturating_sub(attempt.first_sent_at.millis())) {
+    let Job {
+        attempt, belongs, ..
+    } = job;
+    let too_old =
+        boot >= job.key_ends_boot_millis || !attempt.key_is_young(now, stripe_ahead_millis);
+    if too_old && !planted!("resend_after_a_day") {
         return Err(Closed::KeyTooOld);
     }
     if boot.saturating_sub(reading.read_boot_millis) >= millis_of(READING_AGE_MAX) {

@@ -66,50 +66,63 @@ pub(super) async fn record(
     settlements: Vec<Settlement>,
 ) -> Written {
     failpoint!(await "record.before");
-    let settlements: Arc<[Settlement]> = settlements.into();
+    let mut waiting: Arc<[Settlement]> = settlements.into();
+    let mut written = Vec::with_capacity(waiting.len());
     let started = clock.instant();
     let mut wait = Duration::from_millis(100);
     loop {
-        let (run, batch) = (stamp.clone(), Arc::clone(&settlements));
-        let error = match db
+        let (run, batch) = (stamp.clone(), Arc::clone(&waiting));
+        let tried = db
             .call(move |store| store.attempts_settle(&run, &batch))
-            .await
-        {
+            .await;
+        let patient = clock.instant().saturating_duration_since(started) < RECORD_PATIENCE;
+        match tried {
             Ok(recorded) => {
-                return (settlements.iter().cloned().zip(recorded).collect(), None);
+                let told = waiting.iter().cloned().zip(recorded);
+                let (late, done): (Vec<_>, Vec<_>) =
+                    told.partition(|(_, how)| matches!(how, Recorded::Waits(_)));
+                written.extend(done);
+                if late.is_empty() || !patient {
+                    written.extend(late.into_iter().map(|(settlement, how)| {
+                        let Recorded::Waits(why) = how else {
+                            return (settlement, how);
+                        };
+                        (unrecorded(settlement, &why), Recorded::Done)
+                    }));
+                    return (written, None);
+                }
+                waiting = late.into_iter().map(|(settlement, _)| settlement).collect();
             }
-            Err(error) => error,
-        };
-        let tried = clock.instant().saturating_duration_since(started);
-        if !error.is_transient() || tried >= RECORD_PATIENCE {
-            let lost = settlements.iter().cloned().map(|settlement| {
-                let reason = unrecorded_reason(&settlement, &error);
-                let resolution = Resolution::Unknown {
-                    reason,
-                    stored_error: false,
-                };
-                (
-                    Settlement {
-                        resolution,
-                        ..settlement
-                    },
-                    Recorded::Done,
-                )
-            });
-            return (lost.collect(), Some(error));
+            Err(error) if !error.is_transient() || !patient => {
+                let why = error.to_string();
+                let lost = waiting.iter().cloned();
+                written.extend(lost.map(|one| (unrecorded(one, &why), Recorded::Done)));
+                return (written, Some(error));
+            }
+            Err(error) => {
+                clock.sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(5));
+                reconnect(&db, &error).await;
+            }
         }
-        clock.sleep(wait).await;
-        wait = (wait * 2).min(Duration::from_secs(5));
-        reconnect(&db, &error).await;
     }
 }
 
-fn unrecorded_reason(settlement: &Settlement, error: &StoreError) -> String {
-    match &settlement.resolution {
+/// An outcome that could not be recorded: to the table it is unknown, and the next run
+/// finds it at Stripe.
+fn unrecorded(settlement: Settlement, why: &str) -> Settlement {
+    let reason = match &settlement.resolution {
         Resolution::Paid { transfer_id, .. } => {
-            format!("it was paid by {transfer_id}, which could not be recorded: {error}")
+            format!("it was paid by {transfer_id}, which could not be recorded: {why}")
         }
-        _ => format!("its outcome could not be recorded: {error}"),
+        _ => format!("its outcome could not be recorded: {why}"),
+    };
+    Settlement {
+        resolution: Resolution::Unknown {
+            reason,
+            stored_error: false,
+        },
+        ..settlement
     }
 }
 

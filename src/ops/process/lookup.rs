@@ -10,15 +10,14 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::failpoint::planted;
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, KEY_AGE_MAX};
 use crate::model::ids::PayoutId;
 use crate::model::lookup::{LookUp, LookUpFinding};
-use crate::model::payout::{PayoutStatus, may_send};
+use crate::model::payout::may_send_again;
 use crate::model::time::Time;
 use crate::ops::adopt::adopt_for_attempt;
 use crate::ops::event::Event;
 use crate::ops::process::foreign::tell_only;
-use crate::ops::process::verdict::{KEY_AGE_MAX, key_is_young};
 use crate::ops::process::{ProcessError, Session, gate};
 use crate::ops::reconcile::judge::is_taken_back;
 use crate::ops::search::{Found, OddEntries, PAGES_MAX};
@@ -228,8 +227,8 @@ impl Session {
             let transfer = self.reader().transfer(&id).await?;
             if !transfer.as_ref().is_some_and(is_taken_back) {
                 self.report.alarms.push(format!(
-                    "payout {payout} was paid twice: {id} is one transfer too many; reverse one of the two at \
-                     Stripe, or accept it as `payouts reconcile` says"
+                    "payout {payout} was paid twice: {id} is one transfer too many; reverse that one at Stripe, \
+                     or accept it as `payouts reconcile` says"
                 ));
             }
         }
@@ -246,9 +245,10 @@ impl Session {
             return Ok(());
         };
         let (left, reason) = (attempt.clone(), "not listed".to_owned());
+        let rules = self.settings.rules.clone();
         self.db
             .call(move |store| {
-                store.attempt_take_over(&stamp, &left)?;
+                store.attempt_take_over(&stamp, &left, &rules)?;
                 let settlement = Settlement {
                     payout_id: left.payout_id,
                     attempt: left.attempt,
@@ -292,28 +292,16 @@ impl Session {
         if attempt.stored_error {
             return refused("Stripe stored an error under its key");
         }
-        let stripe_now = self
-            .clock
-            .now()
-            .millis()
-            .saturating_add(self.stripe_ahead_millis);
-        if !key_is_young(stripe_now.saturating_sub(attempt.first_sent_at.millis())) {
+        let young = attempt.key_is_young(self.clock.now(), self.stripe_ahead_millis);
+        if !young && !planted!("resend_after_a_day") {
             return refused("its first send was 23 hours ago or more");
         }
         let id = attempt.payout_id.clone();
         let Some(candidate) = self.db.call(move |store| store.candidate(&id)).await? else {
             return refused("its payout is gone");
         };
-        if candidate.payout.status == PayoutStatus::Completed {
-            return refused("its row says COMPLETED: ask whoever wrote that how it was paid");
-        }
-        if let Err(skip) = may_send(&candidate, &self.settings.rules) {
-            return refused(&format!("it is not sent again: {skip}"));
-        }
-        if candidate.destination.as_deref() != Some(&attempt.destination)
-            || candidate.payout.amount_cents != attempt.amount_cents
-        {
-            return refused("its amount or destination changed since");
+        if let Err(refusal) = may_send_again(&candidate, attempt, &self.settings.rules) {
+            return refused(&refusal.to_string());
         }
         if !self.settings.filter.covers(&candidate) {
             return refused("it is not among what this run was asked to send");

@@ -113,6 +113,7 @@ impl Plan {
         Agreement {
             until: self.last.clone(),
             rows: Some(Arc::clone(&self.agreed)),
+            resends_max: usize::try_from(self.resends).unwrap_or(usize::MAX),
             payouts_max: self.due.saturating_add(self.resends),
             total_max_cents: self.total_cents(),
             account: self.account.clone(),

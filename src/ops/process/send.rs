@@ -20,15 +20,17 @@ use crate::model::money::Currency;
 use crate::ops::consent::Consent;
 use crate::ops::event::{Event, Settled};
 use crate::ops::pace::Pace;
-use crate::ops::process::carry::{Carried, Job, Senders};
+use crate::ops::process::carry::{Carried, Senders};
 use crate::ops::process::foreign::{Outcome, Searching};
-use crate::ops::process::gate::{self, Belongs, Closed, Reading};
+use crate::ops::process::gate::{self, Belongs, Closed, Job, Reading};
 use crate::ops::process::jobs::{Written, claim, pulse, reconnect, record};
+use crate::ops::process::lookup::Resend;
 use crate::ops::process::plan::balance_cents;
 use crate::ops::process::{
     FAILURES_KEPT, Failure, ProcessError, Report, Session, Stop, Unresolved,
 };
 use crate::store::Store;
+use crate::store::attempts::TakeOver;
 use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, WINDOW_MAX, Window};
 use crate::store::settle::{Recorded, Resolution, Settlement};
 use crate::store::thread::StoreThread;
@@ -110,7 +112,8 @@ impl Session {
             self.search_foreign_again();
         }
         let request = self.queue_request(agreement.until, agreement.rows);
-        let available_cents = free_cents(&self.db, &self.stripe, &self.pace, currency).await?;
+        let balance = balance_cents(&self.stripe, &self.pace, currency).await?;
+        let available_cents = less_what_is_on_its_way(&self.db, balance).await?;
         let resends = std::mem::take(&mut self.resends);
         let newest = self.report.newest_transfer;
         let mut foreign = Searching::of_the_rest(self.foreign);
@@ -159,7 +162,8 @@ impl Session {
         if reading.borrow().switch_is_on() {
             run.stop(Stop::Switch);
         }
-        run.take_over(resends).await?;
+        run.take_over(resends, agreement.resends_max, balance)
+            .await?;
         loop {
             run.start_what_can_be_started(&stopping);
             // What the search finds is recorded, whoever waits for it.
@@ -276,33 +280,55 @@ struct Run {
 }
 
 impl Run {
-    /// Takes over what goes out again; what somebody else was faster with is left.
-    async fn take_over(&mut self, resends: Vec<super::lookup::Resend>) -> Result<(), ProcessError> {
-        for resend in resends {
+    /// Takes over what goes out again, in order, as far as was agreed and as the
+    /// `balance` covers it; what somebody else was faster with is left to them.
+    async fn take_over(
+        &mut self,
+        resends: Vec<Resend>,
+        agreed: usize,
+        mut balance_cents: Option<i64>,
+    ) -> Result<(), ProcessError> {
+        let mut beyond = false;
+        for (place, resend) in resends.into_iter().enumerate() {
             let amount = i64::from(resend.attempt.amount_cents);
-            if self.payouts_room == 0 || amount > self.total_room_cents {
-                let reason = "no transfer is listed, and it is beyond this run's limit";
-                self.report
-                    .unresolved
-                    .push(unresolved(&resend.attempt, reason));
-                continue;
-            }
-            let (stamp, attempt) = (self.stamp.clone(), resend.attempt);
-            let taken = self
-                .db
-                .call(move |store| store.attempt_take_over(&stamp, &attempt))
-                .await?;
-            if let Some(attempt) = taken {
-                self.payouts_room -= 1;
-                self.total_room_cents -= amount;
-                self.ready.push_back(Job {
-                    attempt,
-                    belongs: resend.belongs,
-                    taken_over: true,
-                });
+            // What is behind the first that is beyond stays too, as in the plan.
+            beyond |= place >= agreed || self.payouts_room == 0 || amount > self.total_room_cents;
+            let stays = if beyond {
+                Some("it is beyond this run's limit".to_owned())
+            } else if balance_cents.is_some_and(|balance| balance < amount) {
+                Some("the balance does not cover sending it again".to_owned())
+            } else {
+                let (stamp, rules) = (self.stamp.clone(), self.request.rules.clone());
+                let attempt = resend.attempt.clone();
+                let taken = self
+                    .db
+                    .call(move |store| store.attempt_take_over(&stamp, &attempt, &rules))
+                    .await?;
+                match taken {
+                    TakeOver::Gone => None,
+                    TakeOver::Refused(refusal) => Some(refusal.to_string()),
+                    TakeOver::Taken(attempt) => {
+                        self.payouts_room -= 1;
+                        self.total_room_cents -= amount;
+                        balance_cents = balance_cents.map(|balance| balance - amount);
+                        let job = self.job(*attempt, resend.belongs, true);
+                        self.ready.push_back(job);
+                        None
+                    }
+                }
+            };
+            if let Some(reason) = stays {
+                let reason = format!("no transfer is listed, and {reason}");
+                let left = unresolved(&resend.attempt, &reason);
+                self.report.unresolved.push(left);
             }
         }
         Ok(())
+    }
+
+    fn job(&self, attempt: Attempt, belongs: Belongs, taken_over: bool) -> Job {
+        let ahead = self.senders.stripe_ahead_millis;
+        Job::new(attempt, belongs, taken_over, &self.senders.clock, ahead)
     }
 
     /// A claim whose COMMIT was not answered may stand all the same, and nobody sent
@@ -602,11 +628,8 @@ impl Run {
                 creator: claimed.payout.creator_id,
                 batch: claimed.batch_id,
             };
-            self.ready.push_back(Job {
-                attempt: claimed.attempt,
-                belongs,
-                taken_over: false,
-            });
+            let job = self.job(claimed.attempt, belongs, false);
+            self.ready.push_back(job);
         }
         if window.last.is_some() {
             self.request.after = window.last;
@@ -685,7 +708,7 @@ impl Run {
         let cents = i64::from(amount_cents);
         match how {
             Recorded::Done => {}
-            Recorded::Already => return,
+            Recorded::Already | Recorded::Waits(_) => return,
             Recorded::NotOurs => {
                 events(Event::Warning(format!(
                     "attempt {} of payout {} was taken over by another run, which settles it",
@@ -776,7 +799,14 @@ async fn free_cents(
     pace: &Pace,
     currency: Currency,
 ) -> Result<Option<i64>, ProcessError> {
-    let Some(balance) = balance_cents(stripe, pace, currency).await? else {
+    less_what_is_on_its_way(db, balance_cents(stripe, pace, currency).await?).await
+}
+
+async fn less_what_is_on_its_way(
+    db: &StoreThread,
+    balance: Option<i64>,
+) -> Result<Option<i64>, ProcessError> {
+    let Some(balance) = balance else {
         return Ok(None);
     };
     let on_its_way = db.call(Store::attempts_open).await?.amount_cents;

@@ -15,6 +15,7 @@
 use std::time::Duration;
 
 use crate::failpoint::planted;
+use crate::model::attempt::key_is_young;
 use crate::stripe::{Finding, Judgement, Transfer};
 
 /// Sends of one attempt within one run.
@@ -22,10 +23,6 @@ pub const SENDS_MAX: u32 = 6;
 
 /// Time within which one run sends an attempt again.
 pub const RESEND_WINDOW: Duration = Duration::from_secs(120);
-
-/// Stripe may forget a key after 24 hours, and the same key is then a new
-/// transfer: an hour before that, nothing is sent under it any more.
-pub const KEY_AGE_MAX: Duration = Duration::from_secs(23 * 3600);
 
 const WAIT_FIRST_MILLIS: u64 = 500;
 const WAIT_MAX_MILLIS: u64 = 30_000;
@@ -117,14 +114,7 @@ pub fn next(progress: &mut Progress, judgement: &Judgement, at: Circumstances) -
 
 /// Whether Stripe still knows the key.
 pub fn is_young(at: Circumstances) -> bool {
-    key_is_young(at.key_age_millis)
-}
-
-/// Whether a key of this age may still be sent under.
-pub fn key_is_young(age_millis: i64) -> bool {
-    // A negative age is a clock that was set back: how old the key is, nobody knows.
-    let max = crate::model::time::millis_of(KEY_AGE_MAX);
-    (-max..max).contains(&age_millis) || planted!("resend_after_a_day")
+    key_is_young(at.key_age_millis) || planted!("resend_after_a_day")
 }
 
 /// Another send, if the bounds allow it.

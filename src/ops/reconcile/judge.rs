@@ -561,6 +561,7 @@ mod tests {
             currency: Currency::USD,
             destination: "acct_ann".to_owned(),
             transfer_group: "p1".to_owned(),
+            royalty_statement_id: None,
             stripe_account: "acct_0".to_owned(),
             livemode: false,
             api_version: String::new(),

@@ -900,7 +900,7 @@ impl Comparison<'_> {
                 Ok("recorded".to_owned())
             }
             Recorded::NotOurs => Err("another run is at work on it".to_owned()),
-            Recorded::Alarm(reason) => Err(reason),
+            Recorded::Alarm(reason) | Recorded::Waits(reason) => Err(reason),
         })
     }
 

@@ -27,9 +27,9 @@ pub(crate) fn attempts_append(conn: &mut AnyConnection, rows: &[Attempt]) -> Que
         }),
         AnyConnection::Postgres(c) => fixed(
             "INSERT INTO payout_attempts (payout_id, attempt, idempotency_key, body, amount_cents,
-                 currency, destination, transfer_group, stripe_account, livemode, api_version,
-                 run_id, outcome, created_at, first_sent_at)
-             SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 currency, destination, transfer_group, royalty_statement_id, stripe_account, livemode,
+                 api_version, run_id, outcome, created_at, first_sent_at)
+             SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind::<Array<Text>, _>(column(rows, |row| row.payout_id.as_str()))
         .bind::<Array<Integer>, _>(column(rows, |row| row.attempt))
@@ -39,6 +39,9 @@ pub(crate) fn attempts_append(conn: &mut AnyConnection, rows: &[Attempt]) -> Que
         .bind::<Array<Text>, _>(column(rows, |row| row.currency.as_str()))
         .bind::<Array<Text>, _>(column(rows, |row| row.destination.as_str()))
         .bind::<Array<Text>, _>(column(rows, |row| row.transfer_group.as_str()))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
+            row.royalty_statement_id.as_ref().map(StatementId::as_str)
+        }))
         .bind::<Array<Text>, _>(column(rows, |row| row.stripe_account.as_str()))
         .bind::<Array<Bool>, _>(column(rows, |row| row.livemode))
         .bind::<Array<Text>, _>(column(rows, |row| row.api_version.as_str()))

@@ -109,8 +109,9 @@ pub(crate) fn write_tx<T>(
     finish_tx(conn, local, body)
 }
 
-/// The same, and it finds its rows by index; see [`find_by_index`]. Said with the
-/// beginning, because a word to the server costs as much as a row.
+/// The same, and it finds its rows by index; see [`find_by_index`]. It does not wait
+/// long for a row that somebody else has locked: others wait for this one. Said with
+/// the beginning, because a word to the server costs as much as a row.
 pub(crate) fn write_by_index_tx<T>(
     conn: &mut AnyConnection,
     local: Option<&str>,
@@ -118,7 +119,10 @@ pub(crate) fn write_by_index_tx<T>(
 ) -> Result<T, StoreError> {
     begin_write(
         conn,
-        concat!("BEGIN ISOLATION LEVEL READ COMMITTED; ", by_index!()),
+        concat!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL lock_timeout = '2s'; ",
+            by_index!()
+        ),
     )?;
     finish_tx(conn, local, body)
 }
@@ -222,6 +226,11 @@ pub(crate) fn batch_rows_max(backend: Backend, columns: usize) -> usize {
     (variables / columns.max(1)).clamp(1, 2_000)
 }
 
+/// Whether a lock that was not had in time is a row's, so that others can be written.
+pub(crate) fn locks_rows(backend: Backend) -> bool {
+    backend == Backend::Postgres
+}
+
 /// Ids that fit one `= ANY` or `IN` list.
 pub(crate) const IDS_MAX: usize = 10_000;
 
@@ -257,8 +266,9 @@ pub(crate) fn users_by_lower_email(
     }
 }
 
-/// Locks statements until the transaction ends, so that nobody else creates or
-/// settles a payout of them meanwhile. `ids` are sorted and at most [`IDS_MAX`].
+/// Locks statements until the transaction ends, so that nobody else creates a payout
+/// of them or puts one back into the queue meanwhile. A claim takes a statement by the
+/// primary key of its own table instead, and waits for no one. `ids` are sorted and at most [`IDS_MAX`].
 ///
 /// The rows are locked where this role may: a platform may let it read statements
 /// only, and then its own software can change one meanwhile, as it can at any

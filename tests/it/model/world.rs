@@ -816,6 +816,7 @@ impl Work {
             Agreement {
                 until: None,
                 rows: None,
+                resends_max: usize::MAX,
                 payouts_max,
                 total_max_cents: i64::MAX,
                 account: session.account().to_owned(),
