@@ -294,6 +294,8 @@ Register-ArgumentCompleter -Native -CommandName 'payouts' -ScriptBlock {
             [CompletionResult]::new('--batch', '--batch', [CompletionResultType]::ParameterName, 'A batch')
             [CompletionResult]::new('--creator', '--creator', [CompletionResultType]::ParameterName, 'A creator: id, e-mail or Stripe account')
             [CompletionResult]::new('--reason', '--reason', [CompletionResultType]::ParameterName, 'Why, for whoever meets the hold')
+            [CompletionResult]::new('--until', '--until', [CompletionResultType]::ParameterName, 'When it ends by itself: a day, whose beginning is meant, an RFC 3339 time, or 7d or 12h from now; without it, when it is released')
+            [CompletionResult]::new('--tz', '--tz', [CompletionResultType]::ParameterName, 'Whose day is meant, such as Europe/Berlin')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')

@@ -647,7 +647,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__hold)
-            opts="-o -q -y -h --batch --creator --all --reason --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -y -h --batch --creator --all --reason --until --tz --output --quiet --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -662,6 +662,14 @@ _payouts() {
                     return 0
                     ;;
                 --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --until)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tz)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

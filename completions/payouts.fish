@@ -274,6 +274,8 @@ complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s h -l help -d
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l batch -d 'A batch' -r
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l creator -d 'A creator: id, e-mail or Stripe account' -r
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l reason -d 'Why, for whoever meets the hold' -r
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l until -d 'When it ends by itself: a day, whose beginning is meant, an RFC 3339 time, or 7d or 12h from now; without it, when it is released' -r
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l tz -d 'Whose day is meant, such as Europe/Berlin' -r
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'

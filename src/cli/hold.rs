@@ -11,7 +11,9 @@ use crate::model::hold::{HoldKind, HoldTarget};
 use crate::model::ids::{BatchId, PayoutId};
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::PayoutStatus;
+use crate::model::time::Time;
 use crate::ops::hold::{self, HoldLine};
+use crate::ops::period::{self, PeriodError};
 use crate::output::json_control::HoldLineView;
 use crate::output::text::{count, held};
 use crate::output::{Answer, table};
@@ -31,6 +33,15 @@ pub(super) struct HoldArgs {
     /// Why, for whoever meets the hold
     #[arg(long, value_name = "TEXT", value_parser = selection::reason)]
     reason: String,
+
+    /// When it ends by itself: a day, whose beginning is meant, an RFC 3339 time, or
+    /// 7d or 12h from now; without it, when it is released
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+
+    /// Whose day is meant, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC", requires = "until")]
+    tz: String,
 }
 
 /// What is held or let go.
@@ -98,6 +109,7 @@ pub(super) fn run(cx: &mut Context, args: &HoldArgs) -> Result<Exits, CliError> 
     let mut store = cx.store()?;
     let currency = cx.currency(&mut store)?;
     let targets = args.held.targets(&mut store)?;
+    let ends_at = end(args, cx.clock.now())?;
     refuse_paid(&mut store, &targets)?;
     let looked = hold::look(&mut store, &targets)?;
     // A batch may be held only for being new, which is not what is asked for.
@@ -106,13 +118,30 @@ pub(super) fn run(cx: &mut Context, args: &HoldArgs) -> Result<Exits, CliError> 
         looked
     } else {
         recorded(cx, &mut store, "hold", |store, run| {
-            let lines = hold::set(store, run, &targets, &args.reason)?;
+            let lines = hold::set(store, run, &targets, &args.reason, ends_at)?;
             let summary = format!("held {}: {}", names(&lines), args.reason);
             Ok((lines, summary))
         })?
     };
     answer(cx, &lines, currency)?;
     Ok(Exit::Done.into())
+}
+
+/// When the hold ends, if it does by itself.
+fn end(args: &HoldArgs, now: Time) -> Result<Option<Time>, CliError> {
+    let Some(text) = args.until.as_deref() else {
+        return Ok(None);
+    };
+    let usage = |error: PeriodError| CliError::new(Exit::Usage, format!("--until {text}: {error}"));
+    let zone = period::zone(&args.tz).map_err(usage)?;
+    let end = period::ahead(text.trim(), &zone, now).map_err(usage)?;
+    if end <= now {
+        return Err(CliError::new(
+            Exit::Usage,
+            format!("--until {text}: {end} is not ahead; a hold that has ended holds nothing"),
+        ));
+    }
+    Ok(Some(end))
 }
 
 /// What is paid cannot be held.

@@ -47,6 +47,8 @@ pub struct Hold {
     pub actor: String,
     /// Since when.
     pub created_at: Time,
+    /// From then on it holds nothing any more; none where somebody must let go.
+    pub ends_at: Option<Time>,
 }
 
 /// A hold that was lifted: who had set it, and who let go.

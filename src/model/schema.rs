@@ -184,6 +184,7 @@ diesel::table! {
         reason -> Text,
         actor -> Text,
         created_at -> Timestamp,
+        ends_at -> Nullable<Timestamp>,
     }
 }
 

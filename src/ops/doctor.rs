@@ -137,8 +137,13 @@ fn holds(store: &mut Store) -> Result<Check, StoreError> {
         return Ok(Check::look(
             "holds",
             format!(
-                "everything is held by {} since {}: {}",
-                switch.actor, switch.created_at, switch.reason
+                "everything is held by {} since {}{}: {}",
+                switch.actor,
+                switch.created_at,
+                switch
+                    .ends_at
+                    .map_or_else(String::new, |end| format!(" until {end}")),
+                switch.reason
             ),
             "nothing is sent until `payouts release --all`",
         ));

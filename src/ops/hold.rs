@@ -8,6 +8,7 @@ use crate::model::hold::{Hold, HoldKind, HoldTarget};
 use crate::model::ids::{BatchId, CreatorId, PayoutId};
 use crate::model::listing::Total;
 use crate::model::payout::PayoutStatus;
+use crate::model::time::Time;
 use crate::store::payouts::PayoutFilter;
 use crate::store::{RunStamp, Store, StoreError};
 
@@ -43,14 +44,16 @@ pub fn look(store: &mut Store, targets: &[HoldTarget]) -> Result<Vec<HoldLine>, 
         .collect()
 }
 
-/// Holds all of these, or those of them that are not held yet.
+/// Holds all of these, or those of them that are not held yet, until `ends_at` where
+/// there is an end.
 pub fn set(
     store: &mut Store,
     run: &RunStamp,
     targets: &[HoldTarget],
     reason: &str,
+    ends_at: Option<Time>,
 ) -> Result<Vec<HoldLine>, StoreError> {
-    let changed = store.holds_set(run, targets, reason)?;
+    let changed = store.holds_set(run, targets, reason, ends_at)?;
     let lines = look(store, targets)?.into_iter().zip(changed);
     Ok(lines
         .map(|(line, changed)| HoldLine { changed, ..line })

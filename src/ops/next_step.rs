@@ -321,11 +321,13 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
         let hold = record.holds.iter().find(|hold| hold.kind == kind);
         match hold {
             Some(hold) => format!(
-                "{what} since {}, by {}: {}. It is not sent until the hold is lifted, with `{}`.",
+                "{what} since {}, by {}: {}. It is not sent until the hold is lifted, with `{}`{}.",
                 hold.created_at,
                 hold.actor,
                 hold.reason,
-                release(hold)
+                release(hold),
+                hold.ends_at
+                    .map_or_else(String::new, |end| format!(", or ends by itself at {end}"))
             ),
             None => format!("{what}. It is not sent until the hold is lifted."),
         }
@@ -533,6 +535,7 @@ mod tests {
                 reason: "looks odd".to_owned(),
                 actor: "ann".to_owned(),
                 created_at: at("2026-10-02T08:00:00Z"),
+                ends_at: None,
             });
             self.candidate(|candidate| candidate.holds.push(kind))
         }

@@ -22,6 +22,11 @@ pub enum PeriodError {
     /// None of the forms.
     #[error("{0:?} is not a span of time; {FORMS}")]
     Form(String),
+    /// Not a moment.
+    #[error(
+        "{0:?} is not a moment; write a day such as 2026-10-05, an RFC 3339 time, or 7d or 12h from now"
+    )]
+    Moment(String),
     /// Well formed, but not in the calendar.
     #[error("there is no {0:?} in the calendar")]
     Calendar(String),
@@ -74,6 +79,22 @@ pub fn span(text: &str, zone: &TimeZone, now: Time) -> Result<Span, PeriodError>
         return Err(PeriodError::Backwards(text.to_owned()));
     }
     Ok(span)
+}
+
+/// Reads a moment to come: a day, whose first moment is meant, an RFC 3339 time, or
+/// `7d` or `12h` from now.
+///
+/// # Errors
+/// When it is none of these, or not in the calendar.
+pub fn ahead(text: &str, zone: &TimeZone, now: Time) -> Result<Time, PeriodError> {
+    if let Some(duration) = back(text) {
+        return Ok(now.plus(duration));
+    }
+    if let Some(days) = days(text)? {
+        return Ok(first_moment(days.first, zone));
+    }
+    text.parse()
+        .map_err(|_| PeriodError::Moment(text.to_owned()))
 }
 
 /// Reads `7d` or `12h`.

@@ -276,6 +276,8 @@ pub struct HoldView<'a> {
     pub actor: &'a str,
     /// Since when.
     pub created_at: String,
+    /// When it ends by itself; null where somebody must let go.
+    pub ends_at: Option<String>,
 }
 
 /// One try at paying.
@@ -467,6 +469,7 @@ impl<'a> HoldView<'a> {
             reason: &hold.reason,
             actor: &hold.actor,
             created_at: hold.created_at.to_string(),
+            ends_at: hold.ends_at.map(|end| end.to_string()),
         }
     }
 }

@@ -212,6 +212,8 @@ pub struct HoldLineView<'a> {
     pub actor: Option<&'a str>,
     /// Since when.
     pub created_at: Option<String>,
+    /// When it ends by itself; null where somebody must let go.
+    pub ends_at: Option<String>,
     /// PENDING payouts it is about.
     pub due: i64,
     /// Their sum.
@@ -220,7 +222,7 @@ pub struct HoldLineView<'a> {
     pub currency: &'static str,
 }
 
-csv_fields!(HoldLineView<'a>: kind, target, held, changed, reason, actor, created_at, due, due_cents, currency);
+csv_fields!(HoldLineView<'a>: kind, target, held, changed, reason, actor, created_at, ends_at, due, due_cents, currency);
 
 impl<'a> HoldLineView<'a> {
     /// Of a target, in the database's currency.
@@ -234,6 +236,9 @@ impl<'a> HoldLineView<'a> {
             reason: hold.map(|hold| hold.reason.as_str()),
             actor: hold.map(|hold| hold.actor.as_str()),
             created_at: hold.map(|hold| hold.created_at.to_string()),
+            ends_at: hold
+                .and_then(|hold| hold.ends_at)
+                .map(|end| end.to_string()),
             due: line.due.count,
             due_cents: line.due.amount_cents,
             currency: currency.as_str(),

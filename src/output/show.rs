@@ -131,8 +131,11 @@ fn held(hold: &Hold) -> String {
         HoldKind::Batch => "its batch",
         HoldKind::All => "everything",
     };
+    let until = hold
+        .ends_at
+        .map_or_else(String::new, |end| format!(" until {}", moment(end)));
     format!(
-        "{what} since {}, by {}: {}",
+        "{what} since {}{until}, by {}: {}",
         moment(hold.created_at),
         hold.actor,
         hold.reason

@@ -86,7 +86,13 @@ pub fn minute(time: crate::model::time::Time) -> String {
 /// Who holds something, since when and why: `by ann since 2026-10-01 14:03 UTC: looks odd`.
 pub fn held(hold: &crate::model::hold::Hold) -> String {
     let since = minute(hold.created_at);
-    format!("by {} since {since} UTC: {}", hold.actor, hold.reason)
+    let until = hold
+        .ends_at
+        .map_or_else(String::new, |end| format!(" until {} UTC", minute(end)));
+    format!(
+        "by {} since {since} UTC{until}: {}",
+        hold.actor, hold.reason
+    )
 }
 
 /// Payouts that are left to the run that holds them, since when it was not heard

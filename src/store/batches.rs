@@ -10,8 +10,10 @@ use crate::model::payout::PayoutStatus;
 use crate::model::schema::{
     payout_batch_items as items, payout_batches as batches, payout_holds as holds, payouts,
 };
+use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::sum_amount_cents;
+use crate::store::holds::standing;
 use crate::store::{Store, StoreError};
 
 /// A batch and its hold, if it is held.
@@ -30,6 +32,7 @@ impl Store {
         before: Option<&BatchId>,
         limit: i64,
     ) -> Result<Vec<BatchLine>, StoreError> {
+        let now = self.clock.now();
         self.read(|conn| {
             let mut query = batches::table.into_boxed();
             if let Some(before) = before {
@@ -41,18 +44,19 @@ impl Store {
                 .limit(limit)
                 .select(Batch::as_select())
                 .load(conn)?;
-            with_holds(conn, found)
+            with_holds(conn, found, now)
         })
     }
 
     /// The batch with this id.
     pub fn batch(&mut self, id: &BatchId) -> Result<Option<BatchLine>, StoreError> {
+        let now = self.clock.now();
         self.read(|conn| {
             let found: Vec<Batch> = batches::table
                 .filter(batches::id.eq(id))
                 .select(Batch::as_select())
                 .load(conn)?;
-            Ok(with_holds(conn, found)?.pop())
+            Ok(with_holds(conn, found, now)?.pop())
         })
     }
 
@@ -74,10 +78,15 @@ impl Store {
     }
 }
 
-fn with_holds(conn: &mut AnyConnection, found: Vec<Batch>) -> Result<Vec<BatchLine>, StoreError> {
+fn with_holds(
+    conn: &mut AnyConnection,
+    found: Vec<Batch>,
+    now: Time,
+) -> Result<Vec<BatchLine>, StoreError> {
     let mut held: Vec<Hold> = holds::table
         .filter(holds::kind.eq(HoldKind::Batch))
         .filter(holds::target.eq_any(found.iter().map(|batch| batch.id.as_str())))
+        .filter(standing(now))
         .select(Hold::as_select())
         .load(conn)?;
     let lines = found.into_iter().map(|batch| {

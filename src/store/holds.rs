@@ -1,8 +1,9 @@
 //! Holds: what must not be paid for now, and who let go of what.
 //!
-//! A hold that stands is a row of `payout_holds`; the claim and every send read
-//! those. When it is lifted its row moves to `payout_hold_releases`, so that who
-//! held what, and who let go, is never lost.
+//! A hold that stands is a row of `payout_holds` whose end has not come; the claim
+//! and every send read those. When it is lifted its row moves to
+//! `payout_hold_releases`, so that who held what, and who let go, is never lost.
+//! One that has ended moves there when its target is held again.
 
 use diesel::prelude::*;
 
@@ -19,11 +20,16 @@ use crate::store::dialect::{self, on_each};
 use crate::store::runs::RunStamp;
 use crate::store::{Store, StoreError, history};
 
+/// Who let go of a hold whose time was over.
+const ENDED: &str = "its end";
+
 impl Store {
-    /// Every hold, oldest first.
+    /// Every hold that stands, oldest first.
     pub fn holds(&mut self) -> Result<Vec<Hold>, StoreError> {
+        let now = self.clock.now();
         self.read(|conn| {
             Ok(holds::table
+                .filter(standing(now))
                 .order((holds::created_at, holds::kind, holds::target))
                 .load(conn)?)
         })
@@ -31,7 +37,8 @@ impl Store {
 
     /// The hold on exactly this target, if it is held.
     pub fn hold_on(&mut self, target: &HoldTarget) -> Result<Option<Hold>, StoreError> {
-        self.read(|conn| on_target(conn, target))
+        let now = self.clock.now();
+        self.read(|conn| on_target(conn, target, now))
     }
 
     /// The last time this target was let go, if it ever was.
@@ -49,13 +56,14 @@ impl Store {
         })
     }
 
-    /// Holds all of these, in one transaction. A hold that stands stays as it is.
-    /// Returns for each whether it was set now.
+    /// Holds all of these, in one transaction, until `ends_at` where there is an end.
+    /// A hold that stands stays as it is. Returns for each whether it was set now.
     pub fn holds_set(
         &mut self,
         run: &RunStamp,
         targets: &[HoldTarget],
         reason: &str,
+        ends_at: Option<Time>,
     ) -> Result<Vec<bool>, StoreError> {
         let now = self.clock.now();
         self.change_holds(run, targets, HistoryEvent::Held, |conn, target| {
@@ -65,11 +73,17 @@ impl Store {
                 reason: reason.to_owned(),
                 actor: run.actor.clone(),
                 created_at: now,
+                ends_at,
             };
             if hold.kind == HoldKind::Batch {
                 release_new_batch_in_tx(conn, &hold.target)?;
             }
-            Ok(set_in_tx(conn, &hold)?.then(|| reason.to_owned()))
+            release_ended_in_tx(conn, run, target, now)?;
+            let said = match ends_at {
+                None => reason.to_owned(),
+                Some(end) => format!("{reason} (until {end})"),
+            };
+            Ok(set_in_tx(conn, &hold)?.then_some(said))
         })
     }
 
@@ -83,30 +97,14 @@ impl Store {
     ) -> Result<Vec<bool>, StoreError> {
         let now = self.clock.now();
         self.change_holds(run, targets, HistoryEvent::Released, |conn, target| {
-            let Some(hold) = on_target(conn, target)? else {
+            let Some(hold) = on_target(conn, target, now)? else {
                 return Ok(None);
             };
-            let standing = holds::table
-                .filter(holds::kind.eq(target.kind))
-                .filter(holds::target.eq(&target.id));
-            if diesel::delete(standing).execute(conn)? == 0 {
+            let was = format!("was held by {}: {}", hold.actor, hold.reason);
+            if !lift_in_tx(conn, run, hold, &run.actor, now, note)? {
                 // Another process was faster.
                 return Ok(None);
             }
-            let was = format!("was held by {}: {}", hold.actor, hold.reason);
-            diesel::insert_into(releases::table)
-                .values(HoldRelease {
-                    kind: hold.kind,
-                    target: hold.target,
-                    reason: hold.reason,
-                    held_by: hold.actor,
-                    held_at: hold.created_at,
-                    run_id: run.run_id.clone(),
-                    released_by: run.actor.clone(),
-                    released_at: now,
-                    note: note.map(str::to_owned),
-                })
-                .execute(conn)?;
             Ok(Some(match note {
                 Some(note) => format!("{note} ({was})"),
                 None => was,
@@ -161,12 +159,75 @@ impl Store {
     }
 }
 
-fn on_target(conn: &mut AnyConnection, target: &HoldTarget) -> Result<Option<Hold>, StoreError> {
+/// Holds whose end, where they have one, has not come.
+#[diesel::dsl::auto_type]
+pub(super) fn standing(now: Time) -> _ {
+    holds::ends_at.is_null().or(holds::ends_at.gt(now))
+}
+
+fn on_target(
+    conn: &mut AnyConnection,
+    target: &HoldTarget,
+    now: Time,
+) -> Result<Option<Hold>, StoreError> {
     Ok(holds::table
         .filter(holds::kind.eq(target.kind))
         .filter(holds::target.eq(&target.id))
+        .filter(standing(now))
         .first(conn)
         .optional()?)
+}
+
+/// Moves a hold to those that were lifted. Returns whether it was still there.
+fn lift_in_tx(
+    conn: &mut AnyConnection,
+    run: &RunStamp,
+    hold: Hold,
+    released_by: &str,
+    released_at: Time,
+    note: Option<&str>,
+) -> Result<bool, StoreError> {
+    let there = holds::table
+        .filter(holds::kind.eq(hold.kind))
+        .filter(holds::target.eq(&hold.target))
+        .filter(holds::created_at.eq(hold.created_at));
+    if diesel::delete(there).execute(conn)? == 0 {
+        return Ok(false);
+    }
+    diesel::insert_into(releases::table)
+        .values(HoldRelease {
+            kind: hold.kind,
+            target: hold.target,
+            reason: hold.reason,
+            held_by: hold.actor,
+            held_at: hold.created_at,
+            run_id: run.run_id.clone(),
+            released_by: released_by.to_owned(),
+            released_at,
+            note: note.map(str::to_owned),
+        })
+        .execute(conn)?;
+    Ok(true)
+}
+
+/// Makes room where a hold has ended: nobody let go of it, its time was over.
+fn release_ended_in_tx(
+    conn: &mut AnyConnection,
+    run: &RunStamp,
+    target: &HoldTarget,
+    now: Time,
+) -> Result<(), StoreError> {
+    let ended: Option<Hold> = holds::table
+        .filter(holds::kind.eq(target.kind))
+        .filter(holds::target.eq(&target.id))
+        .filter(holds::ends_at.le(now))
+        .first(conn)
+        .optional()?;
+    if let Some(hold) = ended {
+        let end = hold.ends_at.unwrap_or(now);
+        lift_in_tx(conn, run, hold, ENDED, end, None)?;
+    }
+    Ok(())
 }
 
 /// Makes room for a person's hold on a batch that is held because it is new:

@@ -315,6 +315,7 @@ fn insert_batch_in_tx(
             reason: reason.to_owned(),
             actor: run.actor.clone(),
             created_at: now,
+            ends_at: None,
         };
         holds::set_in_tx(conn, &hold)?;
     }

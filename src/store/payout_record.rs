@@ -17,8 +17,10 @@ use crate::model::schema::{
     creators, payout_answers, payout_attempts, payout_batch_items, payout_batches, payout_findings,
     payout_history, payout_holds, payouts, royalty_statements, users,
 };
+use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::doubt::all_look_ups_of;
+use crate::store::holds::standing;
 use crate::store::payouts::listed_of;
 use crate::store::{Store, StoreError, queue};
 
@@ -84,7 +86,7 @@ impl Store {
                 .ok_or(StoreError::NotFound)?;
             let payout = &listed.payout;
             Ok(PayoutRecord {
-                candidate: queue::candidates(conn, ids)?.pop(),
+                candidate: queue::candidates(conn, ids, now)?.pop(),
                 creator: creator_of(conn, &payout.creator_id)?,
                 statement: match &payout.royalty_statement_id {
                     None => None,
@@ -104,7 +106,12 @@ impl Store {
                     .filter(payout_batch_items::payout_id.eq(id))
                     .first(conn)
                     .optional()?,
-                holds: holds_on(conn, payout, listed.batch_id.as_ref().map(BatchId::as_str))?,
+                holds: holds_on(
+                    conn,
+                    payout,
+                    listed.batch_id.as_ref().map(BatchId::as_str),
+                    now,
+                )?,
                 attempts: attempts_of(conn, id)?,
                 look_ups: all_look_ups_of(conn, id)?,
                 history: payout_history::table
@@ -123,6 +130,7 @@ impl Store {
         id: &PayoutId,
         kind: HoldKind,
     ) -> Result<Option<Hold>, StoreError> {
+        let now = self.clock.now();
         self.read(|conn| {
             let found: Option<(Payout, Option<BatchId>)> = payouts::table
                 .left_join(
@@ -135,7 +143,8 @@ impl Store {
             let Some((payout, batch)) = found else {
                 return Ok(None);
             };
-            let holds = holds_on(conn, &payout, batch.as_ref().map(BatchId::as_str))?;
+            let batch = batch.as_ref().map(BatchId::as_str);
+            let holds = holds_on(conn, &payout, batch, now)?;
             Ok(holds.into_iter().find(|hold| hold.kind == kind))
         })
     }
@@ -155,6 +164,7 @@ fn holds_on(
     conn: &mut AnyConnection,
     payout: &Payout,
     batch: Option<&str>,
+    now: Time,
 ) -> Result<Vec<Hold>, StoreError> {
     let on = |kind: HoldKind, target: &str| {
         payout_holds::kind
@@ -170,6 +180,7 @@ fn holds_on(
                 // No batch has the empty id.
                 .or(on(HoldKind::Batch, batch.unwrap_or_default())),
         )
+        .filter(standing(now))
         .order((payout_holds::created_at, payout_holds::kind))
         .load(conn)?)
 }

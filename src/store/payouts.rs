@@ -502,7 +502,7 @@ pub(super) fn listed_of(
             payout_batch_items::reference.nullable(),
         ))
         .load(conn)?;
-    let holds = queue::holds_of(conn)?;
+    let holds = queue::holds_of(conn, now)?;
     let held = |kind: HoldKind, target: &str| holds.contains_key(&(kind, target.to_owned()));
     let mut attempts = last_attempts(conn, ids, now.minus(rules.lease))?;
     let asked: Vec<&PayoutId> = ids.iter().collect();

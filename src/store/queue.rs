@@ -37,7 +37,7 @@ use crate::store::payouts::beside_created;
 use crate::store::reconcile::is_held_by_a_finding;
 use crate::store::runs::RunStamp;
 use crate::store::statements::accounts_in_tx;
-use crate::store::{Store, StoreError, history, reversals};
+use crate::store::{Store, StoreError, history, holds, reversals};
 
 /// A place in the queue: everything up to and with this row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -232,6 +232,7 @@ pub const WINDOW_MAX: usize = 500;
 impl Store {
     /// Walks one window of the queue without claiming anything.
     pub fn queue_preview(&mut self, request: &QueueRequest) -> Result<Preview, StoreError> {
+        let now = self.clock.now();
         self.read(|conn| {
             let (after, until) = (request.after.as_ref(), request.until.as_ref());
             let marks = marks_of(due_marks(&request.filter, after, until, WINDOW_MAX).load(conn)?);
@@ -241,7 +242,7 @@ impl Store {
                 ..Preview::default()
             };
             let mut passed = request.after.clone();
-            for candidate in candidates(conn, &ids)? {
+            for candidate in candidates(conn, &ids, now)? {
                 let mark = Mark::of(&candidate.payout);
                 match sendable(&candidate, request) {
                     Ok(()) => preview.due.push(candidate),
@@ -282,7 +283,7 @@ impl Store {
                 more: marks.len() == size,
                 ..Window::default()
             };
-            let chosen = choose(candidates(conn, &ids)?, request, terms, &mut window);
+            let chosen = choose(candidates(conn, &ids, now)?, request, terms, &mut window);
             if window.last.is_none() && !window.stopped_short {
                 window.last = marks.into_iter().next_back();
             }
@@ -326,7 +327,8 @@ impl Store {
 
     /// Everything that decides whether one payout may be sent, whatever its status.
     pub fn candidate(&mut self, payout: &PayoutId) -> Result<Option<Candidate>, StoreError> {
-        self.read(|conn| Ok(candidates(conn, std::slice::from_ref(payout))?.pop()))
+        let now = self.clock.now();
+        self.read(|conn| Ok(candidates(conn, std::slice::from_ref(payout), now)?.pop()))
     }
 }
 
@@ -482,6 +484,7 @@ type Row = (
 pub(super) fn candidates(
     conn: &mut AnyConnection,
     ids: &[PayoutId],
+    now: Time,
 ) -> Result<Vec<Candidate>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -530,7 +533,7 @@ pub(super) fn candidates(
         .filter_map(|(payout, ..)| payout.royalty_statement_id.clone())
         .collect();
     let statements = statements_of(conn, &statement_ids)?;
-    let holds = holds_of(conn)?;
+    let holds = holds_of(conn, now)?;
 
     Ok(rows
         .into_iter()
@@ -595,11 +598,13 @@ fn statement_of(payout: &Payout, facts: &StatementFacts) -> CandidateStatement {
     }
 }
 
-/// Every hold and since when it stands. Holds are few: people set them.
+/// Every hold that stands, and since when. Holds are few: people set them.
 pub(super) fn holds_of(
     conn: &mut AnyConnection,
+    now: Time,
 ) -> Result<HashMap<(HoldKind, String), Time>, StoreError> {
     Ok(payout_holds::table
+        .filter(holds::standing(now))
         .select((
             (payout_holds::kind, payout_holds::target),
             payout_holds::created_at,

@@ -132,6 +132,7 @@ on_both! {
                   "reason": "looks odd",
                   "actor": "tester",
                   "created_at": "2026-11-02T09:30:00.000Z",
+                  "ends_at": null,
                   "due": 1,
                   "due_cents": 1000,
                   "currency": "usd"
@@ -144,6 +145,7 @@ on_both! {
                   "reason": "moved banks",
                   "actor": "tester",
                   "created_at": "2026-11-02T09:30:00.000Z",
+                  "ends_at": null,
                   "due": 1,
                   "due_cents": 2000,
                   "currency": "usd"
@@ -213,6 +215,40 @@ on_both! {
         }
         run(&["process"]).expect_code(0);
         assert_eq!(shop.transfers().len(), 2);
+    }
+
+    fn a_hold_with_an_end_holds_until_then_and_makes_room_for_the_next(db: TestDb) {
+        let mut shop = Shop::open(db);
+        batch(&shop);
+        let hold = |shop: &Shop, args: &[&str]| shop.env.run(&[&["hold"], args].concat());
+        for wrong in [["--until", "2026-11-01"], ["--until", "soon"], ["--until", "2026-13-01"]] {
+            hold(&shop, &[&["--all", "--reason", "bank holiday"][..], &wrong].concat()).expect_code(2);
+        }
+        let run = hold(&shop, &["--all", "--reason", "bank holiday", "--until", "2026-11-02T11:30:00Z"]).expect_code(0);
+        assert!(run.stdout.contains("since 2026-11-02 09:30 UTC until 2026-11-02 11:30 UTC: bank holiday"), "{run}");
+        hold(&shop, &["--creator", "cr_ann", "--reason", "moved banks", "--until", "3h"]).expect_code(0);
+        shop.process(&[]).expect_code(4);
+        let run = shop.env.run(&["show", "INV-1"]).expect_code(0);
+        assert!(run.stdout.contains("or ends by itself at 2026-11-02T11:30:00.000Z"), "{run}");
+        let run = shop.env.run(&["doctor", "-o", "json"]);
+        assert!(run.stdout.contains("until 2026-11-02T11:30:00.000Z: bank holiday"), "{run}");
+        shop.pass(Duration::from_secs(2 * 3600));
+        // The switch is over, the creator's hold is not.
+        shop.process(&[]).expect_code(0);
+        let status = |shop: &Shop, reference: &str| shop.status(&id_of(shop, reference));
+        assert_eq!((status(&shop, "INV-1"), status(&shop, "INV-2")), ("PENDING".into(), "COMPLETED".into()));
+        shop.pass(Duration::from_secs(3601));
+        // It has ended; another can be set, and what was is on record.
+        let run = shop.env.run(&["release", "--creator", "cr_ann"]).expect_code(0);
+        assert!(run.stdout.contains("was not held"), "{run}");
+        hold(&shop, &["--creator", "cr_ann", "--reason", "again"]).expect_code(0);
+        let lifted = shop.one("SELECT held_by || ' ' || released_by || ' ' || reason FROM payout_hold_releases");
+        assert_eq!(lifted, "tester its end moved banks");
+        shop.process(&[]).expect_code(0);
+        assert_eq!(status(&shop, "INV-1"), "PENDING");
+        shop.env.run(&["release", "--creator", "cr_ann"]).expect_code(0);
+        shop.process(&[]).expect_code(0);
+        shop.assert_paid_exactly_once();
     }
 
     fn holding_and_releasing_twice_change_nothing(db: TestDb) {

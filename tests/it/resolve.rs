@@ -288,8 +288,8 @@ on_both! {
         let paid = shop.one("SELECT stripe_transfer_id FROM payouts WHERE id = 'cp0'");
         shop.stripe.reverse(&paid, 1000).expect("it can be reversed");
         shop.env.run(&["reconcile", "--fix"]).expect_code(5);
-        let show = shop.env.run(&["show", "cp0", "-o", "json"]).expect_code(0);
-        assert!(!show.stdout.contains("\"reversed_cents\": 1000"), "{show}");
+        let told = shop.env.run(&["show", "cp0", "-o", "json"]).expect_code(0);
+        assert!(!told.stdout.contains("\"reversed_cents\": 1000"), "{told}");
         shop.process(&[]).expect_code(5);
         assert_eq!(shop.transfers().iter().map(|t| t.amount - t.amount_reversed).sum::<i64>(), 4_000);
         let rest = shop.env.run(&["statements", "show", "s1", "-o", "json"]).expect_code(0);

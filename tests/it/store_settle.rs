@@ -209,7 +209,7 @@ on_both! {
         let mut store = on_their_way(&db);
         let mut second = paid("p_1");
         if let Resolution::Paid { transfer_id, .. } = &mut second.resolution {
-            *transfer_id = "tr_second".to_owned();
+            "tr_second".clone_into(transfer_id);
         }
         assert_eq!(settle(&mut store, &[vec![paid("p_1")]]), [Recorded::Done]);
         // Whether the row still says so or other software wiped it.

@@ -69,6 +69,8 @@ CREATE TABLE "payout_holds" (
     "reason" TEXT NOT NULL,
     "actor" TEXT NOT NULL,
     "created_at" TEXT NOT NULL,
+    -- From then on it holds nothing any more; open where somebody must let go.
+    "ends_at" TEXT,
 
     CONSTRAINT "payout_holds_pkey" PRIMARY KEY ("kind", "target"),
     CONSTRAINT "payout_holds_kind_check" CHECK ("kind" IN ('payout', 'creator', 'batch', 'all'))

@@ -908,7 +908,7 @@ impl Work {
                         })
                         .collect()
                 };
-                hold::set(store, stamp, &targets, "wait").map(drop)
+                hold::set(store, stamp, &targets, "wait", None).map(drop)
             }
             Op::Unhold => {
                 let targets: Vec<HoldTarget> = store
