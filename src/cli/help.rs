@@ -30,7 +30,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Control", &["hold", "release", "cancel"]),
-    ("Records", &["creators", "statements", "batches"]),
+    ("Records", &["creators", "statements", "batches", "report"]),
     ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),
 ];

@@ -24,6 +24,7 @@ mod process;
 mod reconcile;
 mod recorded;
 mod release;
+mod report;
 mod resolve;
 mod retry;
 mod sandbox;
@@ -136,6 +137,7 @@ enum Work {
     Batches(batches::BatchesCommand),
     #[command(subcommand)]
     Statements(statements::StatementsCommand),
+    Report(report::ReportArgs),
     Migrate(migrate::MigrateArgs),
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
@@ -165,6 +167,7 @@ impl Work {
             Self::Cancel(args) => cancel::run(cx, &args),
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
+            Self::Report(args) => report::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Doctor(args) => doctor::run(cx, &args),
             Self::Demo(args) => demo::run(cx, &args),

@@ -11,6 +11,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::output::history_check::{HistoryFindingView, HistoryMembers};
 use crate::output::json::{
     CheckView, DoctorMembers, ExitView, ListMembers, MigrationSqlView, MigrationView, PageMembers,
     PayoutView, RecordView,
@@ -20,10 +21,11 @@ use crate::output::json_control::{
 };
 use crate::output::json_process::{PlanMembers, PlanView, ResultView, RunMembers};
 use crate::output::json_records::{
-    BatchShowView, BatchView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView,
-    ImportRow, ImportView, StatementShowView, StatementView,
+    BatchShowView, BatchView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView, ImportRow,
+    ImportView, StatementShowView, StatementView,
 };
 use crate::output::reconcile::{FindingView, ReconcileMembers};
+use crate::output::report::{PeriodMembers, ReportLineView, ReportMembers, ReportRowView};
 use crate::output::{SCHEMA, envelope};
 
 /// The name under which a command's schema has the lines of its ndjson.
@@ -147,6 +149,13 @@ const ANSWERS: &[(&str, &[Shape])] = &[
         &[whole::<BatchShowView<'_>>(&[refer::<BatchView>])],
     ),
     (
+        "report",
+        &[
+            rows::<ReportRowView<'_>, ReportMembers<'_>>("payouts"),
+            rows::<ReportLineView, PeriodMembers<'_>>("lines"),
+        ],
+    ),
+    (
         "migrate",
         &[
             rows::<MigrationView, ()>("migrations"),
@@ -155,7 +164,10 @@ const ANSWERS: &[(&str, &[Shape])] = &[
     ),
     (
         "doctor",
-        &[rows::<CheckView<'_>, DoctorMembers<'_>>("checks")],
+        &[
+            rows::<CheckView<'_>, DoctorMembers<'_>>("checks"),
+            rows::<HistoryFindingView<'_>, HistoryMembers>("findings"),
+        ],
     ),
     ("help exit-codes", &[rows::<ExitView, ()>("exit_codes")]),
 ];

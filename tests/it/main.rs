@@ -15,6 +15,7 @@ mod cli_doctor;
 mod cli_list;
 mod cli_migrate;
 mod cli_process;
+mod cli_report;
 mod cli_sandbox;
 mod cli_show;
 mod cli_statements;
@@ -61,6 +62,7 @@ mod store_settle;
 mod store_thread;
 mod store_transactions;
 mod store_values;
+mod verify_history;
 
 use std::fs;
 use std::path::Path;
