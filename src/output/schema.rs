@@ -11,6 +11,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::output::batches::BatchProgressView;
 use crate::output::history_check::{HistoryFindingView, HistoryMembers};
 use crate::output::json::{
     CheckView, DoctorMembers, ExitView, ListMembers, MigrationSqlView, MigrationView, PageMembers,
@@ -21,7 +22,7 @@ use crate::output::json_control::{
 };
 use crate::output::json_process::{PlanMembers, PlanView, ResultView, RunMembers};
 use crate::output::json_records::{
-    BatchShowView, BatchView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView, ImportRow,
+    BatchShowView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView, ImportRow,
     ImportView, StatementShowView, StatementView,
 };
 use crate::output::reconcile::{FindingView, ReconcileMembers};
@@ -142,11 +143,11 @@ const ANSWERS: &[(&str, &[Shape])] = &[
     ("statements import", IMPORT),
     (
         "batches list",
-        &[rows::<BatchView, PageMembers<'_>>("batches")],
+        &[rows::<BatchProgressView, PageMembers<'_>>("batches")],
     ),
     (
         "batches show",
-        &[whole::<BatchShowView<'_>>(&[refer::<BatchView>])],
+        &[whole::<BatchShowView<'_>>(&[refer::<BatchProgressView>])],
     ),
     (
         "report",

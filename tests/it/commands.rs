@@ -433,7 +433,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
         "batches": {
           "type": "array",
           "items": {
-            "$ref": "#/$defs/BatchView"
+            "$ref": "#/$defs/BatchProgressView"
           }
         },
         "next": {
@@ -450,7 +450,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
         "next"
       ],
       "$defs": {
-        "BatchView": {
+        "BatchProgressView": {
           "type": "object",
           "properties": {
             "id": {
@@ -494,6 +494,36 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
             "created_at": {
               "type": "string",
               "description": "When."
+            },
+            "paid_count": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Payouts of it that are paid."
+            },
+            "paid_cents": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Their sum."
+            },
+            "open_count": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Payouts of it that are in the queue, on the way, or of unknown outcome."
+            },
+            "open_cents": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Their sum."
+            },
+            "failed_count": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Payouts of it that were refused or cancelled."
+            },
+            "failed_cents": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Their sum."
             }
           },
           "required": [
@@ -506,12 +536,18 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
             "held",
             "actor",
             "run_id",
-            "created_at"
+            "created_at",
+            "paid_count",
+            "paid_cents",
+            "open_count",
+            "open_cents",
+            "failed_count",
+            "failed_cents"
           ],
-          "description": "A loaded file."
+          "description": "A batch and what became of its payouts."
         },
         "line": {
-          "$ref": "#/$defs/BatchView"
+          "$ref": "#/$defs/BatchProgressView"
         }
       }
     }

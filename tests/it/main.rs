@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod cli_batches;
 mod cli_create;
 mod cli_creators;
 mod cli_demo;
