@@ -16,6 +16,7 @@ mod cli_doctor;
 mod cli_list;
 mod cli_migrate;
 mod cli_process;
+mod cli_prompts;
 mod cli_report;
 mod cli_sandbox;
 mod cli_show;
