@@ -47,6 +47,7 @@ Register-ArgumentCompleter -Native -CommandName 'payouts' -ScriptBlock {
             [CompletionResult]::new('cancel', 'cancel', [CompletionResultType]::ParameterValue, 'End payouts that were not paid, for good')
             [CompletionResult]::new('batches', 'batches', [CompletionResultType]::ParameterValue, 'Look at the files that were loaded')
             [CompletionResult]::new('statements', 'statements', [CompletionResultType]::ParameterValue, 'Look at royalty statements, and bring them in')
+            [CompletionResult]::new('report', 'report', [CompletionResultType]::ParameterValue, 'Export a period for the books, with lines that tie to zero')
             [CompletionResult]::new('migrate', 'migrate', [CompletionResultType]::ParameterValue, 'Create the database, or bring it up to date')
             [CompletionResult]::new('init', 'init', [CompletionResultType]::ParameterValue, 'Create the database, or bring it up to date')
             [CompletionResult]::new('doctor', 'doctor', [CompletionResultType]::ParameterValue, 'Check that everything a run needs is there')
@@ -477,6 +478,23 @@ Register-ArgumentCompleter -Native -CommandName 'payouts' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'payouts;report' {
+            [CompletionResult]::new('--period', '--period', [CompletionResultType]::ParameterName, 'Of which time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B')
+            [CompletionResult]::new('--tz', '--tz', [CompletionResultType]::ParameterName, 'Whose days and months are meant, such as Europe/Berlin')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to use instead of `DATABASE_URL`')
+            [CompletionResult]::new('--summary', '--summary', [CompletionResultType]::ParameterName, 'Only the lines, no payouts')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Ask nothing')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Ask nothing')
+            [CompletionResult]::new('--live', '--live', [CompletionResultType]::ParameterName, 'Allow a key that moves real money')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'payouts;migrate' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
@@ -516,6 +534,7 @@ Register-ArgumentCompleter -Native -CommandName 'payouts' -ScriptBlock {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to use instead of `DATABASE_URL`')
+            [CompletionResult]::new('--verify-history', '--verify-history', [CompletionResultType]::ParameterName, 'Check instead that nobody changed the history')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')
             [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Ask nothing')

@@ -61,6 +61,9 @@ _payouts() {
             payouts,release)
                 cmd="payouts__subcmd__release"
                 ;;
+            payouts,report)
+                cmd="payouts__subcmd__report"
+                ;;
             payouts,resolve)
                 cmd="payouts__subcmd__resolve"
                 ;;
@@ -113,7 +116,7 @@ _payouts() {
 
     case "${cmd}" in
         payouts)
-            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show create creators process reconcile retry resolve hold release cancel batches statements migrate init doctor demo sandbox completions help"
+            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show create creators process reconcile retry resolve hold release cancel batches statements report migrate init doctor demo sandbox completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -587,7 +590,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__doctor)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -y -h --verify-history --output --quiet --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -928,6 +931,44 @@ _payouts() {
                     return 0
                     ;;
                 --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        payouts__subcmd__report)
+            opts="-o -q -y -h --period --tz --summary --output --quiet --color --yes --live --database-url --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tz)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

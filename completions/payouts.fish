@@ -50,6 +50,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "release" -d 'Let he
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End payouts that were not paid, for good'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "report" -d 'Export a period for the books, with lines that tie to zero'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "migrate" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "init" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "doctor" -d 'Check that everything a run needs is there'
@@ -440,6 +441,21 @@ complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l period -d 'Of which time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B' -r
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l tz -d 'Whose days and months are meant, such as Europe/Berlin' -r
+complete -c payouts -n "__fish_payouts_using_subcommand report" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l summary -d 'Only the lines, no payouts'
+complete -c payouts -n "__fish_payouts_using_subcommand report" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand report" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
@@ -478,6 +494,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l color -d 'Whe
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l verify-history -d 'Check instead that nobody changed the history'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l live -d 'Allow a key that moves real money'

@@ -72,6 +72,14 @@
 //! rows that the claim and every send look at ([`store::Store::holds_set`]).
 //! None of them sends: what is sent is sent by `process` alone.
 //!
+//! # The books, and the proof of the history
+//!
+//! `payouts report` walks the payouts once, in the order of their ids;
+//! [`model::report`] says what each is in a period. It is owed between two moments,
+//! so the lines tie to zero whatever the rows say. `payouts doctor --verify-history`
+//! walks the history in the order of its chains ([`ops::verify_history`]) and reads
+//! rows as they stand, not as this tool would write them.
+//!
 //! # Invariants
 //!
 //! - An attempt is on disk before its first byte is on the wire, and a payout

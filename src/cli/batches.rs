@@ -9,7 +9,9 @@ use crate::cli::exit::{Exit, Exits};
 use crate::cli::page::PageArgs;
 use crate::model::hold::{HoldKind, HoldTarget};
 use crate::model::ids::BatchId;
+use crate::model::listing::Totals;
 use crate::model::money::{Currency, with_currency};
+use crate::output::batches::{self, BatchProgressView};
 use crate::output::json::PageMembers;
 use crate::output::json_records::{BatchShowView, BatchView};
 use crate::output::{Answer, record, table, text};
@@ -50,7 +52,19 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
     let after = args.page.after.as_deref().map(BatchId::new);
     let mut found = store.batches_list(after.as_ref(), args.page.rows())?;
     let next = args.page.cut(&mut found, |line| line.batch.id.to_string());
-    let views = found.iter().map(|line| view(line, currency)).collect();
+    let ids: Vec<BatchId> = found.iter().map(|line| line.batch.id.clone()).collect();
+    let mut totals = store.batches_totals(&ids)?;
+    let found: Vec<(BatchLine, Totals)> = found
+        .into_iter()
+        .map(|line| {
+            let totals = totals.remove(&line.batch.id).unwrap_or_default();
+            (line, totals)
+        })
+        .collect();
+    let views = found
+        .iter()
+        .map(|(line, totals)| BatchProgressView::new(view(line, currency), totals))
+        .collect();
     Answer::new("batches", views)
         .with(PageMembers {
             next: next.as_deref(),
@@ -63,9 +77,10 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
                 table::left("Source").shrinks_to(10),
                 table::right("Payouts"),
                 table::right("Total"),
+                table::left("Progress").shrinks_to(12),
                 table::left("State"),
             ];
-            let cells = |line: &BatchLine| {
+            let cells = |(line, totals): &(BatchLine, Totals)| {
                 let batch = &line.batch;
                 let (state, tone) = match line.hold {
                     Some(_) => ("held", table::Tone::Doubt),
@@ -78,6 +93,7 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
                     text::brief(&batch.source, 40).into(),
                     text::grouped(u64::try_from(batch.payout_count).unwrap_or(0)).into(),
                     with_currency(batch.total_cents, currency).into(),
+                    batches::briefly(totals).into(),
                     table::Value::toned(state, tone),
                 ]
             };
@@ -120,7 +136,7 @@ fn show(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> {
         cx.format,
         &cx.ui,
         &shown,
-        std::slice::from_ref(&shown.batch),
+        &[BatchProgressView::new(view(&line, currency), &totals)],
         || {
             let state = match (&line.hold, &release) {
                 (Some(hold), _) => format!("held {}", text::held(hold)),
@@ -148,6 +164,7 @@ fn show(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> {
                     "Payouts",
                     format!("{payouts}, {}", with_currency(batch.total_cents, currency)),
                 ),
+                ("Progress", batches::at_length(&totals, currency)),
                 ("State", state),
             ];
             lines.extend(total_lines(&totals, currency));

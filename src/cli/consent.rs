@@ -1,7 +1,8 @@
 //! Showing the plan and asking: the only caller of `Consent::given_for`.
 
-use dialoguer::{Confirm, Input};
+use dialoguer::Input;
 
+use crate::cli::ask::{self, Stopped};
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
@@ -54,21 +55,16 @@ pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said) -> Result<Consent,
         }
     } else if cx.ui.interactive && !said.yes {
         let question = format!("Pay {}?", money::with_currency(total, plan.currency));
-        if !says_yes(question) {
-            return Err(declined());
-        }
+        agrees(&question, "nothing was sent")?;
     }
     Ok(Consent::given_for(plan.agreement()))
 }
 
 /// Asks a person, where there is one to ask, about something that moves no money.
 /// The caller has shown what it is about.
-pub(super) fn confirm(cx: &Context, question: String) -> Result<(), CliError> {
-    if cx.ui.interactive && !cx.yes && !says_yes(question) {
-        return Err(CliError::new(
-            Exit::Refused,
-            "declined; nothing was changed",
-        ));
+pub(super) fn confirm(cx: &Context, question: impl AsRef<str>) -> Result<(), CliError> {
+    if cx.ui.interactive && !cx.yes {
+        agrees(question.as_ref(), "nothing was changed")?;
     }
     Ok(())
 }
@@ -76,15 +72,12 @@ pub(super) fn confirm(cx: &Context, question: String) -> Result<(), CliError> {
 /// Asks a person about something after which money may move twice. Without a
 /// terminal only `--yes` agrees to that: no setting does. The caller has shown
 /// what it is about.
-pub(super) fn for_release(cx: &Context, question: String) -> Result<(), CliError> {
-    if cx.yes || (cx.ui.interactive && says_yes(question)) {
+pub(super) fn for_release(cx: &Context, question: impl AsRef<str>) -> Result<(), CliError> {
+    if cx.yes {
         return Ok(());
     }
     if cx.ui.interactive {
-        return Err(CliError::new(
-            Exit::Refused,
-            "declined; nothing was changed",
-        ));
+        return agrees(question.as_ref(), "nothing was changed");
     }
     Err(
         CliError::new(Exit::Refused, "nobody agreed to it; nothing was changed")
@@ -92,13 +85,13 @@ pub(super) fn for_release(cx: &Context, question: String) -> Result<(), CliError
     )
 }
 
-/// No is the default, and what an interrupted question means.
-fn says_yes(question: String) -> bool {
-    Confirm::new()
-        .with_prompt(question)
-        .default(false)
-        .interact()
-        .unwrap_or(false)
+/// Asks for a yes; whatever else is an error that says what was not done.
+fn agrees(question: &str, nothing: &str) -> Result<(), CliError> {
+    match ask::yes(question) {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Stopped::Left.into_error(nothing)),
+        Err(stopped) => Err(stopped.into_error(nothing)),
+    }
 }
 
 /// Without a terminal nothing is asked: the configuration is the consent.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::context::Context;
+use crate::cli::create_ask::{self, One};
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::recorded::recorded;
@@ -22,7 +23,8 @@ use crate::store::Store;
 ///
 /// All of a file is created or nothing: every bad row is reported with its line,
 /// column, value and reason. A batch starts held; look it over, then release it.
-/// Nothing is sent to Stripe here.
+/// Nothing is sent to Stripe here. On a terminal, what is not said of a single
+/// payout is asked for.
 ///
 /// A file has a header and the columns `creator` (id, e-mail address or Stripe
 /// account), `amount` (major units, such as 500.00) or `amount_cents`, and,
@@ -37,19 +39,13 @@ use crate::store::Store;
 pub(super) struct CreateArgs {
     /// Whom to pay: id, e-mail address or Stripe account; of statements, only
     /// this creator's
-    #[arg(
-        long,
-        value_name = "CREATOR",
-        required_unless_present = "source",
-        help_heading = "One payout"
-    )]
+    #[arg(long, value_name = "CREATOR", help_heading = "One payout")]
     creator: Option<String>,
 
     /// How much, in major units, such as 500.00
     #[arg(
         long,
         conflicts_with = "amount_cents",
-        required_unless_present_any = ["source", "amount_cents"],
         allow_negative_numbers = true,
         help_heading = "One payout"
     )]
@@ -162,18 +158,32 @@ pub(super) fn run(cx: &mut Context, args: &CreateArgs) -> Result<Exits, CliError
         return from_statements::run(cx, &what_is_left(args));
     }
     let file = args.batch.file.as_deref().map(input::open).transpose()?;
+    let mut store = cx.store()?;
+    let currency = cx.currency(&mut store)?;
+    let mut one = One {
+        creator: args.creator.clone(),
+        amount: args.amount.clone(),
+        amount_cents: args.amount_cents.clone(),
+        statement: args.statement.clone(),
+        reference: args.reference.clone(),
+    };
+    if file.is_none() {
+        let flags = create_ask::Flags {
+            partial: args.partial,
+            dry_run: args.dry_run,
+        };
+        one = create_ask::what_is_missing(cx, &mut store, currency, one, flags)?;
+    }
     let source = match &file {
         Some(file) => Source::File(file),
         None => Source::One(&[
-            ("creator", args.creator.as_deref()),
-            ("amount", args.amount.as_deref()),
-            ("amount_cents", args.amount_cents.as_deref()),
-            ("statement", args.statement.as_deref()),
-            ("reference", args.reference.as_deref()),
+            ("creator", one.creator.as_deref()),
+            ("amount", one.amount.as_deref()),
+            ("amount_cents", one.amount_cents.as_deref()),
+            ("statement", one.statement.as_deref()),
+            ("reference", one.reference.as_deref()),
         ]),
     };
-    let mut store = cx.store()?;
-    let currency = cx.currency(&mut store)?;
     let rules = Rules {
         min_cents: cx.config.min_cents,
         max_cents: cx.config.max_cents,

@@ -7,10 +7,12 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::model::money::Currency;
 use crate::ops::doctor::{self, Check, Verdict};
+use crate::ops::verify_history;
 use crate::output::json::{CheckView, DoctorMembers, SettingView};
+use crate::output::progress::Progress;
 use crate::output::table::{self, Tone, left};
 use crate::output::ui::Ui;
-use crate::output::{Answer, text};
+use crate::output::{Answer, history_check, text};
 use crate::store::{Open, Stamp};
 use crate::stripe::Stripe;
 
@@ -21,9 +23,23 @@ use crate::stripe::Stripe;
 /// nothing and writes nothing. Exit code 0 when all is well, 1 when a person
 /// should look, 3 when no run can work.
 #[derive(Debug, Args)]
-pub(super) struct DoctorArgs {}
+pub(super) struct DoctorArgs {
+    /// Check instead that nobody changed the history
+    ///
+    /// Every row's hash is made again from the row and the one before, every
+    /// chain is held against its end on record, and every run that has ended
+    /// against the hash it left over all it wrote. Exit code 1 when something was
+    /// changed, removed, swapped or added; it is named. A payout that stands
+    /// elsewhere than its history left it is named too, and is no proof: other
+    /// software may have moved it.
+    #[arg(long, help_heading = "Selection")]
+    verify_history: bool,
+}
 
-pub(super) fn run(cx: &mut Context, _: &DoctorArgs) -> Result<Exits, CliError> {
+pub(super) fn run(cx: &mut Context, args: &DoctorArgs) -> Result<Exits, CliError> {
+    if args.verify_history {
+        return verify_history(cx);
+    }
     let (mut checks, stamp, currency) = database(cx);
     checks.extend(stripe(cx, stamp.as_ref(), currency)?);
     let worst = checks.iter().map(|check| check.verdict).max();
@@ -53,6 +69,22 @@ pub(super) fn run(cx: &mut Context, _: &DoctorArgs) -> Result<Exits, CliError> {
         Some(Verdict::Broken) => Exit::CouldNotRun,
         Some(Verdict::Look) => Exit::Attention,
         Some(Verdict::Good) | None => Exit::Done,
+    }
+    .into())
+}
+
+fn verify_history(cx: &Context) -> Result<Exits, CliError> {
+    let mut store = cx.store()?;
+    let currency = cx.currency(&mut store)?;
+    let mut progress = Progress::new(&cx.ui, currency);
+    let verified = verify_history::verify(&mut store, &mut |event| progress.show(event));
+    progress.end();
+    let verified = verified?;
+    history_check::print(cx.format, &cx.ui, &verified)?;
+    Ok(if verified.proofs > 0 {
+        Exit::Attention
+    } else {
+        Exit::Done
     }
     .into())
 }

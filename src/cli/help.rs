@@ -30,7 +30,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Control", &["hold", "release", "cancel"]),
-    ("Records", &["creators", "statements", "batches"]),
+    ("Records", &["creators", "statements", "batches", "report"]),
     ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),
 ];
@@ -62,11 +62,12 @@ pub(super) fn run(ui: &Ui, format: Format, args: &HelpArgs) -> Result<Exits, Cli
     if let Some((JSON, command)) = args.topic.split_first().map(|(a, b)| (a.as_str(), b)) {
         return json_schema(ui, format, &command.join(" "));
     }
-    let words = std::iter::once("payouts")
+    let words: Vec<OsString> = std::iter::once("payouts")
         .chain(args.topic.iter().map(String::as_str))
         .chain(std::iter::once("--help"))
-        .map(OsString::from);
-    Ok(match super::parse(words) {
+        .map(OsString::from)
+        .collect();
+    Ok(match super::parse(&words) {
         // `--help` ends every parse.
         Ok(_) => Exit::Bug,
         Err(error) => print_parse_error(&error),

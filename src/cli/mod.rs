@@ -1,11 +1,13 @@
 //! What a person types: the table of contents of the program.
 
+mod ask;
 mod batches;
 mod cancel;
 mod completions;
 mod consent;
 mod context;
 mod create;
+mod create_ask;
 mod creators;
 mod demo;
 mod doctor;
@@ -24,6 +26,7 @@ mod process;
 mod reconcile;
 mod recorded;
 mod release;
+mod report;
 mod resolve;
 mod retry;
 mod sandbox;
@@ -136,6 +139,7 @@ enum Work {
     Batches(batches::BatchesCommand),
     #[command(subcommand)]
     Statements(statements::StatementsCommand),
+    Report(report::ReportArgs),
     Migrate(migrate::MigrateArgs),
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
@@ -165,6 +169,7 @@ impl Work {
             Self::Cancel(args) => cancel::run(cx, &args),
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
+            Self::Report(args) => report::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Doctor(args) => doctor::run(cx, &args),
             Self::Demo(args) => demo::run(cx, &args),
@@ -197,7 +202,7 @@ fn only_text(format: Format, command: &str, what: &str) -> Result<(), CliError> 
 /// Parses the arguments, runs the command, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match parse(arguments.iter().cloned()) {
+    let cli = match parse(&arguments) {
         Ok(cli) => cli,
         Err(error) => return ExitCode::from(print_parse_error(&error).code()),
     };
@@ -223,8 +228,34 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(exits.strongest().code())
 }
 
-fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
-    let mut command = help::with_grouped_page();
+/// Reads a command line. Where there is nobody to ask, what a command would ask for
+/// must be said.
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    if Ui::is_interactive() {
+        let cli = parse_by(help::with_grouped_page(), arguments)?;
+        if !cli.global.yes {
+            return Ok(cli);
+        }
+    }
+    parse_by(requiring_answers(help::with_grouped_page()), arguments)
+}
+
+/// The command line of a program that asks nothing.
+fn requiring_answers(command: clap::Command) -> clap::Command {
+    command
+        .mut_subcommand("create", |create| {
+            create
+                .mut_arg("creator", |arg| arg.required_unless_present("source"))
+                .mut_arg("amount", |arg| {
+                    arg.required_unless_present_any(["source", "amount_cents"])
+                })
+        })
+        .mut_subcommand("retry", |retry| {
+            retry.mut_group("which", |group| group.required(true))
+        })
+}
+
+fn parse_by(mut command: clap::Command, arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let mut matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
 }

@@ -1,6 +1,7 @@
 //! The history of a payout: a chain of rows, each of whose hashes covers the
 //! row before, so that a changed, removed or swapped row shows.
 
+use chrono::NaiveDateTime;
 use sha2::{Digest, Sha256};
 
 use crate::model::ids::{PayoutId, RunId};
@@ -151,8 +152,7 @@ impl Change {
 pub fn chain_hash(previous: &str, row: &HistoryRow) -> String {
     let seq = row.seq.to_string();
     let at = row.at.to_string();
-    let mut hasher = Sha256::new();
-    for field in [
+    hash_of([
         Some(previous),
         Some(row.payout_id.as_str()),
         Some(&seq),
@@ -163,7 +163,12 @@ pub fn chain_hash(previous: &str, row: &HistoryRow) -> String {
         Some(&row.actor),
         Some(row.run_id.as_str()),
         row.reason.as_deref(),
-    ] {
+    ])
+}
+
+fn hash_of(fields: [Option<&str>; 10]) -> String {
+    let mut hasher = Sha256::new();
+    for field in fields {
         match field {
             Some(text) => {
                 hasher.update([1]);
@@ -174,6 +179,88 @@ pub fn chain_hash(previous: &str, row: &HistoryRow) -> String {
         }
     }
     hex(&hasher.finalize())
+}
+
+/// A row of the history as the database holds it, whatever somebody made of it:
+/// it need not be one that this tool could have written.
+#[derive(Debug, Clone, PartialEq, Eq, diesel::prelude::Queryable)]
+pub struct StoredRow {
+    /// Whose history.
+    pub payout_id: PayoutId,
+    /// 1, 2, …
+    pub seq: i64,
+    /// What happened.
+    pub event: String,
+    /// The status before; none for a new payout.
+    pub from_status: Option<String>,
+    /// The status after.
+    pub to_status: String,
+    /// When, as the database writes it.
+    pub at: String,
+    /// Who.
+    pub actor: String,
+    /// In which run.
+    pub run_id: RunId,
+    /// Why, in words.
+    pub reason: Option<String>,
+    /// See [`chain_hash`].
+    pub hash: String,
+}
+
+impl StoredRow {
+    /// The hash this row would bear behind one with the hash `previous`; none when
+    /// its moment is none that this tool writes.
+    pub fn hash_behind(&self, previous: &str) -> Option<String> {
+        let at = self.moment()?.to_string();
+        let seq = self.seq.to_string();
+        Some(hash_of([
+            Some(previous),
+            Some(self.payout_id.as_str()),
+            Some(&seq),
+            Some(&self.event),
+            self.from_status.as_deref(),
+            Some(&self.to_status),
+            Some(&at),
+            Some(&self.actor),
+            Some(self.run_id.as_str()),
+            self.reason.as_deref(),
+        ]))
+    }
+
+    /// Whole milliseconds only: a part of one would be cut off unseen.
+    fn moment(&self) -> Option<Time> {
+        let at = NaiveDateTime::parse_from_str(&self.at, "%Y-%m-%d %H:%M:%S%.f").ok()?;
+        let time = Time::from_utc(at);
+        (time.utc().naive_utc() == at).then_some(time)
+    }
+}
+
+/// A hash over a set of history rows, whatever their order: the exclusive or of
+/// each row's own SHA-256. A run keeps one over all it wrote, so that rows cut
+/// off the end of a chain are missed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HeadsHash([u8; 32]);
+
+impl HeadsHash {
+    /// Takes in a row. Taking it in again takes it out.
+    pub fn absorb(&mut self, payout: &PayoutId, seq: i64, hash: &str) {
+        let digest = Sha256::digest(format!("{payout} {seq} {hash}"));
+        for (mine, its) in self.0.iter_mut().zip(digest) {
+            *mine ^= its;
+        }
+    }
+
+    /// Takes in what a committed transaction wrote.
+    pub fn merge(&mut self, other: Self) {
+        for (mine, its) in self.0.iter_mut().zip(other.0) {
+            *mine ^= its;
+        }
+    }
+
+    /// Lowercase hex.
+    pub fn to_hex(self) -> String {
+        hex(&self.0)
+    }
 }
 
 /// Lowercase hexadecimal.

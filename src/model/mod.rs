@@ -19,6 +19,7 @@ pub mod native_enum;
 pub mod payout;
 pub mod reconciliation;
 pub mod record;
+pub mod report;
 pub mod run;
 #[allow(
     missing_docs,

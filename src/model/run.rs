@@ -40,7 +40,8 @@ pub struct Run {
     pub exit_code: Option<i32>,
     /// One line on what it did.
     pub summary: Option<String>,
-    /// SHA-256 over the history heads it wrote.
+    /// Over the history rows it wrote; none while it runs, when it was killed, and
+    /// when the connection broke while something was being kept.
     pub heads_hash: Option<String>,
 }
 

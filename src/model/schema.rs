@@ -239,6 +239,18 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_reversal_steps (transfer_id, amount_reversed_cents) {
+        transfer_id -> Text,
+        amount_reversed_cents -> Int8,
+        payout_id -> Text,
+        seen_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_reversals (transfer_id) {
         transfer_id -> Text,
         payout_id -> Text,
@@ -384,6 +396,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     payout_lookups,
     payout_own_tables,
     payout_reconciliations,
+    payout_reversal_steps,
     payout_reversals,
     payout_runs,
     payout_settings,

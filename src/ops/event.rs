@@ -21,6 +21,20 @@ pub enum Event {
         /// Discrepancies so far.
         findings: u64,
     },
+    /// A part of the history was checked.
+    Verified {
+        /// Rows so far.
+        read: u64,
+        /// Rows in all, when it began.
+        of: u64,
+        /// Findings so far.
+        findings: u64,
+    },
+    /// A part of the payouts of a report was read.
+    Reported {
+        /// Payouts so far.
+        payouts: u64,
+    },
     /// A payout reached the end of its attempt in this run.
     Settled {
         /// Which.

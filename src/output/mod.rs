@@ -3,6 +3,8 @@
 //! stdout carries the answer and nothing else; narration, warnings, prompts
 //! and bars go to stderr.
 
+pub mod batches;
+pub mod history_check;
 pub mod json;
 pub mod json_control;
 pub mod json_process;
@@ -11,6 +13,7 @@ pub mod list;
 pub mod progress;
 pub mod reconcile;
 pub mod record;
+pub mod report;
 pub mod resolve;
 pub mod rows;
 pub mod schema;

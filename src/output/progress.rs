@@ -51,6 +51,18 @@ impl Progress {
                 transfers,
                 findings,
             } => self.compared(transfers, findings),
+            Event::Verified { read, of, findings } => {
+                self.reached(Some(of), read);
+                self.say(format!(
+                    "{} checked, {}",
+                    count(read, "row"),
+                    count(findings, "finding")
+                ));
+            }
+            Event::Reported { payouts } => {
+                self.reached(None, payouts);
+                self.say(format!("{} read", count(payouts, "payout")));
+            }
             Event::Settled {
                 amount_cents, how, ..
             } => {
@@ -97,17 +109,22 @@ impl Progress {
     /// How far a comparison is. Nobody knows how many transfers there are, so the
     /// bar has no end.
     fn compared(&mut self, transfers: u64, findings: u64) {
-        if self.bar.is_none() {
-            self.begin(None);
-        }
-        if let Some(bar) = &self.bar {
-            bar.set_position(transfers);
-        }
+        self.reached(None, transfers);
         self.say(format!(
             "{} compared, {}",
             count(transfers, "transfer"),
             count(findings, "finding")
         ));
+    }
+
+    /// How far work is, of `all` where that is known.
+    fn reached(&mut self, all: Option<u64>, position: u64) {
+        if self.bar.is_none() {
+            self.begin(all);
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(position);
+        }
     }
 
     /// Beside the bar, or on a line of its own once in a while.

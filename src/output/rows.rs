@@ -234,10 +234,21 @@ fn io_error(error: csv::Error) -> io::Error {
     }
 }
 
+/// Whether a text is a number with a sign at most in front, such as `-6.00`: no
+/// spreadsheet takes that for a formula.
+fn is_number(text: &str) -> bool {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (whole, fraction) = unsigned.split_once('.').unwrap_or((unsigned, "0"));
+    [whole, fraction]
+        .iter()
+        .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// A field as a cell. Numbers stay numbers, so that a negative amount is not quoted.
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
+        Value::String(text) if is_number(text) => text.clone(),
         Value::String(text) => formula_safe(&clean(text)).into_owned(),
         other => other.to_string(),
     }
@@ -276,6 +287,23 @@ mod tests {
             String::from_utf8(out).unwrap(),
             "name,amount_cents,note\n'=1+1,-5,\n\"a,\"\"b\"\"\",7,x\n"
         );
+    }
+
+    #[test]
+    fn a_plain_number_is_no_formula() {
+        for (text, cell_of) in [
+            ("-6.00", "-6.00"),
+            ("-6", "-6"),
+            ("6.5", "6.5"),
+            ("-6+1", "'-6+1"),
+            ("--6", "'--6"),
+            ("-", "'-"),
+            ("-.5", "'-.5"),
+            ("-1.2.3", "'-1.2.3"),
+            ("-\u{0666}", "'-\u{0666}"),
+        ] {
+            assert_eq!(cell(&Value::String(text.to_owned())), cell_of);
+        }
     }
 
     #[derive(Serialize)]

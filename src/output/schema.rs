@@ -11,6 +11,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::output::batches::BatchProgressView;
+use crate::output::history_check::{HistoryFindingView, HistoryMembers};
 use crate::output::json::{
     CheckView, DoctorMembers, ExitView, ListMembers, MigrationSqlView, MigrationView, PageMembers,
     PayoutView, RecordView,
@@ -20,10 +22,11 @@ use crate::output::json_control::{
 };
 use crate::output::json_process::{PlanMembers, PlanView, ResultView, RunMembers};
 use crate::output::json_records::{
-    BatchShowView, BatchView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView,
-    ImportRow, ImportView, StatementShowView, StatementView,
+    BatchShowView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView, ImportRow,
+    ImportView, StatementShowView, StatementView,
 };
 use crate::output::reconcile::{FindingView, ReconcileMembers};
+use crate::output::report::{PeriodMembers, ReportLineView, ReportMembers, ReportRowView};
 use crate::output::{SCHEMA, envelope};
 
 /// The name under which a command's schema has the lines of its ndjson.
@@ -140,11 +143,18 @@ const ANSWERS: &[(&str, &[Shape])] = &[
     ("statements import", IMPORT),
     (
         "batches list",
-        &[rows::<BatchView, PageMembers<'_>>("batches")],
+        &[rows::<BatchProgressView, PageMembers<'_>>("batches")],
     ),
     (
         "batches show",
-        &[whole::<BatchShowView<'_>>(&[refer::<BatchView>])],
+        &[whole::<BatchShowView<'_>>(&[refer::<BatchProgressView>])],
+    ),
+    (
+        "report",
+        &[
+            rows::<ReportRowView<'_>, ReportMembers<'_>>("payouts"),
+            rows::<ReportLineView, PeriodMembers<'_>>("lines"),
+        ],
     ),
     (
         "migrate",
@@ -155,7 +165,10 @@ const ANSWERS: &[(&str, &[Shape])] = &[
     ),
     (
         "doctor",
-        &[rows::<CheckView<'_>, DoctorMembers<'_>>("checks")],
+        &[
+            rows::<CheckView<'_>, DoctorMembers<'_>>("checks"),
+            rows::<HistoryFindingView<'_>, HistoryMembers>("findings"),
+        ],
     ),
     ("help exit-codes", &[rows::<ExitView, ()>("exit_codes")]),
 ];

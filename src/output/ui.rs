@@ -52,12 +52,17 @@ impl Ui {
             stdout_terminal,
             width: stdout_terminal.then(|| terminal_width(io::stdout())),
             stderr_width: stderr_terminal.then(|| terminal_width(io::stderr())),
-            interactive: io::stdin().is_terminal() && stderr_terminal,
+            interactive: Self::is_interactive(),
             stderr_terminal,
             stdout_color: colored(stdout_terminal),
             stderr_color: colored(stderr_terminal),
             quiet,
         }
+    }
+
+    /// Whether a person can be asked.
+    pub fn is_interactive() -> bool {
+        io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// The same with stderr in stdout's place, to render a table for it. Without

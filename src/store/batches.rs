@@ -1,20 +1,24 @@
 //! Batches: the files that were loaded, and whether they are held.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use crate::model::batch::Batch;
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::ids::BatchId;
-use crate::model::listing::Totals;
+use crate::model::listing::{Total, Totals};
 use crate::model::payout::PayoutStatus;
 use crate::model::schema::{
     payout_batch_items as items, payout_batches as batches, payout_holds as holds, payouts,
 };
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::sum_amount_cents;
+use crate::store::dialect::{among, sum_amount_cents};
 use crate::store::holds::standing;
 use crate::store::{Store, StoreError};
+
+diesel::allow_columns_to_appear_in_same_group_by_clause!(items::batch_id, payouts::status);
 
 /// A batch and its hold, if it is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,19 +66,39 @@ impl Store {
 
     /// A batch's payouts by status.
     pub fn batch_totals(&mut self, id: &BatchId) -> Result<Totals, StoreError> {
-        let rows: Vec<(PayoutStatus, i64, i64)> = self.read(|conn| {
+        let mut totals = self.batches_totals(std::slice::from_ref(id))?;
+        Ok(totals.remove(id).unwrap_or_default())
+    }
+
+    /// The payouts of several batches by status; a batch of which no row is left has
+    /// none. One query for a page of batches: it looks at each of their payouts.
+    pub fn batches_totals(
+        &mut self,
+        ids: &[BatchId],
+    ) -> Result<HashMap<BatchId, Totals>, StoreError> {
+        let rows: Vec<(Option<BatchId>, PayoutStatus, i64, i64)> = self.read(|conn| {
             Ok(payouts::table
                 .inner_join(items::table.on(items::payout_id.eq(payouts::id)))
-                .filter(items::batch_id.eq(id))
-                .group_by(payouts::status)
+                .filter(among(items::batch_id, ids))
+                .group_by((items::batch_id, payouts::status))
                 .select((
+                    items::batch_id,
                     payouts::status,
                     diesel::dsl::count_star(),
                     sum_amount_cents(),
                 ))
                 .load(conn)?)
         })?;
-        Ok(rows.into_iter().collect())
+        let mut totals: HashMap<BatchId, Totals> = HashMap::with_capacity(ids.len());
+        for (batch, status, count, amount_cents) in rows {
+            let Some(batch) = batch else { continue };
+            let total = Total {
+                count,
+                amount_cents,
+            };
+            totals.entry(batch).or_default().set(status, total);
+        }
+        Ok(totals)
     }
 }
 

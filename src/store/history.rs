@@ -4,9 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
-use sha2::{Digest, Sha256};
 
-use crate::model::history::{Change, HistoryEvent, HistoryHead, HistoryRow, hex};
+use crate::model::history::{Change, HistoryEvent, HistoryHead, HistoryRow};
+
+pub(crate) use crate::model::history::HeadsHash;
 use crate::model::ids::PayoutId;
 use crate::model::schema::{payout_history, payout_history_heads, payouts};
 use crate::model::time::Time;
@@ -17,33 +18,6 @@ use crate::store::{Store, StoreError};
 
 /// Rows of one statement: a file may bring a million.
 const WRITTEN_TOGETHER_MAX: usize = 10_000;
-
-/// A hash over a set of history rows, whatever their order: the exclusive or of
-/// each row's own SHA-256. A run keeps one over all it wrote, so that rows cut
-/// off the end of a chain are missed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct HeadsHash([u8; 32]);
-
-impl HeadsHash {
-    fn absorb(&mut self, row: &HistoryRow) {
-        let digest = Sha256::digest(format!("{} {} {}", row.payout_id, row.seq, row.hash));
-        for (mine, its) in self.0.iter_mut().zip(digest) {
-            *mine ^= its;
-        }
-    }
-
-    /// Takes in what a committed transaction wrote.
-    pub(crate) fn merge(&mut self, other: Self) {
-        for (mine, its) in self.0.iter_mut().zip(other.0) {
-            *mine ^= its;
-        }
-    }
-
-    /// Lowercase hex.
-    pub(crate) fn to_hex(self) -> String {
-        hex(&self.0)
-    }
-}
 
 /// Appends changes to the chains of their payouts, in order. The caller holds
 /// the payouts' row locks, so that no two writers extend the same chain; the
@@ -67,7 +41,7 @@ pub(crate) fn append_in_tx(
             &stamp.actor,
             &stamp.run_id,
         );
-        written.absorb(&row);
+        written.absorb(&row.payout_id, row.seq.into(), &row.hash);
         let head = HistoryHead {
             payout_id: change.payout_id,
             seq: row.seq,

@@ -31,6 +31,7 @@ pub mod payouts;
 mod postgres_url;
 pub mod queue;
 pub mod reconcile;
+pub mod report;
 pub mod reversals;
 mod runs;
 mod settings;
@@ -38,6 +39,7 @@ pub mod settle;
 pub mod standing;
 pub mod statements;
 pub mod thread;
+pub mod verify;
 
 pub use connection::{Backend, DatabaseUrl, UrlError};
 pub use error::StoreError;
@@ -64,6 +66,8 @@ pub struct Store {
     run: Option<RunId>,
     /// Over the history rows written through this store; see `payout_runs.heads_hash`.
     heads: HeadsHash,
+    /// Nobody knows whether a transaction was kept, so that `heads` may lack its rows.
+    heads_in_doubt: bool,
 }
 
 impl std::fmt::Debug for Store {
@@ -105,6 +109,7 @@ impl Store {
             clock,
             local,
             heads: HeadsHash::default(),
+            heads_in_doubt: false,
         })
     }
 
@@ -156,7 +161,9 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        dialect::write_tx(&mut self.conn, self.local.as_deref(), body)
+        let done = dialect::write_tx(&mut self.conn, self.local.as_deref(), body);
+        self.heads_in_doubt |= matches!(done, Err(StoreError::Lost { .. }));
+        done
     }
 
     /// The same, for work on a few rows of large tables: they are found by index,
@@ -165,7 +172,9 @@ impl Store {
         &mut self,
         body: impl FnOnce(&mut AnyConnection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        dialect::write_by_index_tx(&mut self.conn, self.local.as_deref(), body)
+        let done = dialect::write_by_index_tx(&mut self.conn, self.local.as_deref(), body);
+        self.heads_in_doubt |= matches!(done, Err(StoreError::Lost { .. }));
+        done
     }
 
     /// Runs `body` in one transaction that only reads, so that it sees one state.

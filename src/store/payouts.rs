@@ -98,6 +98,17 @@ impl Store {
         self.read(|conn| list(conn, filter, page, rules, now))
     }
 
+    /// These payouts as a list shows them, in this order; at most [`IDS_MAX`]. What
+    /// is not there is left out.
+    pub fn payouts_listed(
+        &mut self,
+        ids: &[PayoutId],
+        rules: &ListRules,
+    ) -> Result<Vec<ListedPayout>, StoreError> {
+        let now = self.clock.now();
+        self.read(|conn| listed_of(conn, ids, rules, now))
+    }
+
     /// Count and sum of all payouts that match, for each status.
     pub fn payout_totals(&mut self, filter: &PayoutFilter) -> Result<Totals, StoreError> {
         self.read(|conn| totals(conn, filter))

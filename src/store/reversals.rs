@@ -12,7 +12,9 @@ use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
 use crate::model::reconciliation::Reversal;
-use crate::model::schema::{payout_attempts, payout_reversals as reversals, payouts};
+use crate::model::schema::{
+    payout_attempts, payout_reversal_steps as steps, payout_reversals as reversals, payouts,
+};
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX, among, on_each};
@@ -82,6 +84,7 @@ pub(super) fn keep_in_tx(
         .on_conflict_do_nothing()
         .execute(c))?;
     if inserted == 1 {
+        step_keep(conn, reversal)?;
         return Ok(true);
     }
     let grown = diesel::update(
@@ -94,7 +97,25 @@ pub(super) fn keep_in_tx(
         reversals::seen_at.eq(reversal.seen_at),
     ))
     .execute(conn)?;
+    if grown == 1 {
+        step_keep(conn, reversal)?;
+    }
     Ok(grown == 1)
+}
+
+/// Keeps when so much was seen to be taken back, for reports of a period.
+fn step_keep(conn: &mut AnyConnection, reversal: &Reversal) -> Result<(), StoreError> {
+    let step = (
+        steps::transfer_id.eq(&reversal.transfer_id),
+        steps::amount_reversed_cents.eq(reversal.amount_reversed_cents),
+        steps::payout_id.eq(&reversal.payout_id),
+        steps::seen_at.eq(reversal.seen_at),
+    );
+    on_each!(conn, c => diesel::insert_into(steps::table)
+        .values(step)
+        .on_conflict_do_nothing()
+        .execute(c))?;
+    Ok(())
 }
 
 /// What was taken back of the transfers that these payouts hold, minor units, as far as

@@ -6,6 +6,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use crate::failpoint::failpoint;
+use crate::model::history::HeadsHash;
 use crate::model::ids::{IdMaker, RunId};
 use crate::model::run::{Run, liveness_lock};
 use crate::model::schema::payout_runs as runs;
@@ -65,6 +66,8 @@ impl Store {
         })?;
         failpoint!("run_begin.committed");
         self.run = Some(run.id.clone());
+        self.heads = HeadsHash::default();
+        self.heads_in_doubt = false;
         Ok(RunStamp {
             run_id: run.id,
             actor: run.actor,
@@ -90,7 +93,8 @@ impl Store {
         Ok(now)
     }
 
-    /// Records that a run has ended, and the hash over all it wrote.
+    /// Records that a run has ended, and the hash over all it wrote: none when the
+    /// connection broke in a transaction of which nobody knows whether it was kept.
     pub fn run_end(
         &mut self,
         run: &RunId,
@@ -98,7 +102,7 @@ impl Store {
         summary: &str,
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
-        let heads_hash = self.heads.to_hex();
+        let heads_hash = (!self.heads_in_doubt).then(|| self.heads.to_hex());
         self.write(|conn| {
             diesel::update(runs::table.filter(runs::id.eq(run)))
                 .set((

@@ -77,8 +77,8 @@ on_both! {
             ");
             insta::assert_snapshot!(env.run(&["batches", "list"]).transcript(), @r"
             $ payouts batches list
-            Batch                      Loaded            By      Source     Payouts       Total  State
-            c000000000000000000000001  2026-11-02 09:30  tester  batch.csv        3  527.50 USD  held
+            Batch                      Loaded            By      Source     Payouts       Total  Progress  State
+            c000000000000000000000001  2026-11-02 09:30  tester  batch.csv        3  527.50 USD  3 open    held
             --- stderr
             --- exit 0
             ");
@@ -87,13 +87,14 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(env.run(&["batches", "show", &batch]).transcript(), @r"
             $ payouts batches show c000000000000000000000001
-            Batch    c000000000000000000000001
-            Source   batch.csv
-            SHA-256  20929260d12eaf4a4a26261e748801d88602150903d4227e4db29da1fc6748f2
-            Loaded   by tester on 2026-11-02 09:30 UTC
-            Payouts  3 payouts, 527.50 USD
-            State    held by tester since 2026-11-02 09:30 UTC: a new batch starts held
-            PENDING  527.50 USD, 3 payouts
+            Batch     c000000000000000000000001
+            Source    batch.csv
+            SHA-256   20929260d12eaf4a4a26261e748801d88602150903d4227e4db29da1fc6748f2
+            Loaded    by tester on 2026-11-02 09:30 UTC
+            Payouts   3 payouts, 527.50 USD
+            Progress  3 open (527.50 USD)
+            State     held by tester since 2026-11-02 09:30 UTC: a new batch starts held
+            PENDING   527.50 USD, 3 payouts
             --- stderr
             --- exit 0
             ");

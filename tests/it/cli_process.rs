@@ -688,7 +688,8 @@ fn a_person_looks_and_decides() {
     Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
     Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
 
-    Pay 20.00 USD? [y/N] error: interrupted; nothing was sent
+    Pay 20.00 USD? [y/N]
+    error: interrupted; nothing was sent
     --- stderr
     --- exit 130
     ");

@@ -15,7 +15,8 @@ use crate::common::seed::{self, PayoutRow, batch, hold, item};
 use crate::common::shop::Shop;
 
 /// What commands must be given to succeed in [`shop`].
-const ARGUMENTS: [(&str, &[&str]); 17] = [
+const ARGUMENTS: [(&str, &[&str]); 18] = [
+    ("report", &["--period", "2026-11"]),
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
     ("show", &["cp0"]),
     ("retry", &["--due"]),
@@ -415,7 +416,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
     $ payouts help json sandbox
     --- stderr
     error: no command with JSON has this name: sandbox
-    hint: those that have: create, list, show, process, retry, resolve, reconcile, hold, release, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, migrate, doctor, help exit-codes
+    hint: those that have: create, list, show, process, retry, resolve, reconcile, hold, release, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, migrate, doctor, help exit-codes
     --- exit 2
     ");
     insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"
@@ -432,7 +433,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
         "batches": {
           "type": "array",
           "items": {
-            "$ref": "#/$defs/BatchView"
+            "$ref": "#/$defs/BatchProgressView"
           }
         },
         "next": {
@@ -449,7 +450,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
         "next"
       ],
       "$defs": {
-        "BatchView": {
+        "BatchProgressView": {
           "type": "object",
           "properties": {
             "id": {
@@ -493,6 +494,36 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
             "created_at": {
               "type": "string",
               "description": "When."
+            },
+            "paid_count": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Payouts of it that are paid."
+            },
+            "paid_cents": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Their sum."
+            },
+            "open_count": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Payouts of it that are in the queue, on the way, or of unknown outcome."
+            },
+            "open_cents": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Their sum."
+            },
+            "failed_count": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Payouts of it that were refused or cancelled."
+            },
+            "failed_cents": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Their sum."
             }
           },
           "required": [
@@ -505,12 +536,18 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
             "held",
             "actor",
             "run_id",
-            "created_at"
+            "created_at",
+            "paid_count",
+            "paid_cents",
+            "open_count",
+            "open_cents",
+            "failed_count",
+            "failed_cents"
           ],
-          "description": "A loaded file."
+          "description": "A batch and what became of its payouts."
         },
         "line": {
-          "$ref": "#/$defs/BatchView"
+          "$ref": "#/$defs/BatchProgressView"
         }
       }
     }

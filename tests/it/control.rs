@@ -62,13 +62,14 @@ on_both! {
             ");
             insta::assert_snapshot!(run(&["batches", "show", &batch]).transcript(), @r"
             $ payouts batches show c000000000000000000000002
-            Batch    c000000000000000000000002
-            Source   batch.csv
-            SHA-256  55b9d467ee9a9b20e8dcd86c72996df2303db211308f08f176448fcb55196700
-            Loaded   by tester on 2026-11-02 09:30 UTC
-            Payouts  2 payouts, 30.00 USD
-            State    held by tester since 2026-11-02 09:30 UTC: looks odd
-            PENDING  30.00 USD, 2 payouts
+            Batch     c000000000000000000000002
+            Source    batch.csv
+            SHA-256   55b9d467ee9a9b20e8dcd86c72996df2303db211308f08f176448fcb55196700
+            Loaded    by tester on 2026-11-02 09:30 UTC
+            Payouts   2 payouts, 30.00 USD
+            Progress  2 open (30.00 USD)
+            State     held by tester since 2026-11-02 09:30 UTC: looks odd
+            PENDING   30.00 USD, 2 payouts
             --- stderr
             --- exit 0
             ");
@@ -157,13 +158,14 @@ on_both! {
             "#);
             insta::assert_snapshot!(run(&["batches", "show", &batch]).transcript(), @r"
             $ payouts batches show c000000000000000000000002
-            Batch    c000000000000000000000002
-            Source   batch.csv
-            SHA-256  55b9d467ee9a9b20e8dcd86c72996df2303db211308f08f176448fcb55196700
-            Loaded   by tester on 2026-11-02 09:30 UTC
-            Payouts  2 payouts, 30.00 USD
-            State    released by tester on 2026-11-02 09:30 UTC: looked over (held by tester since 2026-11-02 09:30 UTC: looks odd)
-            PENDING  30.00 USD, 2 payouts
+            Batch     c000000000000000000000002
+            Source    batch.csv
+            SHA-256   55b9d467ee9a9b20e8dcd86c72996df2303db211308f08f176448fcb55196700
+            Loaded    by tester on 2026-11-02 09:30 UTC
+            Payouts   2 payouts, 30.00 USD
+            Progress  2 open (30.00 USD)
+            State     released by tester on 2026-11-02 09:30 UTC: looked over (held by tester since 2026-11-02 09:30 UTC: looks odd)
+            PENDING   30.00 USD, 2 payouts
             --- stderr
             --- exit 0
             ");

@@ -144,8 +144,8 @@ on_both! {
         insta::allow_duplicates! {
             insta::assert_snapshot!(shop.env.run(&["batches", "list"]).transcript(), @r"
             $ payouts batches list
-            Batch                      Loaded            By      Source      Payouts       Total  State
-            c000000000000000000000001  2026-11-02 09:30  tester  statements        2  575.00 USD  held
+            Batch                      Loaded            By      Source      Payouts       Total  Progress  State
+            c000000000000000000000001  2026-11-02 09:30  tester  statements        2  575.00 USD  2 open    held
             --- stderr
             --- exit 0
             ");

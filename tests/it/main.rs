@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod cli_batches;
 mod cli_create;
 mod cli_creators;
 mod cli_demo;
@@ -15,6 +16,8 @@ mod cli_doctor;
 mod cli_list;
 mod cli_migrate;
 mod cli_process;
+mod cli_prompts;
+mod cli_report;
 mod cli_sandbox;
 mod cli_show;
 mod cli_statements;
@@ -61,6 +64,7 @@ mod store_settle;
 mod store_thread;
 mod store_transactions;
 mod store_values;
+mod verify_history;
 
 use std::fs;
 use std::path::Path;

@@ -63,3 +63,14 @@ CREATE TABLE "payout_reversals" (
     CONSTRAINT "payout_reversals_amount_check" CHECK ("amount_reversed_cents" > 0)
 );
 CREATE INDEX "payout_reversals_payout_id_idx" ON "payout_reversals" ("payout_id");
+
+-- How that grew, for reports of a period: a row for each time that more was seen.
+CREATE TABLE "payout_reversal_steps" (
+    "transfer_id" TEXT NOT NULL,
+    "amount_reversed_cents" BIGINT NOT NULL,
+    "payout_id" TEXT NOT NULL,
+    "seen_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "payout_reversal_steps_pkey" PRIMARY KEY ("transfer_id", "amount_reversed_cents")
+);
+CREATE INDEX "payout_reversal_steps_payout_id_idx" ON "payout_reversal_steps" ("payout_id");

@@ -37,12 +37,13 @@ const SERVER_VARIABLE: &str = "PAYOUTS_TEST_POSTGRES";
 const LEFTOVER_SECONDS: u32 = 60 * 60;
 
 /// Everything that this tool and the platform write; a copy of a database has all of it.
-const TABLES: [&str; 20] = [
+const TABLES: [&str; 21] = [
     "payout_answers",
     "payout_lookups",
     "payout_statement_claims",
     "payout_findings",
     "payout_reconciliations",
+    "payout_reversal_steps",
     "payout_reversals",
     "payout_history",
     "payout_history_heads",

@@ -181,6 +181,31 @@ impl TestEnv {
         )
     }
 
+    /// Runs `payouts` on a terminal as [`Self::run_in_terminal`] does, from a shell that says
+    /// afterwards how it ended and what the terminal is set to.
+    pub(crate) fn run_in_terminal_and_look_at_it(
+        &self,
+        args: &[&str],
+        dialogue: &[(&str, &str)],
+    ) -> Run {
+        let words: Vec<String> = std::iter::once(env!("CARGO_BIN_EXE_payouts"))
+            .chain(args.iter().copied())
+            .map(quoted)
+            .collect();
+        let line = format!(
+            "{}; echo exit $?; stty -a | tr ' ;' '\\n\\n' | grep -x -e echo -e icanon -e isig -e icrnl | sort | tr '\\n' ' '",
+            words.join(" ")
+        );
+        self.converse(
+            "sh",
+            Reads::Keys,
+            160,
+            &["-c", &line],
+            dialogue,
+            &mut |_| {},
+        )
+    }
+
     /// A command that runs `payouts` here, for a test that wants to hold the process: to signal it,
     /// or to let it serve.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
@@ -253,6 +278,7 @@ impl TestEnv {
         let said = terminal::converse(script, cols, reads, dialogue, asked, limit);
         Run {
             coloured: said.coloured,
+            cursor_hidden: said.cursor_hidden,
             ..self.finished(
                 Self::shown(name, args),
                 said.status,
@@ -273,6 +299,7 @@ impl TestEnv {
             coloured: stdout.contains('\x1b') || stderr.contains('\x1b'),
             stdout,
             stderr,
+            cursor_hidden: false,
             redactor: Arc::clone(&self.redactor),
         }
     }
@@ -296,6 +323,8 @@ pub(crate) struct Run {
     pub(crate) stderr: String,
     /// Some of it was coloured, or otherwise a command to a terminal.
     pub(crate) coloured: bool,
+    /// On a terminal: the cursor was left hidden.
+    pub(crate) cursor_hidden: bool,
     redactor: Arc<Mutex<Redactor>>,
 }
 

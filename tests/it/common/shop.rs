@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use payouts::ops::verify_history::{Flaw, verify};
 use payouts::sandbox::{
     Fault, FaultPlan, FaultRule, OpeningBalance, Options, Sandbox, SandboxClock, SandboxHandle,
     SourceType, TransferReport,
@@ -166,9 +167,22 @@ impl Shop {
             .map_or(0, |answers| answers.values().sum())
     }
 
+    /// Every change of a payout stands in its history as it was written. Payouts that a test put
+    /// into the database itself have none before they are first touched.
+    fn assert_history_is_whole(&self) {
+        let verified = verify(&mut self.db.store(), &mut |_| {}).expect("the history is read");
+        let changed: Vec<_> = verified
+            .findings
+            .iter()
+            .filter(|finding| finding.flaw.is_proof() && finding.flaw != Flaw::HistoryMissing)
+            .collect();
+        assert!(changed.is_empty(), "{changed:#?}");
+    }
+
     /// The promise: for each payout at most one transfer, and COMPLETED exactly where there is one,
     /// with the row's amount and id.
     pub(crate) fn assert_paid_exactly_once(&self) {
+        self.assert_history_is_whole();
         let transfers = self.transfers();
         let mut rows = self.db.query_strings(
             "SELECT id, status, CAST(amount_cents AS TEXT), stripe_transfer_id FROM payouts ORDER BY id",

@@ -78,6 +78,7 @@ pub(super) fn converse(
         status,
         screen: output.screen(cols),
         coloured: output.text().contains("\x1b[1m") || output.text().contains("\x1b[3"),
+        cursor_hidden: output.text().rfind("\x1b[?25l") > output.text().rfind("\x1b[?25h"),
     }
 }
 
@@ -116,6 +117,8 @@ pub(super) struct Conversation {
     pub(super) screen: String,
     /// Some of it was bold or coloured.
     pub(super) coloured: bool,
+    /// The cursor was hidden and not shown again.
+    pub(super) cursor_hidden: bool,
 }
 
 /// A process that does not outlive a failing test.
