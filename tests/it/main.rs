@@ -22,6 +22,7 @@ mod commands;
 mod common;
 mod connection;
 mod control;
+mod create_files;
 mod disk;
 mod failpoints;
 mod from_statements;

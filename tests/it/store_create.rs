@@ -7,7 +7,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use payouts::model::money::Currency;
-use payouts::ops::create::{CreateError, Created, Rules, Source, create, prepare, preview};
+use payouts::ops::create::{CreateError, Created, Job, Rules, Source, create, preview};
+use payouts::ops::event::Event;
 use payouts::ops::table_file::{Arguments, TableFile};
 use payouts::store::{RunDescription, RunStamp, Store};
 use proptest::prelude::*;
@@ -23,6 +24,7 @@ const RULES: Rules = Rules {
     no_references: false,
     partial: false,
     release: false,
+    skip_bad: false,
 };
 
 fn begin(store: &mut Store) -> RunStamp {
@@ -37,8 +39,16 @@ fn begin(store: &mut Store) -> RunStamp {
 
 fn create_from(store: &mut Store, source: &Source<'_>) -> Result<Created, CreateError> {
     let run = begin(store);
-    let wanted = prepare(store, source, RULES)?;
-    create(store, &run, &wanted)
+    create(store, &run, &mut job(source, &mut |_| ()))
+}
+
+fn job<'a>(source: &Source<'a>, tell: &'a mut dyn FnMut(Event)) -> Job<'a> {
+    Job {
+        source: source.clone(),
+        rules: RULES,
+        errors: None,
+        tell,
+    }
 }
 
 fn count(db: &TestDb, sql: &str) -> usize {
@@ -62,9 +72,8 @@ fn at_once(db: &TestDb, writers: usize, source: &Source<'_>) -> Vec<Result<Creat
                 scope.spawn(|| {
                     let mut store = migrated(db);
                     let run = begin(&mut store);
-                    let wanted = prepare(&mut store, source, RULES).unwrap();
                     barrier.wait();
-                    create(&mut store, &run, &wanted)
+                    create(&mut store, &run, &mut job(source, &mut |_| ()))
                 })
             })
             .collect();
@@ -129,7 +138,7 @@ on_both! {
         for result in &results {
             if let Err(error) = result {
                 let CreateError::Faults { faults } = error else { panic!("{error:?}") };
-                assert!(faults[0].reason.contains("in flight"), "{faults:?}");
+                assert!(faults.first[0].reason.contains("in flight"), "{faults:?}");
             }
         }
         assert_eq!(payouts(&db), 1);
@@ -175,8 +184,7 @@ on_both! {
                 let file = TableFile::read("t.csv", bytes.as_slice()).unwrap();
                 let source = Source::File(&file);
                 let before = payouts(&db);
-                let wanted = prepare(&mut store, &source, RULES).unwrap();
-                let previewed = preview(&mut store, &wanted);
+                let previewed = preview(&mut store, &mut job(&source, &mut |_| ()));
                 prop_assert_eq!(payouts(&db), before, "a preview writes nothing");
                 match create_from(&mut store, &source) {
                     Ok(created) => {
