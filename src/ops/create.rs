@@ -529,13 +529,20 @@ impl<'f> Rows<'f> {
         })
     }
 
-    /// The next row; `take` says whether anybody wants to know more of it than that it is there.
-    fn next(
-        &mut self,
-        rules: &Rules,
-        keep: bool,
-        take: bool,
-    ) -> Result<Option<Option<Entry>>, FileError> {
+    /// Goes past a row that nobody asks for. False at the end.
+    fn pass(&mut self) -> Result<bool, FileError> {
+        match self {
+            Self::Done => Ok(false),
+            Self::One(_) => {
+                *self = Self::Done;
+                Ok(true)
+            }
+            Self::File(reader) => Ok(reader.next_row()?.is_some()),
+        }
+    }
+
+    /// The next row; its record only where it is to be kept.
+    fn next(&mut self, rules: &Rules, keep: bool) -> Result<Option<Entry>, FileError> {
         match self {
             Self::Done => Ok(None),
             Self::One(arguments) => {
@@ -547,15 +554,12 @@ impl<'f> Rows<'f> {
                     faults,
                     record: None,
                 };
-                Ok(table.rows.into_iter().next().map(entry).map(Some))
+                Ok(table.rows.into_iter().next().map(entry))
             }
             Self::File(reader) => {
                 let Some((row, mut faults)) = reader.next_row()? else {
                     return Ok(None);
                 };
-                if !take {
-                    return Ok(Some(None));
-                }
                 let wanted = if faults.is_empty() {
                     read_row(&row, rules, &mut faults)
                 } else {
@@ -564,12 +568,11 @@ impl<'f> Rows<'f> {
                         ..WantedRow::default()
                     }
                 };
-                let record = keep.then(|| reader.record().clone());
-                Ok(Some(Some(Entry {
+                Ok(Some(Entry {
                     wanted,
                     faults,
-                    record,
-                })))
+                    record: keep.then(|| reader.record().clone()),
+                }))
             }
         }
     }
@@ -609,7 +612,7 @@ fn check(store: &mut Store, job: &mut Job<'_>) -> Result<Checked, CreateError> {
     loop {
         let mut chunk: Vec<Entry> = Vec::new();
         while chunk.len() < CHUNK_ROWS
-            && let Some(Some(mut entry)) = rows.next(&job.rules, job.errors.is_some(), true)?
+            && let Some(mut entry) = rows.next(&job.rules, job.errors.is_some())?
         {
             names.name_once(&mut entry, sha256, &job.rules);
             chunk.push(entry);
@@ -773,13 +776,15 @@ impl PlannedChunks for Writing<'_, '_> {
         }
         while self.chunk.len() < CHUNK_ROWS {
             let wanted = self.create.get(self.row_number);
-            let Some(row) = self.rows.next(self.rules, false, wanted)? else {
-                break;
-            };
             self.row_number += 1;
-            if let Some(mut entry) = row {
+            if wanted {
+                let Some(mut entry) = self.rows.next(self.rules, false)? else {
+                    break;
+                };
                 name_it(&mut entry.wanted, self.sha256, self.rules);
                 self.chunk.push(entry);
+            } else if !self.rows.pass()? {
+                break;
             }
         }
         if self.chunk.is_empty() {

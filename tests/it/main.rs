@@ -26,6 +26,7 @@ mod create_files;
 mod disk;
 mod failpoints;
 mod from_statements;
+mod fuzz;
 mod generated;
 mod kills;
 mod layers;

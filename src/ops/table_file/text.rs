@@ -428,16 +428,13 @@ impl Decoder {
                 return at;
             }
             let units = std::iter::once(first).chain(second);
-            match char::decode_utf16(units).next() {
-                Some(Ok(c)) => {
-                    let bytes = 2 * c.len_utf16();
-                    self.push(c, bytes as u64, out);
-                    at += bytes;
-                }
-                _ => {
-                    self.refuse(raw[at], 2);
-                    at += 2;
-                }
+            if let Some(Ok(c)) = char::decode_utf16(units).next() {
+                let bytes = 2 * c.len_utf16();
+                self.push(c, bytes as u64, out);
+                at += bytes;
+            } else {
+                self.refuse(raw[at], 2);
+                at += 2;
             }
         }
         if last && at < raw.len() {
