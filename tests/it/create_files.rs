@@ -287,10 +287,10 @@ on_both! {
         const ROWS: usize = 12_000;
         let env = two_creators(&db);
         let file = |bad: &dyn Fn(usize) -> bool| {
-            let row = |n: usize| format!("{},{}.50,R-{n}\n", if bad(n) { "nobody" } else { "ann" }, 1 + n % 90);
+            let row = |n: usize| format!("{},{}.50,R-{n:090}\n", if bad(n) { "nobody" } else { "ann" }, 1 + n % 90);
             (0..ROWS).map(row).fold("creator,amount,reference\n".to_owned(), |text, row| text + &row)
         };
-        env.write("bad.csv", file(&|n| n % 4 == 3) + "ann,5,R-11\n");
+        env.write("bad.csv", file(&|n| n % 4 == 3) + &format!("ann,5,R-{:090}\n", 11));
         let run = env.run(&["create", "-f", "bad.csv", "--errors", "errors.csv"]).expect_code(1);
         assert!(run.stderr.contains("… and 2,981 more\nby reason: 3,000 unknown creator, 1 duplicate\n"), "{run}");
         assert!(run.stderr.contains("error: 3,001 rows of bad.csv cannot be created; nothing was created"), "{run}");
@@ -308,9 +308,9 @@ on_both! {
         let sum: usize = (0..ROWS).map(|n| 150 + 100 * (n % 90)).sum();
         let text = |n: usize| Some(n.to_string());
         assert_eq!(totals, [[text(ROWS), text(sum), text(ROWS), text(sum)]]);
-        // One more row in a copy of it.
-        env.write("more.csv", file(&|_| false) + "ben,5,R-more\n");
-        let told = parsed(&env.run(&["create", "-f", "more.csv", "-o", "json"]).expect_code(0).stdout);
+        // One more row in a copy of it, from a pipe.
+        let more = file(&|_| false) + "ben,5,R-more\n";
+        let told = parsed(&env.run_with_input(&["create", "-f", "-", "-o", "json"], more).expect_code(0).stdout);
         assert_eq!((&told["created"], &told["already_loaded"]), (&json!(1), &json!(ROWS)));
     }
 

@@ -310,7 +310,9 @@ fn periods_are_read_as_another_reader_does() {
         } else if ours.is_ok() {
             // What is left of the forms: back from now, an open side, moments, the ends of the calendar.
             assert!(
-                text.ends_with(['d', 'h']) || text.contains("..") || text.starts_with("9999")
+                text.ends_with(['d', 'h'])
+                    || text.contains("..")
+                    || text.starts_with("9999")
                     || text.starts_with("0000"),
                 "{text:?}"
             );

@@ -8,7 +8,7 @@ use std::thread;
 
 use payouts::model::money::Currency;
 use payouts::ops::create::{CreateError, Created, Job, Rules, Source, create, preview};
-use payouts::ops::event::Event;
+use payouts::ops::event::{Event, Pass};
 use payouts::ops::table_file::{Arguments, TableFile};
 use payouts::store::{RunDescription, RunStamp, Store};
 use proptest::prelude::*;
@@ -170,6 +170,48 @@ on_both! {
         let results = at_once(&db, 6, &Source::One(arguments));
         let created: usize = results.into_iter().map(|result| result.unwrap().created).sum();
         assert_eq!((created, payouts(&db)), (1, 1));
+    }
+
+    fn what_changes_between_the_check_and_the_write_creates_nothing(db: TestDb) {
+        let mut store = migrated(&db);
+        creator(&db, "ann", "Ann");
+        creator(&db, "ben", "Ben");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        let text = |last: &str| {
+            let rows = (0..6_000).map(|n| format!("ann,5,R{n:0>200}\n")).collect::<Vec<_>>().concat();
+            format!("creator,amount,reference\n{rows}{last},5,R-last\n")
+        };
+        std::fs::write(&path, text("ben")).unwrap();
+        let file = TableFile::open(&path).unwrap();
+        let run = begin(&mut store);
+        // The creator of the last row is deleted once all rows were checked.
+        let mut passes = Vec::new();
+        let mut tell = |event: Event| {
+            let Event::Rows { pass, done, .. } = event else { return };
+            passes.push((pass, done));
+            if (pass, done) == (Pass::Checking, 6_001) {
+                db.execute(r#"UPDATE creators SET "deletedAt" = '2026-01-01 00:00:00' WHERE id = 'ben'"#);
+            }
+        };
+        let refused = create(&mut store, &run, &mut job(&Source::File(&file), &mut tell)).unwrap_err();
+        let CreateError::Faults { faults } = refused else { panic!("{refused:?}") };
+        assert_eq!((faults.count, faults.first[0].line), (1, Some(6_002)));
+        // Checked, written in part and given up, and checked again.
+        let check = [(Pass::Checking, 5_000), (Pass::Checking, 6_001)];
+        assert_eq!(passes, [check[0], check[1], (Pass::Writing, 5_000), (Pass::Writing, 6_001), check[0], check[1]]);
+        assert_eq!(payouts(&db), 0);
+        // Somebody writes to the file once all rows were checked.
+        let mut tell = |event: Event| {
+            if matches!(event, Event::Rows { pass: Pass::Checking, done: 6_001, .. }) {
+                std::fs::write(&path, text("ann").replace("ann,5,", "ann,6,")).unwrap();
+            }
+        };
+        std::fs::write(&path, text("ann")).unwrap();
+        let file = TableFile::open(&path).unwrap();
+        let refused = create(&mut store, &run, &mut job(&Source::File(&file), &mut tell)).unwrap_err();
+        assert!(refused.to_string().ends_with("t.csv was changed while it was read"), "{refused:?}");
+        assert_eq!((payouts(&db), count(&db, "SELECT COUNT(*) FROM payout_history")), (0, 0));
     }
 
     fn whatever_a_file_holds_is_created_whole_or_not_at_all(db: TestDb) {
