@@ -312,7 +312,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__create)
-            opts="-f -o -q -y -h --creator --amount --amount-cents --statement --reference --file --no-references --release --from-statements --run --repay --reason --partial --dry-run --output --quiet --color --yes --live --database-url --help"
+            opts="-f -o -q -y -h --creator --amount --amount-cents --statement --reference --file --no-references --errors --skip-bad --release --map --ignore --decimal --encoding --from-statements --run --repay --reason --partial --dry-run --output --quiet --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -343,6 +343,26 @@ _payouts() {
                     return 0
                     ;;
                 -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --errors)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --map)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --ignore)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --decimal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encoding)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

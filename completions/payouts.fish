@@ -108,6 +108,11 @@ complete -c payouts -n "__fish_payouts_using_subcommand create" -l amount-cents 
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l statement -d 'The royalty statement it settles' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l reference -d 'Your own name for the payment, unique' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s f -l file -d 'A CSV file of payouts; - reads standard input' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l errors -d 'Write the bad rows to FILE, with a column `error`' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l map -d 'What the header calls a column, such as amount=Betrag; may be repeated' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l ignore -d 'Read past a column of the file, by its name; \'*\' for all that are not known' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l decimal -d 'What stands before the decimals: \'.\', or \',\' as in 1.250,00' -r
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l encoding -d 'utf-8, utf-16le, utf-16be or windows-1252, where the file does not say itself' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l run -d 'Of those, only this royalty run\'s' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l reason -d 'Why; it stands in the history of those payouts' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
@@ -119,6 +124,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l no-references -d 'Let rows without a reference take the file\'s hash and their line'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l skip-bad -d 'Leave bad rows out and create the others; then the exit code is 1'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l release -d 'Do not hold the batch: the next `process` may pay it'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l from-statements -d 'What is left of each payable royalty statement'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l repay -d 'Also pay again what was taken back of a statement at Stripe'

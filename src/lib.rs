@@ -25,9 +25,9 @@
 //!
 //! # One payout, end to end
 //!
-//! `payouts create --file` reads the file (`ops::table_file`), checks every row
-//! against the database, and writes payouts, their origin and their history in
-//! one transaction. The batch is held.
+//! `payouts create --file` reads the file (`ops::table_file`) and checks every row
+//! against the database; then it reads it once more and writes payouts, their origin
+//! and their history in one transaction. The batch is held.
 //!
 //! `payouts process` opens a [`ops::process::Session`]. Account and mode must be
 //! the ones the database is stamped with; the rollback guard lists Stripe's

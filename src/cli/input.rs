@@ -7,41 +7,46 @@ use std::path::Path;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
-use crate::ops::fault::{RowFault, count_by_kind, rows_at_fault};
+use crate::ops::fault::{FaultKind, Faults, RowFault};
 use crate::ops::import::{ImportError, Imported};
-use crate::ops::table_file::{FileError, TableFile};
+use crate::ops::table_file::{Dialect, TableFile};
 use crate::output::json_records::{FaultView, ImportRow, ImportView};
 use crate::output::{Format, record, table, text};
 use crate::store::{Store, StoreError};
 
-/// Faults that are shown to people; JSON and CSV have all of them.
-const FAULTS_SHOWN: usize = 50;
+/// Faults that are shown to people; JSON and CSV have more of them.
+const FAULTS_SHOWN: usize = 20;
 
 /// Characters of a faulty value that are shown to people.
 const VALUE_WIDTH: usize = 40;
 
 /// Reads the file that was named, `-` being standard input.
 pub(super) fn open(path: &Path) -> Result<TableFile, CliError> {
+    open_as(path, Dialect::default())
+}
+
+/// The same of which a person says how it is written.
+pub(super) fn open_as(path: &Path, dialect: Dialect) -> Result<TableFile, CliError> {
     let read = if path == Path::new("-") {
-        TableFile::read("stdin", io::stdin().lock())
+        TableFile::read_as("stdin", io::stdin().lock(), dialect)
     } else {
-        TableFile::open(path)
+        TableFile::open_as(path, dialect)
     };
-    read.map_err(|error| {
-        let cause = std::error::Error::source(&error);
-        match (&error, cause) {
-            (FileError::Unreadable { .. }, Some(cause)) => {
-                CliError::caused(Exit::CouldNotRun, error.to_string(), cause)
-            }
-            _ => CliError::new(Exit::CouldNotRun, error.to_string()),
-        }
-    })
+    read.map_err(|error| failed(&error))
+}
+
+/// A file that cannot be read, or not be written.
+pub(super) fn failed(error: &dyn std::error::Error) -> CliError {
+    match error.source() {
+        Some(cause) => CliError::caused(Exit::CouldNotRun, error.to_string(), cause),
+        None => CliError::new(Exit::CouldNotRun, error.to_string()),
+    }
 }
 
 /// Shows people what is wrong with the rows of a file, on stderr.
-pub(super) fn show_faults(cx: &Context, faults: &[RowFault]) {
+pub(super) fn show_faults(cx: &Context, faults: &Faults) {
     let line = |fault: &RowFault| fault.line.map_or_else(String::new, |line| line.to_string());
-    let rows = faults.iter().take(FAULTS_SHOWN).map(|fault| {
+    let rows = faults.first.iter().take(FAULTS_SHOWN).map(|fault| {
         vec![
             line(fault).into(),
             fault.column.as_str().into(),
@@ -57,11 +62,12 @@ pub(super) fn show_faults(cx: &Context, faults: &[RowFault]) {
     ];
     let shown = table::render(&cx.ui.for_stderr(), &columns, rows.collect());
     cx.ui.line(shown.trim_end());
-    if faults.len() > FAULTS_SHOWN {
-        let more = (faults.len() - FAULTS_SHOWN) as u64;
+    if faults.count > FAULTS_SHOWN {
+        let more = (faults.count - FAULTS_SHOWN) as u64;
         cx.ui.line(&format!("… and {} more", text::grouped(more)));
     }
-    let counts: Vec<String> = count_by_kind(faults)
+    let counts: Vec<String> = faults
+        .by_kind()
         .into_iter()
         .map(|(kind, count)| format!("{} {}", text::grouped(count as u64), kind.in_words()))
         .collect();
@@ -70,10 +76,19 @@ pub(super) fn show_faults(cx: &Context, faults: &[RowFault]) {
 
 /// The error that ends a command whose file has bad rows. `verb` is what cannot
 /// be done with them: `created`, `imported`.
-pub(super) fn refused_rows(name: &str, verb: &str, faults: &[RowFault]) -> CliError {
-    let rows = text::count(rows_at_fault(faults) as u64, "row");
-    let message = format!("{rows} of {name} cannot be {verb}; nothing was {verb}");
-    CliError::new(Exit::Attention, message)
+pub(super) fn refused_rows(name: &str, verb: &str, faults: &Faults) -> CliError {
+    let message = if faults.whole_file {
+        format!("{name} cannot be read; nothing was {verb}")
+    } else {
+        let rows = text::count(faults.rows as u64, "row");
+        format!("{rows} of {name} cannot be {verb}; nothing was {verb}")
+    };
+    let told = CliError::new(Exit::Attention, message);
+    if faults.any(FaultKind::Encoding, "") {
+        told.hint("save it as CSV UTF-8")
+    } else {
+        told
+    }
 }
 
 /// Refuses to write to a platform's tables before anything else is done.
@@ -122,11 +137,12 @@ pub(super) fn refuse_import(
 ) -> CliError {
     let faults = match error {
         ImportError::Store(error) => return error.into(),
+        ImportError::File(error) => return failed(&error),
         ImportError::Faults { faults } => faults,
     };
     if cx.format == Format::Table {
         if file.is_some() {
-            show_faults(cx, &faults);
+            show_faults(cx, &Faults::of(faults.clone()));
         }
     } else {
         let view = ImportView::of_faults(&faults);
@@ -136,7 +152,7 @@ pub(super) fn refuse_import(
         }
     }
     match file {
-        Some(file) => refused_rows(file.name(), "imported", &faults),
+        Some(file) => refused_rows(file.name(), "imported", &Faults::of(faults)),
         None => refused_one(
             &format!("the {what} cannot be added; nothing was added"),
             &faults,

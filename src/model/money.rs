@@ -135,6 +135,11 @@ pub enum AmountError {
     /// A comma, which different countries read differently.
     #[error("a comma can be a decimal or a thousands separator; write 1250.00")]
     Comma,
+    /// Points that do not stand before each three digits, where a comma is the decimal mark.
+    #[error(
+        "a point must stand before each three digits, and a comma before the decimals, such as 1.250,00"
+    )]
+    Groups,
     /// A sign.
     #[error("a sign has no place in an amount; payouts are always positive")]
     Sign,
@@ -171,6 +176,57 @@ pub enum AmountError {
 /// minor units, exactly: the amount of one payout.
 pub fn parse_major(text: &str, currency: Currency) -> Result<i32, AmountError> {
     payable(parse_total(text, currency)?, currency)
+}
+
+/// What stands between the whole and the decimals of an amount in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DecimalMark {
+    /// `1250.00`, without thousands separators.
+    #[default]
+    Point,
+    /// `1250,00`, or `1.250,00` with a point before each three digits.
+    Comma,
+}
+
+/// Reads an amount in major units, written with this mark, into minor units,
+/// exactly: the amount of one payout.
+pub fn parse_major_with(
+    text: &str,
+    currency: Currency,
+    mark: DecimalMark,
+) -> Result<i32, AmountError> {
+    match mark {
+        DecimalMark::Point => parse_major(text, currency),
+        DecimalMark::Comma => parse_major(&with_point(text)?, currency),
+    }
+}
+
+/// The same amount as [`parse_major`] reads it, of one with a decimal comma.
+fn with_point(text: &str) -> Result<String, AmountError> {
+    let (whole, fraction) = match text.split_once(',') {
+        Some((whole, fraction)) => (whole, Some(fraction)),
+        None => (text, None),
+    };
+    let mut groups = whole.split('.');
+    let mut plain = groups.next().unwrap_or_default().to_owned();
+    let grouped = whole.contains('.');
+    if grouped && (plain.len() > 3 || plain.is_empty() || plain.starts_with('0')) {
+        return Err(AmountError::Groups);
+    }
+    for group in groups {
+        if group.len() != 3 {
+            return Err(AmountError::Groups);
+        }
+        plain.push_str(group);
+    }
+    if let Some(fraction) = fraction {
+        if fraction.contains('.') {
+            return Err(AmountError::Groups);
+        }
+        plain.push('.');
+        plain.push_str(fraction);
+    }
+    Ok(plain)
 }
 
 /// Reads an amount in major units that may be larger than one payout can be, or zero.

@@ -2,28 +2,43 @@
 //! are created by [`crate::ops::from_statements`].
 //!
 //! ```text
-//! prepare   read the file, row by row; what has no right form is a fault
-//! decide    hold every row against what is stored; pure
-//! create    decide inside the write transaction, and write
-//! preview   decide on the same facts, and write nothing: the dry run
+//! check     read every row and hold it against what is stored; what cannot be
+//!           taken is a fault; nothing is locked and nothing written
+//! write     read the rows that are to be created once more, look again at what may
+//!           have changed meanwhile, and write, in one transaction
+//! create    both, and both again when another process was faster
+//! preview   check alone: the dry run
 //! ```
 //!
-//! Nothing is created while a single row is at fault. A payment has one name,
-//! its reference (or its statement): what was loaded under it before is counted
-//! and left alone, so that the same rows can be loaded any number of times.
+//! Rows go through in chunks, so that a million of them need no more memory than
+//! some thousand; between the two readings one bit a row is kept. Nothing is
+//! created while a single row is at fault, unless bad rows are to be skipped. A
+//! payment has one name, its reference (or its statement): what was loaded under it
+//! before is counted and left alone, so that the same rows can be loaded any number
+//! of times.
 
 use std::collections::HashMap;
 
+use sha2::{Digest, Sha256};
+
 use crate::model::batch::Batch;
 use crate::model::creator::Creator;
+use crate::model::history::hex;
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::money::{Currency, with_currency};
 use crate::model::statement::StatementRefusal;
-use crate::ops::fault::{FaultKind, RowFault};
-use crate::ops::table_file::{Arguments, Columns, MUST_NOT_BE_EMPTY, Row, TableFile, one_row};
+use crate::ops::error_file::{ErrorFile, ErrorFileError};
+use crate::ops::event::{Event, Pass};
+use crate::ops::fault::{FaultKind, Faults, RowFault};
+use crate::ops::names_seen::NamesSeen;
+use crate::ops::table_file::{
+    Arguments, Columns, ERROR_COLUMN, FileError, MUST_NOT_BE_EMPTY, Record, Refused, Row,
+    RowReader, TableFile, one_row,
+};
 use crate::store::creators::NamedCreator;
 use crate::store::payout_create::{
-    CreationFacts, CreationKeys, KnownReference, NewBatch, PayoutContent, PlannedPayout,
+    CHUNK_ROWS, CreationFacts, CreationKeys, KnownReference, NewBatch, PayoutContent, Planned,
+    PlannedChunks, PlannedPayout,
 };
 use crate::store::{RunStamp, Store, StoreError};
 
@@ -35,9 +50,19 @@ pub const COLUMNS: Columns = Columns {
         "amount_cents",
         "statement",
         "reference",
+        ERROR_COLUMN,
     ],
     required: &[&["creator"], &["amount", "amount_cents"]],
 };
+
+/// The columns of [`COLUMNS`] that say something.
+pub const MEANINGFUL: [&str; 5] = [
+    "creator",
+    "amount",
+    "amount_cents",
+    "statement",
+    "reference",
+];
 
 /// What is said of a creator whom the platform deleted.
 pub(super) const DELETED_CREATOR: &str = "the creator is deleted";
@@ -48,6 +73,9 @@ pub(super) const NEW_BATCH_HOLD: &str = "a new batch starts held";
 /// How often a transaction is tried that lost a race for a reference or a file.
 const TRIES_MAX: u32 = 3;
 
+/// Creators that are kept in memory of those that earlier rows named.
+const CREATORS_KEPT: usize = 10_000;
+
 /// Names that are listed of creators without a Stripe account.
 const NAMES_MAX: usize = 10;
 
@@ -55,11 +83,20 @@ const NAMES_MAX: usize = 10;
 #[derive(Debug, thiserror::Error)]
 pub enum CreateError {
     /// Rows, or arguments, that cannot be taken.
-    #[error("{} cannot be created", if faults.len() == 1 { "a payout" } else { "payouts" })]
+    #[error("{} cannot be created", if faults.count == 1 { "a payout" } else { "payouts" })]
     Faults {
-        /// All of them, in the file's order.
-        faults: Vec<RowFault>,
+        /// All of them.
+        faults: Faults,
     },
+    /// The file failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The bad rows cannot be written.
+    #[error(transparent)]
+    ErrorFile(#[from] ErrorFileError),
+    /// What the rows rest on changed while they were loaded.
+    #[error("what the rows rest on was changed while they were loaded")]
+    Raced,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -89,6 +126,8 @@ pub struct Rules {
     pub partial: bool,
     /// The batch does not start held.
     pub release: bool,
+    /// Rows at fault are left out, and the others created.
+    pub skip_bad: bool,
 }
 
 impl Rules {
@@ -162,15 +201,25 @@ impl Limits {
     }
 }
 
-/// What is to be created, read and not yet held against the database.
-#[derive(Debug)]
-pub struct Wanted {
-    /// A file that was loaded before: there is nothing to do.
-    pub loaded_before: Option<Batch>,
-    rows: Vec<WantedRow>,
-    faults: Vec<RowFault>,
-    batch: Option<NewBatch>,
-    rules: Rules,
+/// What is to be done, and whom to tell meanwhile.
+pub struct Job<'a> {
+    /// Where payouts come from.
+    pub source: Source<'a>,
+    /// What holds for each.
+    pub rules: Rules,
+    /// Where rows at fault go.
+    pub errors: Option<&'a mut ErrorFile>,
+    /// Is told how far a long file is.
+    pub tell: &'a mut dyn FnMut(Event),
+}
+
+impl std::fmt::Debug for Job<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Job")
+            .field("source", &self.source)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One payout that is wanted. What is none was at fault and is told already.
@@ -184,6 +233,10 @@ struct WantedRow {
     amount_text: String,
     statement: Option<StatementId>,
     reference: Option<String>,
+    /// Its cells had the right form.
+    was_read: bool,
+    /// The line of the file that pays the same statement.
+    statement_before: Option<u64>,
 }
 
 impl WantedRow {
@@ -210,7 +263,8 @@ pub struct Created {
     pub batch: Option<Batch>,
     /// The file was loaded before, as this batch; nothing else was done.
     pub loaded_before: Option<Batch>,
-    /// New payouts, in the file's order; empty when nothing was written.
+    /// New payouts, in the file's order, of a file the first thousand; empty when
+    /// nothing was written.
     pub payouts: Vec<PayoutId>,
     /// How many new payouts there are, or would be.
     pub created: usize,
@@ -219,7 +273,11 @@ pub struct Created {
     /// What amounts are in.
     pub currency: Currency,
     /// Rows whose reference stands for the very same payout already.
-    pub already_loaded: Vec<PayoutId>,
+    pub already_loaded: usize,
+    /// The payout of the first of them.
+    pub first_loaded: Option<PayoutId>,
+    /// What is wrong with the rows that were skipped.
+    pub skipped: Faults,
     /// Nothing of it is paid before somebody releases the batch.
     pub held: bool,
     /// Creators who have no Stripe account yet.
@@ -229,14 +287,14 @@ pub struct Created {
 impl Created {
     /// The one payout there is, new or loaded before; the first of several.
     pub fn single(&self) -> Option<&PayoutId> {
-        self.payouts.first().or(self.already_loaded.first())
+        self.payouts.first().or(self.first_loaded.as_ref())
     }
 
     /// How many payouts were there before.
     pub fn already_loaded_count(&self) -> usize {
         match &self.loaded_before {
             Some(batch) => usize::try_from(batch.payout_count).unwrap_or(0),
-            None => self.already_loaded.len(),
+            None => self.already_loaded,
         }
     }
 }
@@ -250,65 +308,433 @@ pub struct WithoutAccount {
     pub names: Vec<String>,
 }
 
-/// What a decision comes to.
+/// What a check comes to.
 #[derive(Debug, Default)]
-struct Decision {
-    planned: Vec<PlannedPayout>,
-    /// How many are planned, and their sum in minor units.
-    created: usize,
-    total_cents: i64,
-    already_loaded: Vec<PayoutId>,
+struct Checked {
+    /// Of each row of the file, whether it is to be created.
+    create: Bits,
+    planned: Planned,
+    already_loaded: usize,
+    first_loaded: Option<PayoutId>,
     without_account: WithoutAccount,
     loaded_before: Option<Batch>,
+    faults: Faults,
 }
 
-/// Reads what is wanted. Writes nothing.
-pub fn prepare(
+/// One bit a row.
+#[derive(Debug, Default)]
+struct Bits(Vec<u64>);
+
+impl Bits {
+    fn set(&mut self, place: usize) {
+        if self.0.len() <= place / 64 {
+            self.0.resize(place / 64 + 1, 0);
+        }
+        self.0[place / 64] |= 1 << (place % 64);
+    }
+
+    fn get(&self, place: usize) -> bool {
+        self.0
+            .get(place / 64)
+            .is_some_and(|word| word >> (place % 64) & 1 == 1)
+    }
+}
+
+/// The batch that was loaded from the very same bytes.
+pub fn loaded_before(store: &mut Store, file: &TableFile) -> Result<Option<Batch>, StoreError> {
+    store.batch_of_file(file.sha256())
+}
+
+/// Creates what is wanted: all of it or nothing, but for rows that are to be skipped.
+pub fn create(
     store: &mut Store,
-    source: &Source<'_>,
-    rules: Rules,
-) -> Result<Wanted, CreateError> {
-    let mut wanted = Wanted {
-        loaded_before: None,
-        rows: Vec::new(),
-        faults: Vec::new(),
-        batch: None,
-        rules,
+    run: &RunStamp,
+    job: &mut Job<'_>,
+) -> Result<Created, CreateError> {
+    for _ in 1..TRIES_MAX {
+        match create_once(store, run, job) {
+            // Another process created the same first: look again, and find it.
+            Err(CreateError::Raced | CreateError::Store(StoreError::Unique { .. })) => {}
+            done => return done,
+        }
+    }
+    create_once(store, run, job)
+}
+
+fn create_once(
+    store: &mut Store,
+    run: &RunStamp,
+    job: &mut Job<'_>,
+) -> Result<Created, CreateError> {
+    let checked = check(store, job)?;
+    if checked.planned.count == 0 {
+        return Ok(job.outcome_of(checked));
+    }
+    let batch = job.batch(run, &checked);
+    let (planned, currency) = (checked.planned, job.rules.currency);
+    let mut writing = Writing {
+        rows: Rows::of(job)?,
+        create: &checked.create,
+        rules: &job.rules,
+        sha256: job.file().map(TableFile::sha256),
+        row_number: 0,
+        chunk: Vec::new(),
+        creators: HashMap::new(),
+        progress: Progress::new(Pass::Writing, planned.count, job.tell),
     };
-    let table = match source {
-        Source::One(arguments) => one_row(arguments, |row, faults| {
-            read_row(row, &wanted.rules, faults)
-        }),
-        Source::File(file) => {
-            let sha256 = file.sha256();
-            wanted.loaded_before = store.batch_of_file(&sha256)?;
-            if wanted.loaded_before.is_some() {
-                return Ok(wanted);
+    let written = store.payouts_load(run, currency, batch.as_ref(), planned, &mut writing)?;
+    Ok(Created {
+        batch: written.batch,
+        payouts: written.payouts,
+        ..job.outcome_of(checked)
+    })
+}
+
+/// Says what [`create`] would do now. Writes nothing to the database.
+pub fn preview(store: &mut Store, job: &mut Job<'_>) -> Result<Created, CreateError> {
+    let checked = check(store, job)?;
+    Ok(job.outcome_of(checked))
+}
+
+/// What a file comes to that was loaded before.
+pub fn nothing_new(batch: Batch, rules: &Rules) -> Created {
+    Created {
+        loaded_before: Some(batch),
+        ..Created::nothing(rules.currency, !rules.release)
+    }
+}
+
+impl Created {
+    /// Nothing, so far.
+    pub(super) fn nothing(currency: Currency, held: bool) -> Self {
+        Self {
+            batch: None,
+            loaded_before: None,
+            payouts: Vec::new(),
+            created: 0,
+            total_cents: 0,
+            currency,
+            already_loaded: 0,
+            first_loaded: None,
+            skipped: Faults::default(),
+            held,
+            without_account: WithoutAccount::default(),
+        }
+    }
+}
+
+impl<'a> Job<'a> {
+    fn file(&self) -> Option<&'a TableFile> {
+        match self.source {
+            Source::One(_) => None,
+            Source::File(file) => Some(file),
+        }
+    }
+
+    /// The batch that the file becomes.
+    fn batch(&self, run: &RunStamp, checked: &Checked) -> Option<NewBatch> {
+        let file = self.file()?;
+        let sha256 = if checked.faults.is_empty() {
+            file.sha256().to_owned()
+        } else {
+            // Some of it is still to be loaded: the same bytes must be looked at again.
+            hex(&Sha256::digest(format!("{} {}", file.sha256(), run.run_id)))
+        };
+        Some(NewBatch {
+            source: file.name().to_owned(),
+            sha256,
+            hold: (!self.rules.release).then_some(NEW_BATCH_HOLD),
+        })
+    }
+
+    fn outcome_of(&self, checked: Checked) -> Created {
+        let held = self.file().is_some() && !self.rules.release;
+        Created {
+            loaded_before: checked.loaded_before,
+            created: checked.planned.count,
+            total_cents: checked.planned.total_cents,
+            already_loaded: checked.already_loaded,
+            first_loaded: checked.first_loaded,
+            skipped: checked.faults,
+            without_account: checked.without_account,
+            ..Created::nothing(self.rules.currency, held)
+        }
+    }
+}
+
+/// Tells how far a pass through a long file is.
+struct Progress<'t> {
+    pass: Pass,
+    rows: u64,
+    done: u64,
+    tell: &'t mut dyn FnMut(Event),
+}
+
+impl<'t> Progress<'t> {
+    fn new(pass: Pass, rows: usize, tell: &'t mut dyn FnMut(Event)) -> Self {
+        Self {
+            pass,
+            rows: rows as u64,
+            done: 0,
+            tell,
+        }
+    }
+
+    fn add(&mut self, rows: usize) {
+        self.done += rows as u64;
+        if self.rows > CHUNK_ROWS as u64 {
+            (self.tell)(Event::Rows {
+                pass: self.pass,
+                done: self.done,
+                expected: self.rows.max(self.done),
+            });
+        }
+    }
+}
+
+/// One row on its way: what it wants, and what is wrong with it so far.
+struct Entry {
+    wanted: WantedRow,
+    faults: Vec<RowFault>,
+    /// As it lies in the file, where bad rows are written.
+    record: Option<Record>,
+}
+
+/// The rows of a source, one after the other.
+enum Rows<'f> {
+    One(&'f Arguments<'f>),
+    File(Box<RowReader<'f>>),
+    Done,
+}
+
+impl<'f> Rows<'f> {
+    /// Begins; what is wrong with all of a file is told.
+    fn begin(source: &Source<'f>) -> Result<Self, Refused> {
+        Ok(match source {
+            Source::One(arguments) => Self::One(arguments),
+            Source::File(file) => Self::File(Box::new(file.reader(COLUMNS)?)),
+        })
+    }
+
+    /// Begins again with a file that was read before.
+    fn of(job: &Job<'f>) -> Result<Self, FileError> {
+        Self::begin(&job.source).map_err(|refused| match (refused, &job.source) {
+            (Refused::File(error), _) => error,
+            (Refused::Faults(_), Source::File(file)) => FileError::Changed {
+                name: file.name().to_owned(),
+            },
+            (Refused::Faults(_), Source::One(_)) => FileError::Changed {
+                name: String::new(),
+            },
+        })
+    }
+
+    /// Goes past a row that nobody asks for. False at the end.
+    fn pass(&mut self) -> Result<bool, FileError> {
+        match self {
+            Self::Done => Ok(false),
+            Self::One(_) => {
+                *self = Self::Done;
+                Ok(true)
             }
-            let mut lines_of_references = HashMap::new();
-            let table = file.rows(COLUMNS, |row, faults| {
-                let mut read = read_row(row, &wanted.rules, faults);
-                name_once(
-                    row,
-                    &mut read,
-                    &sha256,
-                    &wanted.rules,
-                    &mut lines_of_references,
+            Self::File(reader) => Ok(reader.next_row()?.is_some()),
+        }
+    }
+
+    /// The next row; its record only where it is to be kept.
+    fn next(&mut self, rules: &Rules, keep: bool) -> Result<Option<Entry>, FileError> {
+        match self {
+            Self::Done => Ok(None),
+            Self::One(arguments) => {
+                let table = one_row(arguments, |row, faults| read_row(row, rules, faults));
+                *self = Self::Done;
+                let faults = table.faults;
+                let entry = |wanted| Entry {
+                    wanted,
                     faults,
-                );
-                read
-            });
-            wanted.batch = Some(NewBatch {
-                source: file.name().to_owned(),
-                sha256,
-                hold: (!wanted.rules.release).then_some(NEW_BATCH_HOLD),
-            });
-            table
+                    record: None,
+                };
+                Ok(table.rows.into_iter().next().map(entry))
+            }
+            Self::File(reader) => {
+                let Some((row, mut faults)) = reader.next_row()? else {
+                    return Ok(None);
+                };
+                let wanted = if faults.is_empty() {
+                    read_row(&row, rules, &mut faults)
+                } else {
+                    WantedRow {
+                        line: row.line,
+                        ..WantedRow::default()
+                    }
+                };
+                Ok(Some(Entry {
+                    wanted,
+                    faults,
+                    record: keep.then(|| reader.record().clone()),
+                }))
+            }
+        }
+    }
+}
+
+/// Reads every row and holds it against what is stored. Writes bad rows to their
+/// file, and nothing to the database.
+///
+/// # Errors
+/// Every fault; none when bad rows are to be skipped.
+fn check(store: &mut Store, job: &mut Job<'_>) -> Result<Checked, CreateError> {
+    let mut checked = Checked::default();
+    if let Some(errors) = job.errors.as_deref_mut() {
+        errors.again()?;
+    }
+    if let Some(file) = job.file() {
+        checked.loaded_before = loaded_before(store, file)?;
+        if checked.loaded_before.is_some() {
+            return Ok(checked);
+        }
+    }
+    let mut rows = match Rows::begin(&job.source) {
+        Ok(rows) => rows,
+        Err(Refused::File(error)) => return Err(error.into()),
+        Err(Refused::Faults(faults)) => {
+            let faults = Faults::of(faults);
+            return Err(CreateError::Faults { faults });
         }
     };
-    wanted.rows = table.rows;
-    wanted.faults = table.faults;
-    Ok(wanted)
+    let lines = job.file().map_or(1, TableFile::lines);
+    let sha256 = job.file().map(TableFile::sha256);
+    let mut names = Names::new(&rows, lines);
+    let mut creators = HashMap::new();
+    let expected = usize::try_from(lines.saturating_sub(1)).unwrap_or(usize::MAX);
+    let mut progress = Progress::new(Pass::Checking, expected, job.tell);
+    let mut row_number = 0;
+    loop {
+        let mut chunk: Vec<Entry> = Vec::new();
+        while chunk.len() < CHUNK_ROWS
+            && let Some(mut entry) = rows.next(&job.rules, job.errors.is_some())?
+        {
+            names.name_once(&mut entry, sha256, &job.rules);
+            chunk.push(entry);
+        }
+        if chunk.is_empty() {
+            break;
+        }
+        let facts = facts_for(store, &chunk, &mut creators)?;
+        progress.add(chunk.len());
+        for mut entry in chunk {
+            match decide(
+                &entry.wanted,
+                &facts,
+                &creators,
+                &job.rules,
+                &mut entry.faults,
+            ) {
+                Some(Verdict::Create(planned, creator)) if entry.faults.is_empty() => {
+                    checked.create.set(row_number);
+                    checked.planned.count += 1;
+                    checked.planned.total_cents += i64::from(planned.content.amount_cents);
+                    checked.without_account.note(creator);
+                }
+                Some(Verdict::AlreadyLoaded(id)) if entry.faults.is_empty() => {
+                    checked.already_loaded += 1;
+                    checked.first_loaded.get_or_insert(id);
+                }
+                _ => {
+                    if let (Rows::File(reader), Some(errors), Some(record)) =
+                        (&rows, job.errors.as_deref_mut(), &entry.record)
+                    {
+                        errors.add(reader.header(), record, &entry.faults)?;
+                    }
+                    checked.faults.add_row(entry.faults);
+                }
+            }
+            row_number += 1;
+        }
+    }
+    if let Some(errors) = job.errors.as_deref_mut() {
+        errors.end()?;
+    }
+    let nothing_good = checked.planned.count == 0 && checked.already_loaded == 0;
+    if checked.faults.is_empty() || (job.rules.skip_bad && !nothing_good) {
+        Ok(checked)
+    } else {
+        Err(CreateError::Faults {
+            faults: checked.faults,
+        })
+    }
+}
+
+impl WithoutAccount {
+    fn note(&mut self, creator: &Creator) {
+        if creator.stripe_account_id.is_none() {
+            self.payouts += 1;
+            if self.names.len() < NAMES_MAX && !self.names.contains(&creator.name) {
+                self.names.push(creator.name.clone());
+            }
+        }
+    }
+}
+
+/// Creators by the text that names them; none: it names nobody.
+type Creators = HashMap<String, Option<NamedCreator>>;
+
+/// What is stored under the names of a chunk.
+fn facts_for(
+    store: &mut Store,
+    chunk: &[Entry],
+    creators: &mut Creators,
+) -> Result<CreationFacts, StoreError> {
+    if creators.len() > CREATORS_KEPT {
+        creators.clear();
+    }
+    let facts = store.creation_facts(&keys_of(chunk, creators, true))?;
+    keep_creators(chunk, &facts, creators);
+    Ok(facts)
+}
+
+/// Everything the rows name, each name once; of creators those that are not known yet.
+fn keys_of<'c>(chunk: &'c [Entry], known: &Creators, references: bool) -> CreationKeys<'c> {
+    fn distinct<T: Ord>(names: impl Iterator<Item = T>) -> Vec<T> {
+        let mut names: Vec<T> = names.collect();
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+    let rows = || chunk.iter().map(|entry| &entry.wanted);
+    let creators = rows().filter_map(|row| row.creator.as_deref());
+    CreationKeys {
+        creators: distinct(creators.filter(|name| !known.contains_key(*name))),
+        statements: distinct(rows().filter_map(|row| row.statement.clone())),
+        references: if references {
+            distinct(rows().filter_map(|row| row.reference.as_deref()))
+        } else {
+            Vec::new()
+        },
+        sha256: None,
+    }
+}
+
+fn keep_creators(chunk: &[Entry], facts: &CreationFacts, creators: &mut Creators) {
+    for entry in chunk {
+        if let Some(name) = &entry.wanted.creator
+            && !creators.contains_key(name)
+        {
+            creators.insert(name.clone(), facts.creators.get(name).cloned());
+        }
+    }
+}
+
+/// The rows that are to be created, chunk by chunk, inside the transaction.
+struct Writing<'a, 't> {
+    rows: Rows<'a>,
+    create: &'a Bits,
+    rules: &'a Rules,
+    sha256: Option<&'a str>,
+    row_number: usize,
+    chunk: Vec<Entry>,
+    creators: Creators,
+    progress: Progress<'t>,
 }
 
 /// Reads what a row wants, whatever is stored.
@@ -335,231 +761,188 @@ fn read_row(row: &Row<'_>, rules: &Rules, faults: &mut Vec<RowFault>) -> WantedR
         amount_text: row.cell(amount_column).unwrap_or_default().to_owned(),
         statement: row.cell("statement").map(StatementId::new),
         reference: row.cell("reference").map(str::to_owned),
+        was_read: true,
+        statement_before: None,
     }
 }
 
-/// Sees to it that a row of a file has a name of its own: its reference, which no
-/// other row has, or its statement.
-fn name_once(
-    row: &Row<'_>,
-    read: &mut WantedRow,
-    sha256: &str,
-    rules: &Rules,
-    lines_of_references: &mut HashMap<String, Option<u64>>,
-    faults: &mut Vec<RowFault>,
-) {
-    match &read.reference {
-        Some(reference) => match lines_of_references.get(reference) {
-            Some(first) => {
-                let reason = format!("line {} has the same reference", first.unwrap_or_default());
-                faults.push(row.fault("reference", FaultKind::Duplicate, reason));
-            }
-            None => {
-                lines_of_references.insert(reference.clone(), row.line);
-            }
-        },
-        None if read.statement.is_some() => {}
-        None if rules.no_references => {
-            read.reference = Some(format!("{sha256}:{}", row.line.unwrap_or_default()));
+impl PlannedChunks for Writing<'_, '_> {
+    type Error = CreateError;
+
+    fn next_keys(&mut self) -> Result<Option<CreationKeys<'_>>, CreateError> {
+        self.chunk.clear();
+        if self.creators.len() > CREATORS_KEPT {
+            self.creators.clear();
         }
-        None => {
+        while self.chunk.len() < CHUNK_ROWS {
+            let wanted = self.create.get(self.row_number);
+            self.row_number += 1;
+            if wanted {
+                let Some(mut entry) = self.rows.next(self.rules, false)? else {
+                    break;
+                };
+                name_it(&mut entry.wanted, self.sha256, self.rules);
+                self.chunk.push(entry);
+            } else if !self.rows.pass()? {
+                break;
+            }
+        }
+        if self.chunk.is_empty() {
+            return Ok(None);
+        }
+        self.progress.add(self.chunk.len());
+        // Who is faster with a reference is told by the database.
+        Ok(Some(keys_of(&self.chunk, &self.creators, false)))
+    }
+
+    fn plan(&mut self, facts: &CreationFacts) -> Result<Vec<PlannedPayout>, CreateError> {
+        keep_creators(&self.chunk, facts, &mut self.creators);
+        let mut planned = Vec::with_capacity(self.chunk.len());
+        for mut entry in self.chunk.drain(..) {
+            let Entry { wanted, faults, .. } = &mut entry;
+            match decide(wanted, facts, &self.creators, self.rules, faults) {
+                Some(Verdict::Create(payout, _)) if faults.is_empty() => planned.push(payout),
+                _ => return Err(CreateError::Raced),
+            }
+        }
+        Ok(planned)
+    }
+}
+
+/// Gives a row without a name the one it has by its place, where that was asked for.
+fn name_it(wanted: &mut WantedRow, sha256: Option<&str>, rules: &Rules) {
+    if let Some(sha256) = sha256
+        && wanted.reference.is_none()
+        && wanted.statement.is_none()
+        && rules.no_references
+    {
+        wanted.reference = Some(format!("{sha256}:{}", wanted.line.unwrap_or_default()));
+    }
+}
+
+/// The names that a file has used up.
+struct Names {
+    seen: NamesSeen,
+}
+
+impl Names {
+    fn new(rows: &Rows<'_>, lines: u64) -> Self {
+        let of_each = match rows {
+            Rows::File(reader) => MAY_BE_USED_ONCE
+                .iter()
+                .filter(|column| reader.header().has(column))
+                .count() as u64,
+            Rows::One(_) | Rows::Done => 0,
+        };
+        Self {
+            seen: NamesSeen::with_room_for(lines.saturating_mul(of_each)),
+        }
+    }
+
+    /// Sees to it that a row of a file has a name of its own: its reference, which no
+    /// other row has, or its statement.
+    fn name_once(&mut self, entry: &mut Entry, sha256: Option<&str>, rules: &Rules) {
+        let Entry { wanted, faults, .. } = entry;
+        // An argument needs no name; a row that could not be read has told none.
+        let (Some(_), Some(line)) = (sha256, wanted.line) else {
+            return;
+        };
+        if !wanted.was_read {
+            return;
+        }
+        if let Some(reference) = &wanted.reference {
+            if let Some(first) = self.seen.line_of(&("reference", reference), line) {
+                let reason = format!("line {first} has the same reference");
+                faults.push(wanted.fault("reference", reference, FaultKind::Duplicate, reason));
+            }
+        } else if wanted.statement.is_none() && !rules.no_references {
             let reason = "a row without a statement needs a reference, unique to the payment";
-            faults.push(row.fault("reference", FaultKind::Missing, reason));
+            faults.push(wanted.fault("reference", "", FaultKind::Missing, reason));
         }
+        if let Some(statement) = &wanted.statement {
+            wanted.statement_before = self.seen.line_of(&("statement", statement.as_str()), line);
+        }
+        name_it(wanted, sha256, rules);
     }
 }
 
-/// Creates what is wanted: all of it or nothing.
-pub fn create(store: &mut Store, run: &RunStamp, wanted: &Wanted) -> Result<Created, CreateError> {
-    if let Some(batch) = &wanted.loaded_before {
-        return Ok(wanted.nothing_new(batch.clone()));
-    }
-    let keys = wanted.keys();
-    for _ in 1..TRIES_MAX {
-        match create_once(store, run, wanted, &keys) {
-            // Another process created the same first: look again, and find it.
-            Err(CreateError::Store(StoreError::Unique { .. })) => {}
-            done => return done,
-        }
-    }
-    create_once(store, run, wanted, &keys)
+/// The columns whose texts name one payment.
+const MAY_BE_USED_ONCE: [&str; 2] = ["reference", "statement"];
+
+/// What becomes of a row without a fault.
+enum Verdict<'f> {
+    Create(PlannedPayout, &'f Creator),
+    AlreadyLoaded(PayoutId),
 }
 
-fn create_once(
-    store: &mut Store,
-    run: &RunStamp,
-    wanted: &Wanted,
-    keys: &CreationKeys<'_>,
-) -> Result<Created, CreateError> {
-    let mut decision = Decision::default();
-    let written = store.payouts_create(
-        run,
-        keys,
-        wanted.rules.currency,
-        wanted.batch.as_ref(),
-        |facts| {
-            decision = decide(wanted, facts)?;
-            Ok::<_, CreateError>(std::mem::take(&mut decision.planned))
-        },
-    )?;
-    Ok(Created {
-        batch: written.batch,
-        payouts: written.payouts,
-        ..wanted.outcome_of(decision)
-    })
-}
-
-/// Says what [`create`] would do now. Writes nothing.
-pub fn preview(store: &mut Store, wanted: &Wanted) -> Result<Created, CreateError> {
-    if let Some(batch) = &wanted.loaded_before {
-        return Ok(wanted.nothing_new(batch.clone()));
-    }
-    let facts = store.creation_facts(&wanted.keys())?;
-    let decision = decide(wanted, &facts)?;
-    Ok(wanted.outcome_of(decision))
-}
-
-impl Wanted {
-    /// What amounts are in.
-    pub fn currency(&self) -> Currency {
-        self.rules.currency
-    }
-
-    /// Everything the rows name, each name once.
-    fn keys(&self) -> CreationKeys<'_> {
-        fn distinct<T: Eq + std::hash::Hash>(names: impl Iterator<Item = T>) -> Vec<T> {
-            names
-                .collect::<std::collections::HashSet<T>>()
-                .into_iter()
-                .collect()
-        }
-        CreationKeys {
-            creators: distinct(self.rows.iter().filter_map(|row| row.creator.as_deref())),
-            statements: distinct(self.rows.iter().filter_map(|row| row.statement.clone())),
-            references: distinct(self.rows.iter().filter_map(|row| row.reference.as_deref())),
-            sha256: self.batch.as_ref().map(|batch| batch.sha256.as_str()),
-        }
-    }
-
-    fn outcome_of(&self, decision: Decision) -> Created {
-        Created {
-            batch: None,
-            loaded_before: decision.loaded_before,
-            payouts: Vec::new(),
-            created: decision.created,
-            total_cents: decision.total_cents,
-            currency: self.rules.currency,
-            already_loaded: decision.already_loaded,
-            held: self
-                .batch
-                .as_ref()
-                .is_some_and(|batch| batch.hold.is_some()),
-            without_account: decision.without_account,
-        }
-    }
-
-    fn nothing_new(&self, batch: Batch) -> Created {
-        self.outcome_of(Decision {
-            loaded_before: Some(batch),
-            ..Decision::default()
-        })
-    }
-}
-
-/// Holds every row against what is stored.
-///
-/// # Errors
-/// Every fault, in the file's order; then nothing is to be created.
-fn decide(wanted: &Wanted, facts: &CreationFacts) -> Result<Decision, CreateError> {
-    let mut decision = Decision::default();
-    if let Some(batch) = &facts.batch {
-        decision.loaded_before = Some(batch.clone());
-        return Ok(decision);
-    }
-    let mut faults = wanted.faults.clone();
-    let mut lines_of_statements: HashMap<&StatementId, Option<u64>> = HashMap::new();
-    for row in &wanted.rows {
-        let known = row
-            .reference
-            .as_ref()
-            .and_then(|reference| facts.references.get(reference));
-        let creator = row.creator.as_deref().and_then(|text| {
-            named_creator(row, text, facts)
-                .map_err(|fault| faults.push(fault))
-                .ok()
-        });
-        let (Some(creator), Some(amount_cents)) = (creator, row.amount_cents) else {
-            continue;
+/// Holds a row against what is stored. Its verdict counts where nothing is at fault.
+fn decide<'f>(
+    row: &WantedRow,
+    facts: &CreationFacts,
+    creators: &'f Creators,
+    rules: &Rules,
+    faults: &mut Vec<RowFault>,
+) -> Option<Verdict<'f>> {
+    let known = row
+        .reference
+        .as_ref()
+        .and_then(|reference| facts.references.get(reference));
+    let creator = row.creator.as_deref().and_then(|text| {
+        named_creator(row, text, creators)
+            .map_err(|fault| faults.push(fault))
+            .ok()
+    });
+    let (creator, amount_cents) = (creator?, row.amount_cents?);
+    let content = PayoutContent {
+        creator_id: creator.id.clone(),
+        amount_cents,
+        statement_id: row.statement.clone(),
+    };
+    if let Some(known) = known {
+        return match difference(known, &content, rules.currency) {
+            None => Some(Verdict::AlreadyLoaded(known.payout_id.clone())),
+            Some(reason) => {
+                let reference = row.reference.as_deref().unwrap_or_default();
+                faults.push(row.fault("reference", reference, FaultKind::Differs, reason));
+                None
+            }
         };
-        let content = PayoutContent {
-            creator_id: creator.id.clone(),
-            amount_cents,
-            statement_id: row.statement.clone(),
-        };
-        if let Some(known) = known {
-            match difference(known, &content, wanted.rules.currency) {
-                None => decision.already_loaded.push(known.payout_id.clone()),
-                Some(reason) => {
-                    let reference = row.reference.as_deref().unwrap_or_default();
-                    faults.push(row.fault("reference", reference, FaultKind::Differs, reason));
-                }
-            }
-            continue;
-        }
-        let before = faults.len();
-        if creator.deleted_at.is_some() {
-            let text = row.creator.as_deref().unwrap_or_default();
-            faults.push(row.fault("creator", text, FaultKind::DeletedCreator, DELETED_CREATOR));
-        }
-        faults.extend(limit_fault(row, amount_cents, wanted));
-        if let Some(statement) = &row.statement {
-            match lines_of_statements.insert(statement, row.line) {
-                Some(Some(first)) => {
-                    let reason = format!("line {first} pays the same statement; one at a time");
-                    faults.push(row.fault(
-                        "statement",
-                        statement.as_str(),
-                        FaultKind::Duplicate,
-                        reason,
-                    ));
-                }
-                _ => faults.extend(statement_fault(row, statement, &content, facts, wanted)),
-            }
-        }
-        if faults.len() > before {
-            continue;
-        }
-        if creator.stripe_account_id.is_none() {
-            let names = &mut decision.without_account.names;
-            decision.without_account.payouts += 1;
-            if names.len() < NAMES_MAX && !names.contains(&creator.name) {
-                names.push(creator.name.clone());
-            }
-        }
-        decision.created += 1;
-        decision.total_cents = decision.total_cents.saturating_add(i64::from(amount_cents));
-        decision.planned.push(PlannedPayout {
-            content,
-            reference: row.reference.clone(),
-            line: row.line.and_then(|line| i32::try_from(line).ok()),
-            reason: None,
-        });
     }
-    if faults.is_empty() {
-        Ok(decision)
-    } else {
-        faults.sort_by_key(|fault| fault.line);
-        Err(CreateError::Faults { faults })
+    if creator.deleted_at.is_some() {
+        let text = row.creator.as_deref().unwrap_or_default();
+        faults.push(row.fault("creator", text, FaultKind::DeletedCreator, DELETED_CREATOR));
     }
+    faults.extend(limit_fault(row, amount_cents, rules));
+    if let Some(statement) = &row.statement {
+        match row.statement_before {
+            Some(first) => {
+                let reason = format!("line {first} pays the same statement; one at a time");
+                faults.push(row.fault(
+                    "statement",
+                    statement.as_str(),
+                    FaultKind::Duplicate,
+                    reason,
+                ));
+            }
+            None => faults.extend(statement_fault(row, statement, &content, facts, rules)),
+        }
+    }
+    let planned = PlannedPayout {
+        content,
+        reference: row.reference.clone(),
+        line: row.line.and_then(|line| i32::try_from(line).ok()),
+        reason: None,
+    };
+    Some(Verdict::Create(planned, creator))
 }
 
 /// The one creator a row names.
 fn named_creator<'f>(
     row: &WantedRow,
     text: &str,
-    facts: &'f CreationFacts,
+    creators: &'f Creators,
 ) -> Result<&'f Creator, RowFault> {
-    match facts.creators.get(text) {
+    match creators.get(text).and_then(Option::as_ref) {
         Some(named) => named
             .only()
             .map_err(|reason| row.fault("creator", text, FaultKind::AmbiguousCreator, reason)),
@@ -601,8 +984,8 @@ fn difference(
     (!parts.is_empty()).then(|| format!("stands for payout {id} already, {}", parts.join(", ")))
 }
 
-fn limit_fault(row: &WantedRow, amount_cents: i32, wanted: &Wanted) -> Option<RowFault> {
-    let beyond = wanted.rules.limits().check(amount_cents.into()).err()?;
+fn limit_fault(row: &WantedRow, amount_cents: i32, rules: &Rules) -> Option<RowFault> {
+    let beyond = rules.limits().check(amount_cents.into()).err()?;
     Some(row.amount_fault(FaultKind::Limit, beyond.to_string()))
 }
 
@@ -611,18 +994,17 @@ fn statement_fault(
     statement: &StatementId,
     content: &PayoutContent,
     facts: &CreationFacts,
-    wanted: &Wanted,
+    rules: &Rules,
 ) -> Option<RowFault> {
     let fault = |kind, reason| Some(row.fault("statement", statement.as_str(), kind, reason));
     let Some(account) = facts.statements.get(statement) else {
         return fault(FaultKind::Statement, "no statement has this id".to_owned());
     };
-    let partial = wanted.rules.partial;
     match account.may_create(
         &content.creator_id,
         content.amount_cents,
-        wanted.rules.currency,
-        partial,
+        rules.currency,
+        rules.partial,
     ) {
         Ok(()) => None,
         Err(refusal @ StatementRefusal::Partial { .. }) => {

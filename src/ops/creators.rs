@@ -89,7 +89,7 @@ fn special_fault(column: &str, text: &str) -> Option<String> {
 /// Imports a file: all of it or nothing. `update`: a row that differs replaces
 /// name, e-mail address and Stripe account.
 pub fn import(store: &mut Store, file: &TableFile, update: bool) -> Result<Imported, ImportError> {
-    let table = file.rows(COLUMNS, read_row);
+    let table = file.rows(COLUMNS, read_row)?;
     write(store, &table.rows, table.faults, update)
 }
 

@@ -35,6 +35,15 @@ pub enum Event {
         /// Payouts so far.
         payouts: u64,
     },
+    /// A part of a long file is done.
+    Rows {
+        /// What is done with them.
+        pass: Pass,
+        /// Rows so far.
+        done: u64,
+        /// Rows there are, or a few more.
+        expected: u64,
+    },
     /// A payout reached the end of its attempt in this run.
     Settled {
         /// Which.
@@ -44,6 +53,15 @@ pub enum Event {
         /// How.
         how: Settled,
     },
+}
+
+/// What is done with the rows of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// They are held against what is stored.
+    Checking,
+    /// They are written.
+    Writing,
 }
 
 /// How an attempt ended in this run.

@@ -86,16 +86,95 @@ impl RowFault {
     }
 }
 
-/// How often each kind occurs, most frequent first.
-pub fn count_by_kind(faults: &[RowFault]) -> Vec<(FaultKind, usize)> {
-    let mut counts: Vec<(FaultKind, usize)> = FaultKind::ALL
-        .iter()
-        .map(|kind| (*kind, faults.iter().filter(|f| f.kind == *kind).count()))
-        .filter(|(_, count)| *count > 0)
-        .collect();
+/// Faults that are kept one by one; the others are counted.
+pub const FAULTS_KEPT: usize = 10_000;
+
+/// All faults of a file: counted, and the first of them kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// The first [`FAULTS_KEPT`], in the file's order.
+    pub first: Vec<RowFault>,
+    /// How many there are.
+    pub count: usize,
+    /// Rows that have any.
+    pub rows: usize,
+    /// Something is wrong with all of the file: its encoding or its header.
+    pub whole_file: bool,
+    /// Amounts with a comma where a point is the decimal mark.
+    pub decimal_commas: usize,
+    by_kind: [usize; FaultKind::ALL.len()],
+    /// In which columns a cell that must say something is empty.
+    missing: Vec<String>,
+}
+
+impl Faults {
+    /// Counts what is wrong with one row.
+    pub fn add_row(&mut self, faults: Vec<RowFault>) {
+        if faults.is_empty() {
+            return;
+        }
+        self.rows += 1;
+        self.count += faults.len();
+        for fault in faults {
+            if let Some(place) = FaultKind::ALL.iter().position(|kind| *kind == fault.kind) {
+                self.by_kind[place] += 1;
+            }
+            match fault.kind {
+                FaultKind::Encoding | FaultKind::Header => self.whole_file = true,
+                FaultKind::Amount if fault.value.contains(',') => self.decimal_commas += 1,
+                FaultKind::Missing if !self.missing.contains(&fault.column) => {
+                    self.missing.push(fault.column.clone());
+                }
+                _ => {}
+            }
+            if self.first.len() < FAULTS_KEPT {
+                self.first.push(fault);
+            }
+        }
+    }
+
+    /// Of these, each of which is of a row of its own or of none.
+    pub fn of(faults: Vec<RowFault>) -> Self {
+        let rows = rows_at_fault(&faults);
+        let mut all = Self::default();
+        all.add_row(faults);
+        Self { rows, ..all }
+    }
+
+    /// There are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Whether there are any of a kind; of what is missing, in this column.
+    pub fn any(&self, kind: FaultKind, column: &str) -> bool {
+        if kind == FaultKind::Missing {
+            return self.missing.iter().any(|missing| missing == column);
+        }
+        let mut counts = FaultKind::ALL.iter().zip(self.by_kind);
+        counts.any(|(this, count)| *this == kind && count > 0)
+    }
+
+    /// How often each kind occurs, most frequent first.
+    pub fn by_kind(&self) -> Vec<(FaultKind, usize)> {
+        let counts = FaultKind::ALL.iter().copied().zip(self.by_kind);
+        most_frequent_first(counts)
+    }
+}
+
+fn most_frequent_first(
+    counts: impl Iterator<Item = (FaultKind, usize)>,
+) -> Vec<(FaultKind, usize)> {
+    let mut counts: Vec<(FaultKind, usize)> = counts.filter(|(_, count)| *count > 0).collect();
     // Stable: kinds that occur equally often stay in their declared order.
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
     counts
+}
+
+/// How often each kind occurs, most frequent first.
+pub fn count_by_kind(faults: &[RowFault]) -> Vec<(FaultKind, usize)> {
+    let of = |kind: FaultKind| faults.iter().filter(|fault| fault.kind == kind).count();
+    most_frequent_first(FaultKind::ALL.iter().map(|kind| (*kind, of(*kind))))
 }
 
 /// How many rows (lines, or the arguments of one payout) the faults lie in.

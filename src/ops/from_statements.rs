@@ -20,9 +20,7 @@ use crate::model::ids::{CreatorId, PayoutId, StatementId};
 use crate::model::money::{Currency, with_currency};
 use crate::model::statement::{StatementAccount, StatementRefusal};
 use crate::model::text_enum;
-use crate::ops::create::{
-    BeyondLimit, Created, DELETED_CREATOR, Limits, NEW_BATCH_HOLD, WithoutAccount,
-};
+use crate::ops::create::{BeyondLimit, Created, DELETED_CREATOR, Limits, NEW_BATCH_HOLD};
 use crate::store::creators::NamedCreator;
 use crate::store::payout_create::{
     CreationFacts, CreationKeys, NewBatch, PayoutContent, PlannedPayout,
@@ -249,17 +247,7 @@ impl Wanted<'_> {
 
     fn outcome_of(&self, lines: Vec<Line>) -> FromStatements {
         let mut outcome = FromStatements {
-            created: Created {
-                batch: None,
-                loaded_before: None,
-                payouts: Vec::new(),
-                created: 0,
-                total_cents: 0,
-                currency: self.request.limits.currency,
-                already_loaded: Vec::new(),
-                held: !self.request.release,
-                without_account: WithoutAccount::default(),
-            },
+            created: Created::nothing(self.request.limits.currency, !self.request.release),
             lines,
         };
         (outcome.created.created, outcome.created.total_cents) = outcome.total(Outcome::Created);

@@ -1,6 +1,7 @@
 //! What every import comes to: all of a file or nothing of it.
 
 use crate::ops::fault::RowFault;
+use crate::ops::table_file::FileError;
 use crate::store::StoreError;
 
 /// Why nothing was imported.
@@ -12,6 +13,9 @@ pub enum ImportError {
         /// All of them, in the file's order.
         faults: Vec<RowFault>,
     },
+    /// The file failed.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The database failed, or the tables are a platform's.
     #[error(transparent)]
     Store(#[from] StoreError),

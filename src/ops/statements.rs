@@ -84,7 +84,7 @@ pub fn import(
     file: &TableFile,
     currency: Currency,
 ) -> Result<Imported, ImportError> {
-    let table = file.rows(COLUMNS, |row, faults| read_row(row, currency, faults));
+    let table = file.rows(COLUMNS, |row, faults| read_row(row, currency, faults))?;
     write(store, table, currency)
 }
 

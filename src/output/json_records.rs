@@ -17,7 +17,7 @@ use crate::model::payout::Payout;
 use crate::model::statement::{RoyaltyRun, StatementAccount};
 use crate::model::time::Time;
 use crate::ops::create::Created;
-use crate::ops::fault::RowFault;
+use crate::ops::fault::{Faults, RowFault};
 use crate::ops::from_statements::{FromStatements, Line, Outcome, Reason};
 use crate::ops::import::Imported;
 use crate::output::SCHEMA;
@@ -380,8 +380,23 @@ pub struct CreateView<'a> {
     pub refused: Option<usize>,
     /// Every statement that was looked at.
     pub statements: Option<Vec<StatementOutcomeView<'a>>>,
-    /// Everything wrong with the rows; then nothing was created.
+    /// Rows with errors: none of them is created, and without `--skip-bad` no other one.
+    pub bad_rows: usize,
+    /// How many errors there are.
+    pub error_count: usize,
+    /// The same by kind, most frequent first.
+    pub errors_by_kind: Vec<KindView>,
+    /// The first 10000 errors.
     pub errors: Vec<FaultView>,
+}
+
+/// How often a kind of error occurs.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct KindView {
+    /// A fixed word.
+    pub kind: &'static str,
+    /// How often.
+    pub count: usize,
 }
 
 /// What became of a statement that was to be paid.
@@ -456,7 +471,10 @@ impl<'a> CreateView<'a> {
             left_out: None,
             refused: None,
             statements: None,
-            errors: Vec::new(),
+            bad_rows: created.skipped.rows,
+            error_count: created.skipped.count,
+            errors_by_kind: kinds(&created.skipped),
+            errors: created.skipped.first.iter().map(FaultView::from).collect(),
         }
     }
 
@@ -480,7 +498,7 @@ impl<'a> CreateView<'a> {
     }
 
     /// Of rows that cannot be created.
-    pub fn of_faults(faults: &[RowFault], currency: Currency, dry_run: bool) -> Self {
+    pub fn of_faults(faults: &Faults, currency: Currency, dry_run: bool) -> Self {
         Self {
             schema: SCHEMA,
             dry_run,
@@ -497,9 +515,22 @@ impl<'a> CreateView<'a> {
             left_out: None,
             refused: None,
             statements: None,
-            errors: faults.iter().map(FaultView::from).collect(),
+            bad_rows: faults.rows,
+            error_count: faults.count,
+            errors_by_kind: kinds(faults),
+            errors: faults.first.iter().map(FaultView::from).collect(),
         }
     }
+}
+
+fn kinds(faults: &Faults) -> Vec<KindView> {
+    let counts = faults.by_kind().into_iter();
+    counts
+        .map(|(kind, count)| KindView {
+            kind: kind.as_str(),
+            count,
+        })
+        .collect()
 }
 
 /// The answer of an import.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::model::money::{Currency, with_currency};
-use crate::ops::event::{Event, Settled};
-use crate::output::text::count;
+use crate::ops::event::{Event, Pass, Settled};
+use crate::output::text::{count, grouped};
 use crate::output::ui::Ui;
 
 /// One line at most this often, where no bar can be drawn.
@@ -24,6 +24,8 @@ pub struct Progress {
     failed: u64,
     unresolved: u64,
     last_line: Instant,
+    /// What is done with the rows of a file.
+    pass: Option<Pass>,
 }
 
 impl Progress {
@@ -38,6 +40,7 @@ impl Progress {
             failed: 0,
             unresolved: 0,
             last_line: Instant::now(),
+            pass: None,
         }
     }
 
@@ -63,6 +66,11 @@ impl Progress {
                 self.reached(None, payouts);
                 self.say(format!("{} read", count(payouts, "payout")));
             }
+            Event::Rows {
+                pass,
+                done,
+                expected,
+            } => self.rows(pass, done, expected),
             Event::Settled {
                 amount_cents, how, ..
             } => {
@@ -125,6 +133,29 @@ impl Progress {
         if let Some(bar) = &self.bar {
             bar.set_position(position);
         }
+    }
+
+    /// How far a file is; each pass has a bar of its own.
+    fn rows(&mut self, pass: Pass, done: u64, expected: u64) {
+        if self.pass != Some(pass) {
+            self.pass = Some(pass);
+            if let Some(bar) = self.bar.take() {
+                bar.finish_and_clear();
+            }
+            self.begin(Some(expected));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_position(done);
+        }
+        let what = match pass {
+            Pass::Checking => "checked",
+            Pass::Writing => "written",
+        };
+        let of = grouped(expected);
+        self.say(match self.bar {
+            Some(_) => what.to_owned(),
+            None => format!("{} of {of} rows {what}", grouped(done)),
+        });
     }
 
     /// Beside the bar, or on a line of its own once in a while.

@@ -56,6 +56,25 @@ pub(crate) fn append_in_tx(
     Ok(written)
 }
 
+/// Begins the chains of new payouts, one change each.
+pub(crate) fn begin_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    changes: impl Iterator<Item = Change>,
+) -> Result<HeadsHash, StoreError> {
+    let mut written = HeadsHash::default();
+    let rows: Vec<HistoryRow> = changes
+        .map(|change| {
+            let row = change.into_row(None, now, &stamp.actor, &stamp.run_id);
+            written.absorb(&row.payout_id, row.seq.into(), &row.hash);
+            row
+        })
+        .collect();
+    dialect::history_begin(conn, &rows)?;
+    Ok(written)
+}
+
 /// Those of some payouts that were cancelled. The history says so, because other
 /// software can rewrite a payout's row and not its history.
 pub(crate) fn cancelled_in_tx<'a>(

@@ -1,5 +1,6 @@
 //! Creating payouts: all of a batch or none of it, in one transaction with its
-//! history.
+//! history. What statements are owed is decided as a whole; a file goes through
+//! chunk by chunk, so that a million rows take no more memory than some thousand.
 //!
 //! Every fact the decision rests on is read in the same transaction, statements
 //! under their row locks, so that two creators of payouts can never both find a
@@ -19,10 +20,13 @@ use crate::model::payout::{NewPayout, PayoutStatus};
 use crate::model::schema::{payout_batch_items, payout_batches, payouts};
 use crate::model::statement::StatementAccount;
 use crate::model::time::Time;
-use crate::store::connection::{AnyConnection, backend_of};
+use crate::store::connection::AnyConnection;
 use crate::store::creators::{NamedCreator, named_in_tx};
-use crate::store::dialect::{IDS_MAX, batch_rows_max, on_each};
-use crate::store::history::{HeadsHash, append_in_tx};
+use crate::store::dialect::{
+    IDS_MAX, among, find_by_index, items_append, payouts_append, prepare_for_many,
+    restore_after_many,
+};
+use crate::store::history::{HeadsHash, begin_in_tx};
 use crate::store::runs::RunStamp;
 use crate::store::settings::currency_once_in_tx;
 use crate::store::statements::accounts_in_tx;
@@ -30,7 +34,10 @@ use crate::store::{Store, StoreError, holds};
 
 /// Payouts whose rows, items and history are in memory at once; a batch of a
 /// million needs no more than one of this size.
-const CHUNK_ROWS: usize = 5_000;
+pub const CHUNK_ROWS: usize = 5_000;
+
+/// New ids that are told of a batch that goes through in chunks.
+pub const IDS_KEPT: usize = 1_000;
 
 /// What the payouts to be created name.
 #[derive(Debug, Default)]
@@ -107,14 +114,51 @@ pub struct NewBatch {
 pub struct CreatedPayouts {
     /// None for a payout created on its own, or when there was nothing to create.
     pub batch: Option<Batch>,
-    /// The new ids, in the order of the plan.
+    /// The new ids, in the order of the plan; of a batch in chunks the first [`IDS_KEPT`].
     pub payouts: Vec<PayoutId>,
+}
+
+/// Payouts that are planned chunk by chunk, on facts that are read in the same
+/// transaction.
+pub trait PlannedChunks {
+    /// Why no more can be planned.
+    type Error: From<StoreError>;
+
+    /// What the next chunk names; none when there is no further one.
+    fn next_keys(&mut self) -> Result<Option<CreationKeys<'_>>, Self::Error>;
+
+    /// What becomes of that chunk.
+    fn plan(&mut self, facts: &CreationFacts) -> Result<Vec<PlannedPayout>, Self::Error>;
+}
+
+/// How many payouts a plan comes to, and their sum.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Planned {
+    /// Payouts.
+    pub count: usize,
+    /// Minor units.
+    pub total_cents: i64,
+}
+
+impl Planned {
+    fn of(planned: &[PlannedPayout]) -> Self {
+        Self {
+            count: planned.len(),
+            total_cents: planned
+                .iter()
+                .map(|p| i64::from(p.content.amount_cents))
+                .sum(),
+        }
+    }
 }
 
 impl Store {
     /// What is stored under these names, read in one transaction.
     pub fn creation_facts(&mut self, keys: &CreationKeys<'_>) -> Result<CreationFacts, StoreError> {
-        self.read(|conn| facts_in_tx(conn, keys, Locks::None))
+        self.read(|conn| {
+            find_by_index(conn)?;
+            facts_in_tx(conn, keys, Locks::None)
+        })
     }
 
     /// The batch that was loaded from a file with this SHA-256.
@@ -153,6 +197,93 @@ impl Store {
         let (created, heads) = decided??;
         self.heads.merge(heads);
         Ok(created)
+    }
+
+    /// Creates payouts chunk by chunk in one transaction, and stamps the database
+    /// with the currency. `planned` is what all chunks come to.
+    ///
+    /// # Errors
+    /// What `chunks` returns, then nothing is kept; [`StoreError::Unique`] when
+    /// another process was faster with a reference or the file.
+    pub fn payouts_load<C: PlannedChunks>(
+        &mut self,
+        run: &RunStamp,
+        currency: Currency,
+        batch: Option<&NewBatch>,
+        planned: Planned,
+        chunks: &mut C,
+    ) -> Result<CreatedPayouts, C::Error> {
+        let now = self.clock.now();
+        let mut stopped = None;
+        let written = self.write(|conn| {
+            currency_once_in_tx(conn, currency, now)?;
+            let before = prepare_for_many(conn, planned.count)?;
+            let loaded = load_in_tx(conn, run, now, batch, planned, chunks);
+            // Also where nothing is kept: the setting is the session's.
+            restore_after_many(conn, before)?;
+            loaded.map_err(|error| match error {
+                Stopped::Store(error) => error,
+                Stopped::Chunks(error) => {
+                    stopped = Some(error);
+                    StoreError::Conflict("the load was stopped".to_owned())
+                }
+            })
+        });
+        match (written, stopped) {
+            (_, Some(error)) => Err(error),
+            (Err(error), None) => Err(error.into()),
+            (Ok((created, heads)), None) => {
+                self.heads.merge(heads);
+                Ok(created)
+            }
+        }
+    }
+}
+
+/// Why a load ended before its end.
+enum Stopped<E> {
+    Store(StoreError),
+    Chunks(E),
+}
+
+impl<E> From<StoreError> for Stopped<E> {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+fn load_in_tx<C: PlannedChunks>(
+    conn: &mut AnyConnection,
+    run: &RunStamp,
+    now: Time,
+    new_batch: Option<&NewBatch>,
+    planned: Planned,
+    chunks: &mut C,
+) -> Result<(CreatedPayouts, HeadsHash), Stopped<C::Error>> {
+    let mut ids = IdMaker::new(now);
+    let mut created = CreatedPayouts::default();
+    if let Some(new) = new_batch {
+        let id = ids.next_id().map_err(StoreError::from)?;
+        created.batch = Some(insert_batch_in_tx(conn, run, now, new, planned, id)?);
+    }
+    let batch_id = created.batch.as_ref().map(|batch| batch.id.clone());
+    let mut heads = HeadsHash::default();
+    loop {
+        let facts = match chunks.next_keys().map_err(Stopped::Chunks)? {
+            Some(keys) => facts_in_tx(conn, &keys, Locks::Statements)?,
+            None => return Ok((created, heads)),
+        };
+        for chunk in chunks
+            .plan(&facts)
+            .map_err(Stopped::Chunks)?
+            .chunks(CHUNK_ROWS)
+        {
+            let (new, chunk_heads) =
+                insert_chunk_in_tx(conn, run, now, batch_id.as_ref(), chunk, &mut ids)?;
+            heads.merge(chunk_heads);
+            let room = IDS_KEPT.saturating_sub(created.payouts.len());
+            created.payouts.extend(new.into_iter().take(room));
+        }
     }
 }
 
@@ -208,7 +339,10 @@ fn references_in_tx(
     for chunk in references.chunks(IDS_MAX) {
         let rows: Vec<Row> = payout_batch_items::table
             .left_join(payouts::table.on(payouts::id.eq(payout_batch_items::payout_id)))
-            .filter(payout_batch_items::reference.eq_any(chunk.iter().copied()))
+            .filter(among(
+                payout_batch_items::reference.assume_not_null(),
+                chunk,
+            ))
             .select((
                 payout_batch_items::reference,
                 payout_batch_items::payout_id,
@@ -250,7 +384,7 @@ fn insert_in_tx(
             run,
             now,
             new,
-            planned,
+            Planned::of(planned),
             ids.next_id()?,
         )?),
         None => None,
@@ -259,19 +393,8 @@ fn insert_in_tx(
     let mut heads = HeadsHash::default();
     let mut created = Vec::with_capacity(planned.len());
     for chunk in planned.chunks(CHUNK_ROWS) {
-        let new: Vec<PayoutId> = chunk
-            .iter()
-            .map(|_| ids.next_id().map(PayoutId::new))
-            .collect::<Result<_, _>>()?;
-        insert_rows_in_tx(conn, now, batch_id, chunk, &new)?;
-        let changes = new.iter().zip(chunk).map(|(id, planned)| Change {
-            payout_id: id.clone(),
-            event: HistoryEvent::Created,
-            from: None,
-            to: PayoutStatus::Pending,
-            reason: planned.reason.clone(),
-        });
-        heads.merge(append_in_tx(conn, run, now, changes.collect())?);
+        let (new, chunk_heads) = insert_chunk_in_tx(conn, run, now, batch_id, chunk, &mut ids)?;
+        heads.merge(chunk_heads);
         created.extend(new);
     }
     Ok((
@@ -283,24 +406,45 @@ fn insert_in_tx(
     ))
 }
 
+fn insert_chunk_in_tx(
+    conn: &mut AnyConnection,
+    run: &RunStamp,
+    now: Time,
+    batch_id: Option<&BatchId>,
+    chunk: &[PlannedPayout],
+    ids: &mut IdMaker,
+) -> Result<(Vec<PayoutId>, HeadsHash), StoreError> {
+    let new: Vec<PayoutId> = chunk
+        .iter()
+        .map(|_| ids.next_id().map(PayoutId::new))
+        .collect::<Result<_, _>>()?;
+    insert_rows_in_tx(conn, now, batch_id, chunk, &new)?;
+    let changes = new.iter().zip(chunk).map(|(id, planned)| Change {
+        payout_id: id.clone(),
+        event: HistoryEvent::Created,
+        from: None,
+        to: PayoutStatus::Pending,
+        reason: planned.reason.clone(),
+    });
+    let heads = begin_in_tx(conn, run, now, changes)?;
+    Ok((new, heads))
+}
+
 fn insert_batch_in_tx(
     conn: &mut AnyConnection,
     run: &RunStamp,
     now: Time,
     new: &NewBatch,
-    planned: &[PlannedPayout],
+    planned: Planned,
     id: String,
 ) -> Result<Batch, StoreError> {
     let batch = Batch {
         id: BatchId::new(id),
         source: new.source.clone(),
         sha256: new.sha256.clone(),
-        payout_count: i32::try_from(planned.len())
+        payout_count: i32::try_from(planned.count)
             .map_err(|_| StoreError::Conflict("a batch may have 2147483647 payouts".to_owned()))?,
-        total_cents: planned
-            .iter()
-            .map(|p| i64::from(p.content.amount_cents))
-            .sum(),
+        total_cents: planned.total_cents,
         actor: run.actor.clone(),
         run_id: run.run_id.clone(),
         created_at: now,
@@ -353,12 +497,7 @@ fn insert_rows_in_tx(
             reference: planned.reference.clone(),
         })
         .collect();
-    let backend = backend_of(conn);
-    for chunk in rows.chunks(batch_rows_max(backend, 8)) {
-        on_each!(conn, c => diesel::insert_into(payouts::table).values(chunk).execute(c))?;
-    }
-    for chunk in items.chunks(batch_rows_max(backend, 4)) {
-        on_each!(conn, c => diesel::insert_into(payout_batch_items::table).values(chunk).execute(c))?;
-    }
+    payouts_append(conn, &rows)?;
+    items_append(conn, &items)?;
     Ok(())
 }

@@ -121,6 +121,7 @@ on_both! {
                   "reason": null,
                   "actor": null,
                   "created_at": null,
+                  "ends_at": null,
                   "due": 3,
                   "due_cents": 52750,
                   "currency": "usd"
@@ -275,6 +276,7 @@ on_both! {
             hint: `payouts creators list TEXT` finds creators by name or e-mail address
             hint: add a column reference, or say --no-references if this file will never be edited and loaded again
             hint: limits are set by PAYOUTS_MIN_AMOUNT_CENTS and PAYOUTS_MAX_AMOUNT_CENTS
+            hint: say --decimal , if amounts are written with a decimal comma, such as 1.250,00
             --- exit 1
             "#);
         }
@@ -297,14 +299,16 @@ on_both! {
         let told = env.run_with_input(&["create", "--file", "-"], file.clone()).expect_code(1);
         assert_eq!(told.stdout, "");
         let lines: Vec<&str> = told.stderr.lines().collect();
-        assert_eq!(lines.len(), 1 + 50 + 1 + 1 + 1 + 1);
-        assert_eq!(lines[51..54], [
-            "… and 1,150 more",
+        assert_eq!(lines.len(), 1 + 20 + 1 + 1 + 1 + 1);
+        assert_eq!(lines[21..24], [
+            "… and 1,180 more",
             "by reason: 1,200 unknown creator",
             "error: 1,200 rows of stdin cannot be created; nothing was created",
         ]);
         let told = parsed(&env.run_with_input(&["create", "--file", "-", "-o", "json"], file).expect_code(1).stdout);
         assert_eq!(told["errors"].as_array().unwrap().len(), 1_200);
+        assert_eq!((&told["bad_rows"], &told["error_count"]), (&json!(1_200), &json!(1_200)));
+        assert_eq!(told["errors_by_kind"], json!([{"kind": "unknown_creator", "count": 1_200}]));
     }
 
     fn a_known_reference_is_already_loaded_and_new_rows_beside_it_are_created(db: TestDb) {
@@ -346,6 +350,9 @@ on_both! {
               "left_out": null,
               "refused": null,
               "statements": null,
+              "bad_rows": 0,
+              "error_count": 0,
+              "errors_by_kind": [],
               "errors": []
             }
             --- stderr
@@ -476,6 +483,9 @@ on_both! {
               "left_out": null,
               "refused": null,
               "statements": null,
+              "bad_rows": 0,
+              "error_count": 0,
+              "errors_by_kind": [],
               "errors": []
             }
             --- stderr

@@ -404,7 +404,7 @@ on_both! {
         for _ in ["010", "009", "008", "007"] {
             env.run(&["migrate", "--revert"]).expect_code(0);
         }
-        db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00')");
+        db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00', NULL)");
         let before = objects(&db);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"

@@ -60,7 +60,7 @@ fn mixed(db: TestDb) -> Shop {
     shop.creator("held");
     shop.payout("cq_held", "held", 25_000);
     shop.db.execute(
-        "INSERT INTO payout_holds VALUES ('payout', 'cq_held', 'asked by the bank', 'tester', '2026-11-01 12:00:00')",
+        "INSERT INTO payout_holds VALUES ('payout', 'cq_held', 'asked by the bank', 'tester', '2026-11-01 12:00:00', NULL)",
     );
     shop
 }
@@ -244,7 +244,7 @@ on_both! {
     fn everything_held_is_refused(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);
-        shop.db.execute("INSERT INTO payout_holds VALUES ('all', '', 'month end', 'tester', '2026-11-01 12:00:00')");
+        shop.db.execute("INSERT INTO payout_holds VALUES ('all', '', 'month end', 'tester', '2026-11-01 12:00:00', NULL)");
         assert_transcript!(shop.process(&[]), @r"
         $ payouts process
         Result  Payouts    Amount

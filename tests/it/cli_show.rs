@@ -327,7 +327,8 @@ on_both! {
                       "target": "b1",
                       "reason": "not looked over yet",
                       "actor": "ann",
-                      "created_at": "2026-10-01T08:00:00.000Z"
+                      "created_at": "2026-10-01T08:00:00.000Z",
+                      "ends_at": null
                     }
                   ],
                   "attempts": [

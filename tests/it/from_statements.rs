@@ -508,6 +508,9 @@ on_both! {
                   "payout_id": null
                 }
               ],
+              "bad_rows": 0,
+              "error_count": 0,
+              "errors_by_kind": [],
               "errors": []
             }
             --- stderr

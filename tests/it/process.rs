@@ -397,7 +397,7 @@ on_both! {
         let shop = Shop::open(db);
         shop.payouts(4);
         let hold = |kind: &str, target: &str| shop.db.execute(&format!(
-            "INSERT INTO payout_holds VALUES ('{kind}', '{target}', 'test', 'tester', '2026-11-01 12:00:00')"
+            "INSERT INTO payout_holds VALUES ('{kind}', '{target}', 'test', 'tester', '2026-11-01 12:00:00', NULL)"
         ));
         hold("payout", "cp0");
         hold("creator", "cr_c1");

@@ -7,7 +7,8 @@ use std::sync::Barrier;
 use std::thread;
 
 use payouts::model::money::Currency;
-use payouts::ops::create::{CreateError, Created, Rules, Source, create, prepare, preview};
+use payouts::ops::create::{CreateError, Created, Job, Rules, Source, create, preview};
+use payouts::ops::event::{Event, Pass};
 use payouts::ops::table_file::{Arguments, TableFile};
 use payouts::store::{RunDescription, RunStamp, Store};
 use proptest::prelude::*;
@@ -23,6 +24,7 @@ const RULES: Rules = Rules {
     no_references: false,
     partial: false,
     release: false,
+    skip_bad: false,
 };
 
 fn begin(store: &mut Store) -> RunStamp {
@@ -37,8 +39,16 @@ fn begin(store: &mut Store) -> RunStamp {
 
 fn create_from(store: &mut Store, source: &Source<'_>) -> Result<Created, CreateError> {
     let run = begin(store);
-    let wanted = prepare(store, source, RULES)?;
-    create(store, &run, &wanted)
+    create(store, &run, &mut job(source, &mut |_| ()))
+}
+
+fn job<'a>(source: &Source<'a>, tell: &'a mut dyn FnMut(Event)) -> Job<'a> {
+    Job {
+        source: source.clone(),
+        rules: RULES,
+        errors: None,
+        tell,
+    }
 }
 
 fn count(db: &TestDb, sql: &str) -> usize {
@@ -62,9 +72,8 @@ fn at_once(db: &TestDb, writers: usize, source: &Source<'_>) -> Vec<Result<Creat
                 scope.spawn(|| {
                     let mut store = migrated(db);
                     let run = begin(&mut store);
-                    let wanted = prepare(&mut store, source, RULES).unwrap();
                     barrier.wait();
-                    create(&mut store, &run, &wanted)
+                    create(&mut store, &run, &mut job(source, &mut |_| ()))
                 })
             })
             .collect();
@@ -129,7 +138,7 @@ on_both! {
         for result in &results {
             if let Err(error) = result {
                 let CreateError::Faults { faults } = error else { panic!("{error:?}") };
-                assert!(faults[0].reason.contains("in flight"), "{faults:?}");
+                assert!(faults.first[0].reason.contains("in flight"), "{faults:?}");
             }
         }
         assert_eq!(payouts(&db), 1);
@@ -163,6 +172,48 @@ on_both! {
         assert_eq!((created, payouts(&db)), (1, 1));
     }
 
+    fn what_changes_between_the_check_and_the_write_creates_nothing(db: TestDb) {
+        let mut store = migrated(&db);
+        creator(&db, "ann", "Ann");
+        creator(&db, "ben", "Ben");
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.csv");
+        let text = |last: &str| {
+            let rows = (0..6_000).map(|n| format!("ann,5,R{n:0>200}\n")).collect::<Vec<_>>().concat();
+            format!("creator,amount,reference\n{rows}{last},5,R-last\n")
+        };
+        std::fs::write(&path, text("ben")).unwrap();
+        let file = TableFile::open(&path).unwrap();
+        let run = begin(&mut store);
+        // The creator of the last row is deleted once all rows were checked.
+        let mut passes = Vec::new();
+        let mut tell = |event: Event| {
+            let Event::Rows { pass, done, .. } = event else { return };
+            passes.push((pass, done));
+            if (pass, done) == (Pass::Checking, 6_001) {
+                db.execute(r#"UPDATE creators SET "deletedAt" = '2026-01-01 00:00:00' WHERE id = 'ben'"#);
+            }
+        };
+        let refused = create(&mut store, &run, &mut job(&Source::File(&file), &mut tell)).unwrap_err();
+        let CreateError::Faults { faults } = refused else { panic!("{refused:?}") };
+        assert_eq!((faults.count, faults.first[0].line), (1, Some(6_002)));
+        // Checked, written in part and given up, and checked again.
+        let check = [(Pass::Checking, 5_000), (Pass::Checking, 6_001)];
+        assert_eq!(passes, [check[0], check[1], (Pass::Writing, 5_000), (Pass::Writing, 6_001), check[0], check[1]]);
+        assert_eq!(payouts(&db), 0);
+        // Somebody writes to the file once all rows were checked.
+        let mut tell = |event: Event| {
+            if matches!(event, Event::Rows { pass: Pass::Checking, done: 6_001, .. }) {
+                std::fs::write(&path, text("ann").replace("ann,5,", "ann,6,")).unwrap();
+            }
+        };
+        std::fs::write(&path, text("ann")).unwrap();
+        let file = TableFile::open(&path).unwrap();
+        let refused = create(&mut store, &run, &mut job(&Source::File(&file), &mut tell)).unwrap_err();
+        assert!(refused.to_string().ends_with("t.csv was changed while it was read"), "{refused:?}");
+        assert_eq!((payouts(&db), count(&db, "SELECT COUNT(*) FROM payout_history")), (0, 0));
+    }
+
     fn whatever_a_file_holds_is_created_whole_or_not_at_all(db: TestDb) {
         let store = RefCell::new(migrated(&db));
         creator(&db, "ann", "Ann");
@@ -175,8 +226,7 @@ on_both! {
                 let file = TableFile::read("t.csv", bytes.as_slice()).unwrap();
                 let source = Source::File(&file);
                 let before = payouts(&db);
-                let wanted = prepare(&mut store, &source, RULES).unwrap();
-                let previewed = preview(&mut store, &wanted);
+                let previewed = preview(&mut store, &mut job(&source, &mut |_| ()));
                 prop_assert_eq!(payouts(&db), before, "a preview writes nothing");
                 match create_from(&mut store, &source) {
                     Ok(created) => {

@@ -90,7 +90,7 @@ on_both! {
             ("payout_runs", "('r', 'c', '', 'a', 'h', 'v', AT, AT, NULL, NULL, NULL, NULL)"),
             ("payout_batches", "('b', 's', 'h', 1, 1, 'a', 'r', AT)"),
             ("payout_batch_items", "('p', NULL, NULL, NULL)"),
-            ("payout_holds", "('all', '', 'r', 'a', AT)"),
+            ("payout_holds", "('all', '', 'r', 'a', AT, NULL)"),
             (
                 "payout_attempts",
                 "('p', 1, 'k', '', 1, 'usd', 'd', 'g', NULL, 's', FALSE, 'v', 'r', 'sending', AT, AT, NULL, 0, FALSE, \

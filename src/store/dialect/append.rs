@@ -9,10 +9,13 @@ use diesel::prelude::*;
 use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamp};
 
 use crate::model::attempt::{AnswerRow, Attempt};
-use crate::model::history::HistoryRow;
+use crate::model::batch::BatchItem;
+use crate::model::history::{HistoryHead, HistoryRow};
 use crate::model::ids::{PayoutId, StatementId};
+use crate::model::payout::NewPayout;
 use crate::model::schema::{
-    payout_answers, payout_attempts, payout_history, payout_history_heads, payout_statement_claims,
+    payout_answers, payout_attempts, payout_batch_items, payout_history, payout_history_heads,
+    payout_statement_claims, payouts,
 };
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::fixed::{column, fixed};
@@ -161,6 +164,73 @@ pub(crate) fn history_append(conn: &mut AnyConnection, rows: &[HistoryRow]) -> Q
         .bind::<Array<Text>, _>(column(&ends, |row| row.hash.as_str()))
         .execute(c)
         .map(drop),
+    }
+}
+
+/// New payouts.
+pub(crate) fn payouts_append(conn: &mut AnyConnection, rows: &[NewPayout]) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Sqlite(c) => one_by_one(rows, |row| {
+            diesel::insert_into(payouts::table).values(row).execute(c)
+        }),
+        AnyConnection::Postgres(c) => diesel::copy_from(payouts::table)
+            .from_insertable(rows)
+            .execute(c)
+            .map(drop),
+    }
+}
+
+/// Where new payouts came from.
+pub(crate) fn items_append(conn: &mut AnyConnection, rows: &[BatchItem]) -> QueryResult<()> {
+    match conn {
+        AnyConnection::Sqlite(c) => one_by_one(rows, |row| {
+            diesel::insert_into(payout_batch_items::table)
+                .values(row)
+                .execute(c)
+        }),
+        AnyConnection::Postgres(c) => diesel::copy_from(payout_batch_items::table)
+            .from_insertable(rows)
+            .execute(c)
+            .map(drop),
+    }
+}
+
+/// The first rows of the chains of new payouts, one each, which are their ends too.
+pub(crate) fn history_begin(conn: &mut AnyConnection, rows: &[HistoryRow]) -> QueryResult<()> {
+    use payout_history_heads::{hash, payout_id, seq};
+    let end = |row: &HistoryRow| HistoryHead {
+        payout_id: row.payout_id.clone(),
+        seq: row.seq,
+        hash: row.hash.clone(),
+    };
+    match conn {
+        AnyConnection::Sqlite(c) => {
+            one_by_one(rows, |row| {
+                diesel::insert_into(payout_history::table)
+                    .values(row)
+                    .execute(c)
+            })?;
+            one_by_one(rows, |row| {
+                let end = (
+                    payout_id.eq(&row.payout_id),
+                    seq.eq(row.seq),
+                    hash.eq(&row.hash),
+                );
+                diesel::insert_into(payout_history_heads::table)
+                    .values(end)
+                    .execute(c)
+            })
+        }
+        AnyConnection::Postgres(c) => {
+            diesel::copy_from(payout_history::table)
+                .from_insertable(rows)
+                .execute(c)?;
+            let ends: Vec<HistoryHead> = rows.iter().map(end).collect();
+            diesel::copy_from(payout_history_heads::table)
+                .from_insertable(ends.as_slice())
+                .execute(c)
+                .map(drop)
+        }
     }
 }
 

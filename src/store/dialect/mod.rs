@@ -9,7 +9,10 @@ mod fixed;
 mod settle;
 
 pub(crate) use among::among;
-pub(crate) use append::{answers_append, attempts_append, history_append, statement_claims_append};
+pub(crate) use append::{
+    answers_append, attempts_append, history_append, history_begin, items_append, payouts_append,
+    statement_claims_append,
+};
 pub(crate) use claim::{payouts_claim, skipping_locked};
 pub(crate) use settle::{PaidRow, settle_paid};
 
@@ -586,6 +589,41 @@ pub(crate) fn find_by_index(conn: &mut AnyConnection) -> QueryResult<()> {
     match conn {
         AnyConnection::Postgres(c) => c.batch_execute(by_index!()),
         AnyConnection::Sqlite(_) => Ok(()),
+    }
+}
+
+/// Pages of SQLite that a load of many rows keeps in memory, in KiB: with fewer the
+/// same page goes to the log again and again.
+const SQLITE_LOAD_KIB: i32 = 24_000;
+
+/// From so many rows on a load is one of many.
+const MANY_ROWS: usize = 20_000;
+
+/// Sets a session up for a transaction that writes so many rows. Returns what
+/// [`restore_after_many`] needs.
+pub(crate) fn prepare_for_many(conn: &mut AnyConnection, rows: usize) -> QueryResult<Option<i32>> {
+    #[derive(diesel::QueryableByName)]
+    struct Size {
+        #[diesel(sql_type = diesel::sql_types::Integer)]
+        cache_size: i32,
+    }
+    match conn {
+        AnyConnection::Sqlite(c) if rows >= MANY_ROWS => {
+            let before: Size = diesel::sql_query("PRAGMA cache_size").get_result(c)?;
+            c.batch_execute(&format!("PRAGMA cache_size = -{SQLITE_LOAD_KIB}"))?;
+            Ok(Some(before.cache_size))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// Undoes it.
+pub(crate) fn restore_after_many(conn: &mut AnyConnection, before: Option<i32>) -> QueryResult<()> {
+    match (conn, before) {
+        (AnyConnection::Sqlite(c), Some(size)) => {
+            c.batch_execute(&format!("PRAGMA cache_size = {size}"))
+        }
+        _ => Ok(()),
     }
 }
 
