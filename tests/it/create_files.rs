@@ -339,7 +339,7 @@ on_both! {
         for decimal in [".", ","] {
             let told = parsed(&env.run(&["create", "-f", "odd.tsv", "--decimal", decimal, "-o", "json"]).expect_code(1).stdout);
             // With a decimal comma a point is one of thousands.
-            let groups = if decimal == "," { 1 } else { 0 };
+            let groups = usize::from(decimal == ",");
             assert_eq!(told["bad_rows"], odd.len() - groups);
             let errors = told["errors"].as_array().unwrap();
             assert!(errors.iter().all(|error| error["kind"] == "amount" && error["column"] == "amount"), "{errors:?}");

@@ -158,14 +158,15 @@ fn minor_units(text: &str, decimals: usize, step: u128, mark: DecimalMark) -> Op
     if !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    digits.push_str(&format!("{fraction:0<decimals$}"));
+    digits += fraction;
+    digits += &"0".repeat(decimals - fraction.len());
     let digits = digits.trim_start_matches('0');
     let value: u128 = if digits.len() > 30 {
         return None;
     } else {
         digits.parse().ok()?
     };
-    if value % step == 0 {
+    if value.is_multiple_of(step) {
         i32::try_from(value).ok()
     } else {
         None
