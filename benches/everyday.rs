@@ -374,6 +374,7 @@ fn claims<C: SimpleConnection>(backend: &str, store: &mut Store, connection: &mu
         rules: SendRules {
             min_cents: 1,
             max_cents: i32::MAX,
+            approval: None,
             named_batch: None,
         },
         searched: std::sync::Arc::default(),
@@ -381,6 +382,7 @@ fn claims<C: SimpleConnection>(backend: &str, store: &mut Store, connection: &mu
         in_doubt: std::sync::Arc::default(),
     };
     let terms = ClaimTerms {
+        day: None,
         payouts_max: CLAIM,
         rows_max: CLAIM,
         total_max_cents: i64::MAX,

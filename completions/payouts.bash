@@ -16,6 +16,9 @@ _payouts() {
             ",$1")
                 cmd="payouts"
                 ;;
+            payouts,approve)
+                cmd="payouts__subcmd__approve"
+                ;;
             payouts,batches)
                 cmd="payouts__subcmd__batches"
                 ;;
@@ -116,12 +119,46 @@ _payouts() {
 
     case "${cmd}" in
         payouts)
-            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show create creators process reconcile retry resolve hold release cancel batches statements report migrate init doctor demo sandbox completions help"
+            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show create creators process reconcile retry resolve hold release approve cancel batches statements report migrate init doctor demo sandbox completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        payouts__subcmd__approve)
+            opts="-o -q -y -h --withdraw --reason --dry-run --output --quiet --color --yes --live --database-url --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
                     return 0
@@ -832,7 +869,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__process)
-            opts="-o -q -y -h --batch --creator --limit --max-total --dry-run --confirm-total --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -y -h --batch --creator --limit --max-total --dry-run --confirm-total --plan --accept-warnings --output --quiet --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -855,6 +892,10 @@ _payouts() {
                     return 0
                     ;;
                 --confirm-total)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --plan)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

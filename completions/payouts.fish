@@ -47,6 +47,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "retry" -d 'Put fail
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "resolve" -d 'Decide about payouts whose outcome nobody knows'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "hold" -d 'Keep payouts from being sent'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "release" -d 'Let held payouts go, so that the next `process` may pay them'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "approve" -d 'Approve payouts that somebody else made'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End payouts that were not paid, for good'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
@@ -211,6 +212,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand process" -l creator -d '
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l limit -d 'At most this many payouts' -r
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l max-total -d 'At most this much in all, in major units such as 1250.00' -r
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l confirm-total -d 'The plan\'s total, said beforehand: anything else refuses' -r
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l plan -d 'The hash that `--dry-run` showed: any other plan refuses' -r
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
@@ -220,6 +222,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l dry-run -d 'Show the plan, and send nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l accept-warnings -d 'What the plan warns of is meant'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l live -d 'Allow a key that moves real money'
@@ -312,6 +315,21 @@ complete -c payouts -n "__fish_payouts_using_subcommand release" -s q -l quiet -
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -l reason -d 'Why, for the record' -r
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -l withdraw -d 'Take approvals back instead, whoever gave them'
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -l dry-run -d 'Show what would be approved, and approve nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l batch -d 'All of this batch' -r
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l reason -d 'Why, for the record' -r
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'

@@ -13,6 +13,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::env_vars::{self as vars, Variable};
+use crate::model::approval::ROLE_PREFIX;
 use crate::model::money::Currency;
 use crate::store::DatabaseUrl;
 
@@ -75,9 +76,6 @@ pub enum ConfigError {
     /// There is nowhere to put the embedded database.
     #[error("no data directory: neither XDG_DATA_HOME nor HOME is set")]
     NoDataDirectory,
-    /// A control this version does not enforce.
-    #[error("{0} is set, but this version does not enforce it; refusing to run as if it did")]
-    NotEnforced(&'static str),
 }
 
 /// What flags say, before the environment is asked.
@@ -276,6 +274,16 @@ pub struct Config {
     pub min_cents: i32,
     /// Largest payout, minor units.
     pub max_cents: i32,
+    /// From this amount on a second person approves, minor units; none: never.
+    pub approval_threshold_cents: Option<i64>,
+    /// The most one run pays, minor units.
+    pub run_total_max_cents: Option<i64>,
+    /// The most that all runs of a UTC day pay, minor units.
+    pub day_total_max_cents: Option<i64>,
+    /// Without a terminal a plan that warns needs `--accept-warnings`.
+    pub warnings_refuse: bool,
+    /// The actor is the database's role.
+    pub actor_from_role: bool,
     /// Failed attempts before a retry takes `--force`.
     pub retries_max: i32,
     /// The back-off after the first failure, the second, …; never empty.
@@ -332,16 +340,6 @@ fn settings(flags: &Flags, env: &Environment, database: (&DatabaseUrl, Origin)) 
 impl Config {
     /// Resolves everything.
     pub fn resolve(flags: &Flags, env: &Environment) -> Result<Self, ConfigError> {
-        for control in [
-            &vars::APPROVAL_THRESHOLD_CENTS,
-            &vars::MAX_RUN_TOTAL_CENTS,
-            &vars::MAX_DAY_TOTAL_CENTS,
-            &vars::ACTOR_FROM_ROLE,
-        ] {
-            if env.get(control).is_some() {
-                return Err(ConfigError::NotEnforced(control.name));
-            }
-        }
         let (database, database_origin) = database(flags, env)?;
         let (min_cents, max_cents) = amount_bounds(env)?;
         let host = host();
@@ -365,6 +363,21 @@ impl Config {
                 .map(|(currency, _)| currency),
             min_cents,
             max_cents,
+            approval_threshold_cents: env
+                .parsed(&vars::APPROVAL_THRESHOLD_CENTS, |t| whole(t, 0, i64::MAX))?
+                .map(|(cents, _)| cents),
+            run_total_max_cents: env
+                .parsed(&vars::MAX_RUN_TOTAL_CENTS, |t| whole(t, 1, i64::MAX))?
+                .map(|(cents, _)| cents),
+            day_total_max_cents: env
+                .parsed(&vars::MAX_DAY_TOTAL_CENTS, |t| whole(t, 1, i64::MAX))?
+                .map(|(cents, _)| cents),
+            warnings_refuse: env.value(&vars::WARNINGS, false, |t| match t {
+                "tell" => Ok(false),
+                "refuse" => Ok(true),
+                _ => Err("use `tell` or `refuse`".to_owned()),
+            })?,
+            actor_from_role: env.value(&vars::ACTOR_FROM_ROLE, false, switch)?,
             retries_max: env.value(&vars::MAX_RETRIES, 5, |t| whole(t, 0, 1000))?,
             retry_delays: match env.parsed(&vars::RETRY_DELAYS, durations)? {
                 Some((delays, _)) => delays,
@@ -383,10 +396,17 @@ impl Config {
                 }
                 Ok(lease)
             })?,
-            actor: env.get(&vars::ACTOR).map_or_else(
-                || format!("{}@{host}", login_name(env)),
-                |(t, _)| t.to_owned(),
-            ),
+            actor: env
+                .parsed(&vars::ACTOR, |t| {
+                    if t.starts_with(ROLE_PREFIX) {
+                        Err(format!(
+                            "names that begin with {ROLE_PREFIX} are those of database roles"
+                        ))
+                    } else {
+                        Ok(t.to_owned())
+                    }
+                })?
+                .map_or_else(|| format!("{}@{host}", login_name(env)), |(name, _)| name),
             host,
         })
     }
@@ -571,16 +591,10 @@ mod tests {
     }
 
     #[test]
-    fn a_control_that_is_not_enforced_stops_everything() {
-        let error = Config::resolve(
-            &Flags::default(),
-            &env(&[("PAYOUTS_APPROVAL_THRESHOLD_CENTS", "0")]),
-        )
-        .unwrap_err();
-        assert!(matches!(
-            error,
-            ConfigError::NotEnforced("PAYOUTS_APPROVAL_THRESHOLD_CENTS")
-        ));
+    fn nobody_takes_the_name_of_a_role() {
+        let error = Config::resolve(&Flags::default(), &env(&[("PAYOUTS_ACTOR", "role:ann")]));
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("database roles"), "{error}");
     }
 
     #[test]

@@ -39,10 +39,11 @@ variables! {
     CURRENCY = "PAYOUTS_CURRENCY", "three-letter code; one database pays one currency", "usd";
     MIN_AMOUNT_CENTS = "PAYOUTS_MIN_AMOUNT_CENTS", "smallest payout in minor units", "100";
     MAX_AMOUNT_CENTS = "PAYOUTS_MAX_AMOUNT_CENTS", "largest payout in minor units", "1000000";
-    APPROVAL_THRESHOLD_CENTS = "PAYOUTS_APPROVAL_THRESHOLD_CENTS", "from this amount on a second person must approve", "off";
-    MAX_RUN_TOTAL_CENTS = "PAYOUTS_MAX_RUN_TOTAL_CENTS", "the most one run may pay out, in minor units", "off";
-    MAX_DAY_TOTAL_CENTS = "PAYOUTS_MAX_DAY_TOTAL_CENTS", "the most all runs of a day may pay out, in minor units", "off";
-    ACTOR_FROM_ROLE = "PAYOUTS_ACTOR_FROM_ROLE", "1 takes the actor from the PostgreSQL role", "off";
+    APPROVAL_THRESHOLD_CENTS = "PAYOUTS_APPROVAL_THRESHOLD_CENTS", "from this amount in minor units on a second person must approve; 0: every payout", "off";
+    MAX_RUN_TOTAL_CENTS = "PAYOUTS_MAX_RUN_TOTAL_CENTS", "the most that one run may pay out, in minor units", "off";
+    MAX_DAY_TOTAL_CENTS = "PAYOUTS_MAX_DAY_TOTAL_CENTS", "the most that all runs of a UTC day may pay out, in minor units", "off";
+    WARNINGS = "PAYOUTS_WARNINGS", "`refuse`: without a terminal, what a plan warns of needs `--accept-warnings`; else `tell`", "tell";
+    ACTOR_FROM_ROLE = "PAYOUTS_ACTOR_FROM_ROLE", "1 takes the actor from the PostgreSQL role, which no variable can pretend", "off";
     MAX_RETRIES = "PAYOUTS_MAX_RETRIES", "failed attempts before a retry takes `--force`", "5";
     RETRY_DELAYS = "PAYOUTS_RETRY_DELAYS", "back-off for `retry --due` after the first failure, the second, …; the last one repeats", "5m,10m,30m,1h,2h";
     CONCURRENCY = "PAYOUTS_CONCURRENCY", "transfers in flight at once, 1 to 1000", "32";

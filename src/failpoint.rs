@@ -73,7 +73,7 @@ mod under_test {
     use tokio::sync::watch;
 
     /// Every failpoint, in the order of a run.
-    pub const ALL: [&str; 42] = [
+    pub const ALL: [&str; 44] = [
         "run_begin.writing",
         "run_begin.committed",
         "read.before",
@@ -103,6 +103,8 @@ mod under_test {
         "retry.committed",
         "cancel.writing",
         "cancel.committed",
+        "approve.writing",
+        "approve.committed",
         "hold.writing",
         "hold.committed",
         "restore.writing",
@@ -119,7 +121,7 @@ mod under_test {
     ];
 
     /// Every bug that can be planted: which rule is taken away.
-    pub const PLANTED: [&str; 17] = [
+    pub const PLANTED: [&str; 19] = [
         // An attempt without an answer is a definite no: the next one has a new key.
         "new_key_on_timeout",
         // A payment is recorded without an answer that proves it.
@@ -148,6 +150,10 @@ mod under_test {
         "gate_open",
         // Holds are not looked at.
         "holds_ignored",
+        // A claim asks for no approval.
+        "approval_ignored",
+        // What was cancelled is paid when other software puts it back.
+        "cancellation_ignored",
         // Stripe is not searched for what other software paid.
         "others_not_looked_up",
         // A person lets go of an attempt that nobody has looked for, or only once.

@@ -9,21 +9,29 @@ use crate::cli::exit::Exit;
 use crate::model::money;
 use crate::ops::consent::{Agreement, Consent};
 use crate::ops::process::Plan;
+use crate::output::text::count;
 
 /// What the command line says about consent.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Said {
     /// `--yes`.
     pub(super) yes: bool,
     /// `--confirm-total`, minor units.
     pub(super) total: Option<i64>,
+    /// `--plan`: the hash of the plan that was looked at.
+    pub(super) plan: Option<String>,
+    /// `--accept-warnings`.
+    pub(super) warnings: bool,
 }
 
 impl Said {
-    /// Whether the plan must be made before sending: somebody looks at it, or a
-    /// total is to be compared with it.
-    pub(super) fn needs_a_plan(self, cx: &Context) -> bool {
-        cx.ui.interactive || self.total.is_some()
+    /// Whether the plan must be made before sending: somebody looks at it, a total or
+    /// a hash is to be compared with it, or what it warns of may refuse it.
+    pub(super) fn needs_a_plan(&self, cx: &Context) -> bool {
+        cx.ui.interactive
+            || self.total.is_some()
+            || self.plan.is_some()
+            || cx.config.warnings_refuse
     }
 }
 
@@ -31,15 +39,25 @@ impl Said {
 ///
 /// Real money on a terminal needs the total, typed or given; `--yes` alone does
 /// not count. The caller has shown the plan.
-pub(super) fn for_plan(cx: &Context, plan: &Plan, said: Said) -> Result<Consent, CliError> {
+pub(super) fn for_plan(cx: &Context, plan: &Plan, said: &Said) -> Result<Consent, CliError> {
     let total = plan.total_cents();
+    if let Some(hash) = said.plan.as_deref()
+        && !hash.eq_ignore_ascii_case(&plan.hash)
+    {
+        return Err(another_plan(plan, hash));
+    }
+    let said_beforehand = said.plan.is_some() || said.total.is_some();
+    let is_asked = cx.ui.interactive && !said_beforehand && (plan.livemode || !said.yes);
+    if cx.config.warnings_refuse && !said.warnings && !is_asked && !plan.warnings.is_empty() {
+        return Err(warned(plan));
+    }
     if let Some(cents) = said.total {
         if cents != total {
             let said = money::with_currency(cents, plan.currency);
             return Err(another_total(plan, &said));
         }
-    } else if plan.is_empty() {
-        // Nothing to agree to.
+    } else if plan.is_empty() || said.plan.is_some() {
+        // Nothing to agree to, or agreed to by its hash.
     } else if cx.ui.interactive && plan.livemode {
         let typed: String = Input::new()
             .with_prompt(format!(
@@ -97,6 +115,39 @@ fn agrees(question: &str, nothing: &str) -> Result<(), CliError> {
 /// Without a terminal nothing is asked: the configuration is the consent.
 pub(super) fn by_configuration(agreement: Agreement) -> Consent {
     Consent::given_for(agreement)
+}
+
+fn another_plan(plan: &Plan, said: &str) -> CliError {
+    CliError::new(
+        Exit::Refused,
+        format!(
+            "the plan is not {said} any more; now it is {}: {}, {}; nothing was sent",
+            plan.hash,
+            count(plan.due.saturating_add(plan.resends), "payout"),
+            money::with_currency(plan.total_cents(), plan.currency)
+        ),
+    )
+    .hint("look at the plan again: `payouts process --dry-run`")
+}
+
+/// Nobody is there to look at what the plan warns of.
+fn warned(plan: &Plan) -> CliError {
+    let told: Vec<String> = plan
+        .warnings
+        .iter()
+        .map(|group| {
+            format!(
+                "{} {}",
+                count(group.payouts, "payout"),
+                group.kind.meaning()
+            )
+        })
+        .collect();
+    CliError::new(
+        Exit::Refused,
+        format!("the plan warns of {}; nothing was sent", told.join("; ")),
+    )
+    .hint("look at it with `payouts process --dry-run`, and say --accept-warnings if all of it is meant")
 }
 
 fn another_total(plan: &Plan, said: &str) -> CliError {

@@ -7,8 +7,11 @@ use crate::cli::Global;
 use crate::cli::error::CliError;
 use crate::cli::exit::Exit;
 use crate::config::{Config, Environment, Flags, Origin};
+use crate::model::approval::{ApprovalRule, ROLE_PREFIX};
+use crate::model::hold::NamedBatch;
 use crate::model::listing::ListRules;
 use crate::model::money::Currency;
+use crate::model::payout::SendRules;
 use crate::model::standing::RetryRules;
 use crate::model::time::Clock;
 use crate::ops::retry;
@@ -138,12 +141,50 @@ impl Context {
     }
 
     /// This execution, as it is recorded with what it writes.
-    pub(crate) fn run_description(&self, command: &str) -> RunDescription {
-        RunDescription {
+    pub(crate) fn run_description(
+        &self,
+        store: &mut Store,
+        command: &str,
+    ) -> Result<RunDescription, CliError> {
+        Ok(RunDescription {
             command: command.to_owned(),
             arguments: self.arguments.clone(),
-            actor: self.config.actor.clone(),
+            actor: self.actor(store)?,
             host: self.config.host.clone(),
+        })
+    }
+
+    /// Who is recorded: the configured name, or the database's role where that is asked
+    /// for.
+    pub(crate) fn actor(&self, store: &mut Store) -> Result<String, CliError> {
+        if !self.config.actor_from_role {
+            return Ok(self.config.actor.clone());
+        }
+        store
+            .role()?
+            .map(|role| format!("{ROLE_PREFIX}{role}"))
+            .ok_or_else(|| {
+                CliError::new(
+                    Exit::CouldNotRun,
+                    "PAYOUTS_ACTOR_FROM_ROLE is set, and SQLite has no roles",
+                )
+                .hint("unset it, and name the actor with PAYOUTS_ACTOR; or use PostgreSQL")
+            })
+    }
+
+    /// The limits and permissions of a send.
+    pub(crate) fn send_rules(&self, named_batch: Option<NamedBatch>) -> SendRules {
+        SendRules {
+            min_cents: self.config.min_cents,
+            max_cents: self.config.max_cents,
+            approval: self
+                .config
+                .approval_threshold_cents
+                .map(|threshold_cents| ApprovalRule {
+                    threshold_cents,
+                    roles_only: self.config.actor_from_role,
+                }),
+            named_batch,
         }
     }
 

@@ -99,9 +99,6 @@ impl CliError {
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
         let hint = match &error {
-            ConfigError::NotEnforced(name) => {
-                Some(format!("unset {name}, or use a version that enforces it"))
-            }
             ConfigError::NoDataDirectory => Some("set DATABASE_URL".to_owned()),
             _ => None,
         };

@@ -29,7 +29,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "reconcile",
         ],
     ),
-    ("Control", &["hold", "release", "cancel"]),
+    ("Control", &["approve", "hold", "release", "cancel"]),
     ("Records", &["creators", "statements", "batches", "report"]),
     ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),

@@ -92,7 +92,7 @@ impl HeldArgs {
 }
 
 /// What an id is the id of.
-fn kind_of(store: &mut Store, id: &str) -> Result<HoldKind, CliError> {
+pub(super) fn kind_of(store: &mut Store, id: &str) -> Result<HoldKind, CliError> {
     if store.payouts_missing(&[PayoutId::new(id)])?.is_empty() {
         return Ok(HoldKind::Payout);
     }

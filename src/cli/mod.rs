@@ -1,5 +1,6 @@
 //! What a person types: the table of contents of the program.
 
+mod approve;
 mod ask;
 mod batches;
 mod cancel;
@@ -134,6 +135,7 @@ enum Work {
     Resolve(resolve::ResolveArgs),
     Hold(hold::HoldArgs),
     Release(release::ReleaseArgs),
+    Approve(approve::ApproveArgs),
     Cancel(cancel::CancelArgs),
     #[command(subcommand)]
     Batches(batches::BatchesCommand),
@@ -166,6 +168,7 @@ impl Work {
             Self::Resolve(args) => resolve::run(cx, &args),
             Self::Hold(args) => hold::run(cx, &args),
             Self::Release(args) => release::run(cx, &args),
+            Self::Approve(args) => approve::run(cx, &args),
             Self::Cancel(args) => cancel::run(cx, &args),
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),

@@ -112,6 +112,10 @@ fn text(ui: &Ui, verb: &Verb, result: &str, plan: &Plan, currency: Currency) -> 
     if coded {
         columns.insert(3, table::left("Code").shrinks_to(8).sacrificed(1));
     }
+    let bound = plan.chosen.iter().any(|one| one.destination.is_some());
+    if bound {
+        columns.insert(2, table::left("To").shrinks_to(12));
+    }
     let cells = |one: &Moving, result: &str, tone| {
         let mut cells = vec![
             one.payout_id.as_str().into(),
@@ -121,6 +125,10 @@ fn text(ui: &Ui, verb: &Verb, result: &str, plan: &Plan, currency: Currency) -> 
         ];
         if coded {
             cells.insert(3, one.code.as_deref().unwrap_or_default().into());
+        }
+        if bound {
+            let to = one.destination.as_deref().unwrap_or_default();
+            cells.insert(2, brief(to, 60).into());
         }
         cells
     };

@@ -15,9 +15,11 @@ use crate::cli::selection;
 use crate::model::hold::{HoldTarget, NamedBatch};
 use crate::model::ids::PayoutId;
 use crate::model::money::{self, Currency};
-use crate::model::payout::{PayoutStatus, SendRules};
+use crate::model::payout::PayoutStatus;
 use crate::ops::consent::Agreement;
-use crate::ops::process::{Plan, ProcessError, Report, Session, Settings, Stop, Unresolved};
+use crate::ops::process::{
+    LimitReached, Plan, ProcessError, Report, Session, Settings, Stop, Unresolved,
+};
 use crate::output::json_process::{
     HolderView, PlanMembers, PlanView, ResultView, RunMembers, TroubleView,
 };
@@ -71,6 +73,19 @@ pub(super) struct ProcessArgs {
         help_heading = "Safety"
     )]
     confirm_total: Option<String>,
+
+    /// The hash that `--dry-run` showed: any other plan refuses
+    #[arg(
+        long,
+        value_name = "HASH",
+        conflicts_with = "dry_run",
+        help_heading = "Safety"
+    )]
+    plan: Option<String>,
+
+    /// What the plan warns of is meant
+    #[arg(long, conflicts_with = "dry_run", help_heading = "Safety")]
+    accept_warnings: bool,
 }
 
 pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliError> {
@@ -86,6 +101,8 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
     let said = Said {
         yes: cx.yes,
         total: parse_total("--confirm-total", args.confirm_total.as_deref(), currency)?,
+        plan: args.plan.as_deref().map(|hash| hash.trim().to_owned()),
+        warnings: args.accept_warnings,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -108,7 +125,8 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
         print_plan(cx, &plan)?;
         return Ok(exits_of(&report));
     }
-    let stamp = store.run_begin(cx.run_description("process"))?;
+    let run = cx.run_description(&mut store, "process")?;
+    let stamp = store.run_begin(run)?;
     let (db, thread) = StoreThread::start(store)?;
     let mut progress = Progress::new(&cx.ui, currency);
     let ended = runtime.block_on(pay(cx, db, stripe, settings, &stamp, said, &mut progress));
@@ -178,13 +196,11 @@ fn settings(
             batch: batch.clone(),
             creator,
         },
-        rules: SendRules {
-            min_cents: cx.config.min_cents,
-            max_cents: cx.config.max_cents,
-            named_batch,
-        },
+        rules: cx.send_rules(named_batch),
         payouts_max: args.limit.unwrap_or(u64::MAX),
         total_max_cents,
+        run_max_cents: cx.config.run_total_max_cents,
+        day_max_cents: cx.config.day_total_max_cents,
         concurrency: cx.config.concurrency,
         rate: None,
         lease: cx.config.lease,
@@ -265,7 +281,7 @@ async fn pay(
     progress: &mut Progress,
 ) -> Result<Report, CliError> {
     let signals = signals()?;
-    let (payouts_max, total_max_cents) = (settings.payouts_max, settings.total_max_cents);
+    let (payouts_max, total_max_cents) = (settings.payouts_max, settings.most_cents());
     let prepared = async {
         let stripe = Arc::new(stripe);
         let clock = cx.clock.clone();
@@ -283,12 +299,14 @@ async fn pay(
     };
     let (session, plan) = interruptible(signals.clone(), BEFORE_SENDING, prepared).await?;
     let mut skipped = Vec::new();
+    let mut limit = None;
     let consent = match plan {
         Some(plan) => {
             tell_open(cx, &session.report, session.currency());
             cx.ui.line(&plan_text(cx, &plan));
-            let consented = consent::for_plan(cx, &plan, said);
+            let consented = consent::for_plan(cx, &plan, &said);
             skipped = plan.skipped;
+            limit = plan.limit;
             match consented {
                 Ok(consent) => consent,
                 Err(declined) => {
@@ -318,6 +336,7 @@ async fn pay(
     };
     let mut report = interruptible(signals.clone(), WHILE_SENDING, sent).await?;
     // The run went no further than the last payout of the plan, the plan to the end.
+    report.limit = report.limit.or(limit);
     for group in skipped {
         let planned = (group.payouts, group.amount_cents);
         let entry = report.skipped.entry(group.reason).or_default();
@@ -357,7 +376,7 @@ fn exits_of(report: &Report) -> Exits {
     let people = report.skipped.keys().any(|reason| reason.needs_a_person());
     let given_back = report.returned > 0 && report.stop.is_none();
     let noticed = !report.findings.is_empty() || report.foreign_processing > 0;
-    if report.failed > 0 || people || given_back || noticed {
+    if report.failed > 0 || people || given_back || noticed || report.limit.is_some() {
         exits.add(Exit::Attention);
     }
     exits
@@ -463,6 +482,26 @@ fn unresolved_line(unresolved: &Unresolved, currency: Currency) -> String {
     )
 }
 
+/// What a limit left unsent, in words.
+fn limit_text(cx: &Context, limit: LimitReached, currency: Currency) -> String {
+    let (cents, of, variable) = match limit {
+        LimitReached::Run => (
+            cx.config.run_total_max_cents,
+            "one run",
+            "PAYOUTS_MAX_RUN_TOTAL_CENTS",
+        ),
+        LimitReached::Day => (
+            cx.config.day_total_max_cents,
+            "all runs of this UTC day",
+            "PAYOUTS_MAX_DAY_TOTAL_CENTS",
+        ),
+    };
+    let most = money::with_currency(cents.unwrap_or(0), currency);
+    format!(
+        "the limit of {most} for {of} is reached ({variable}): the next payout that is due, and what is behind it, is not sent"
+    )
+}
+
 /// What earlier runs and other software left to a person, before anything is sent.
 fn tell_open(cx: &Context, report: &Report, currency: Currency) {
     for unresolved in &report.unresolved {
@@ -526,6 +565,10 @@ fn print_report(
         cx.ui.warn(&brief(finding, 400));
     }
     held_elsewhere(cx, report);
+    let limit = report.limit.map(|limit| limit_text(cx, limit, currency));
+    if let Some(limit) = &limit {
+        cx.ui.warn(limit);
+    }
     if let Some(stop) = &report.stop {
         // One line, whatever Stripe's message holds.
         cx.ui
@@ -551,6 +594,7 @@ fn print_report(
             unresolved,
             alarms: &report.alarms,
             findings: &report.findings,
+            limit_reached: limit.as_deref(),
             held_by: report.holders.iter().map(HolderView::from).collect(),
             stopped: report.stop.as_ref().map(|stop| stop_text(stop, currency)),
             exit_code: code,
@@ -672,6 +716,59 @@ fn plan_text_on(ui: &Ui, plan: &Plan) -> String {
         }
         _ => fact("Balance", "not known: the key may not read it".to_owned()),
     }
+    for one in &plan.creators {
+        fact(
+            "To one",
+            format!(
+                "{}, {}, to {}",
+                count(one.payouts, "payout"),
+                amount(one.amount_cents),
+                brief(one.creator_id.as_str(), 60)
+            ),
+        );
+    }
+    if let Some(limit) = plan.limit {
+        fact(
+            "Limit",
+            match limit {
+                LimitReached::Run => {
+                    "more is due than one run may pay (PAYOUTS_MAX_RUN_TOTAL_CENTS)"
+                }
+                LimitReached::Day => {
+                    "more is due than may be paid today, UTC (PAYOUTS_MAX_DAY_TOTAL_CENTS)"
+                }
+            }
+            .to_owned(),
+        );
+    }
+    for group in &plan.warnings {
+        let examples: Vec<String> = group
+            .examples
+            .iter()
+            .map(|one| {
+                format!(
+                    "{} ({})",
+                    clean(one.payout_id.as_str()),
+                    brief(&one.other, 60)
+                )
+            })
+            .collect();
+        fact(
+            "Warning",
+            format!(
+                "{}, {}: {}: {}{}",
+                count(group.payouts, "payout"),
+                amount(group.amount_cents),
+                group.kind.meaning(),
+                examples.join(", "),
+                if group.payouts > examples.len() as u64 {
+                    ", …"
+                } else {
+                    ""
+                }
+            ),
+        );
+    }
     for group in &plan.skipped {
         fact(
             "Not sent",
@@ -686,6 +783,9 @@ fn plan_text_on(ui: &Ui, plan: &Plan) -> String {
         if let Some(hold) = &group.hold {
             fact("", brief(&held(hold), 160));
         }
+    }
+    if !plan.is_empty() {
+        fact("Plan", plan.hash.clone());
     }
     text
 }

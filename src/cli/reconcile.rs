@@ -104,7 +104,8 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
         lease: cx.config.lease,
         rate: cx.rate(&stripe),
     };
-    let stamp = store.run_begin(cx.run_description("reconcile"))?;
+    let run = cx.run_description(&mut store, "reconcile")?;
+    let stamp = store.run_begin(run)?;
     let (db, thread) = StoreThread::start(store)?;
     let mut progress = Progress::new(&cx.ui, currency);
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -28,7 +28,8 @@ pub(super) fn recorded_with_exit<T>(
     command: &str,
     work: impl FnOnce(&mut Store, &RunStamp) -> Result<(T, Exit, String), CliError>,
 ) -> Result<T, CliError> {
-    let run = store.run_begin(cx.run_description(command))?;
+    let run = cx.run_description(store, command)?;
+    let run = store.run_begin(run)?;
     let code = |exit: Exit| i32::from(exit.code());
     match work(store, &run) {
         Ok((answer, exit, summary)) => {

@@ -92,7 +92,8 @@ pub(super) fn run(cx: &mut Context, args: &ResolveArgs) -> Result<Exits, CliErro
         lease: cx.config.lease,
         rate: cx.rate(&stripe),
     };
-    let stamp = store.run_begin(cx.run_description("resolve"))?;
+    let run = cx.run_description(&mut store, "resolve")?;
+    let stamp = store.run_begin(run)?;
     let (db, thread) = StoreThread::start(store)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

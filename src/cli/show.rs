@@ -7,7 +7,6 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::model::ids::PayoutId;
 use crate::model::money::Currency;
-use crate::model::payout::SendRules;
 use crate::model::record::PayoutRecord;
 use crate::ops::next_step::{Circumstances, next_step};
 use crate::output::json::RecordView;
@@ -50,11 +49,7 @@ pub(super) fn run(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> 
         }
     }
     let circumstances = Circumstances {
-        rules: SendRules {
-            min_cents: cx.config.min_cents,
-            max_cents: cx.config.max_cents,
-            named_batch: None,
-        },
+        rules: cx.send_rules(None),
         currency,
         now: cx.clock.now(),
     };

@@ -43,6 +43,10 @@ text_enum! {
         Restored = "restored",
         /// After a definite no it was put back into the queue.
         Retried = "retried",
+        /// Somebody approved what it is now.
+        Approved = "approved",
+        /// Its approvals were taken back.
+        ApprovalWithdrawn = "approval_withdrawn",
         /// It was ended without having been sent.
         Cancelled = "cancelled",
         /// A person closed an attempt without proof; it went back to the queue.

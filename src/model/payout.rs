@@ -1,6 +1,7 @@
 //! A payout, the changes of state it may go through, and the rule that says
 //! whether it may be sent.
 
+use crate::model::approval::{ApprovalFacts, ApprovalRule};
 use crate::model::attempt::{Attempt, can_be_sent};
 use crate::model::hold::{HoldKind, NamedBatch};
 use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
@@ -113,6 +114,8 @@ text_enum! {
         BelowMinimum = "below the minimum amount",
         /// Above `PAYOUTS_MAX_AMOUNT_CENTS`.
         AboveMaximum = "above the maximum amount",
+        /// A second person has to approve it, as it is now.
+        NotApproved = "needs the approval of a second person: `payouts approve ID`",
         /// An attempt of it is open, so it is resolved rather than claimed.
         AttemptOpen = "an earlier attempt is unresolved",
         /// An attempt of it made a transfer, and somebody set it back.
@@ -146,6 +149,7 @@ impl Skip {
             Self::IdNotSendable => "id_not_sendable",
             Self::BelowMinimum => "below_minimum",
             Self::AboveMaximum => "above_maximum",
+            Self::NotApproved => "not_approved",
             Self::AttemptOpen => "attempt_open",
             Self::PaidBefore => "paid_before",
             Self::NotAgreed => "not_agreed",
@@ -188,6 +192,7 @@ impl Skip {
             | Self::NotPositive
             | Self::IdNotSendable
             | Self::AboveMaximum
+            | Self::NotApproved
             | Self::MaybeSentElsewhere
             | Self::PaidBefore
             | Self::NotAgreed => true,
@@ -223,6 +228,8 @@ pub struct Candidate {
     pub holds: Vec<HoldKind>,
     /// Since when its batch is held.
     pub batch_held_since: Option<Time>,
+    /// What decides whether it is approved; none where nobody asked, which counts as not.
+    pub approval: Option<ApprovalFacts>,
     /// The number and outcome of its last attempt.
     pub last_attempt: Option<(i32, crate::model::attempt::AttemptOutcome)>,
 }
@@ -275,6 +282,8 @@ pub struct SendRules {
     pub min_cents: i32,
     /// Largest amount, minor units.
     pub max_cents: i32,
+    /// When a second person must have approved; none: never.
+    pub approval: Option<ApprovalRule>,
     /// A batch the operator named: naming it is the release for this run.
     pub named_batch: Option<NamedBatch>,
 }
@@ -336,7 +345,10 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
     if payout.amount_cents > rules.max_cents {
         return Err(Skip::AboveMaximum);
     }
-    Ok(())
+    match &rules.approval {
+        Some(rule) => rule.check(candidate),
+        None => Ok(()),
+    }
 }
 
 /// Why an attempt that nobody knows the outcome of does not go out again.

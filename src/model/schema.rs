@@ -47,6 +47,22 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_approvals (payout_id, actor) {
+        payout_id -> Text,
+        actor -> Text,
+        creator_id -> Text,
+        amount_cents -> Int4,
+        destination -> Text,
+        reason -> Nullable<Text>,
+        run_id -> Text,
+        approved_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_attempts (payout_id, attempt) {
         payout_id -> Text,
         attempt -> Int4,
@@ -370,6 +386,7 @@ diesel::table! {
 }
 
 diesel::joinable!(creators -> users (user_id));
+diesel::joinable!(payout_approvals -> payout_runs (run_id));
 diesel::joinable!(payout_attempts -> payout_runs (run_id));
 diesel::joinable!(payout_batch_items -> payout_batches (batch_id));
 diesel::joinable!(payout_batches -> payout_runs (run_id));
@@ -385,6 +402,7 @@ diesel::joinable!(royalty_statements -> royalty_runs (royalty_run_id));
 diesel::allow_tables_to_appear_in_same_query!(
     creators,
     payout_answers,
+    payout_approvals,
     payout_attempts,
     payout_batch_items,
     payout_batches,

@@ -13,6 +13,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::model::approval::ApprovalFacts;
 use crate::model::attempt::AttemptOutcome;
 use crate::model::ids::StatementId;
 use crate::model::native_enum::RoyaltyStatementStatus;
@@ -54,6 +55,12 @@ text_enum! {
         NotAutomatic = "not_automatic",
         /// Its back-off has not elapsed.
         BackOff = "back_off",
+        /// Who made a payout does not approve it.
+        Maker = "maker",
+        /// Nobody has approved it.
+        NotApproved = "not_approved",
+        /// Its creator has no Stripe account to approve.
+        NoStripeAccount = "no_stripe_account",
         /// Something else moved it between the look and the move.
         Changed = "changed",
     }
@@ -102,6 +109,11 @@ impl Refusal {
             }
             Self::NotAutomatic => "what Stripe said needs a person first; then name the payout",
             Self::BackOff => "its back-off has not elapsed",
+            Self::Maker => "you made it; somebody else has to approve it",
+            Self::NotApproved => "nobody has approved it",
+            Self::NoStripeAccount => {
+                "its creator has no Stripe account yet, and an approval is bound to where the money goes"
+            }
             Self::Changed => "something else moved it at this moment; look again",
         }
     }
@@ -188,6 +200,31 @@ impl Standing {
         let released = |attempt: &PastAttempt| attempt.outcome == AttemptOutcome::Released;
         self.attempts.iter().any(released)
     }
+}
+
+/// Decides whether `actor` may approve a payout: whatever may still be sent, and that
+/// somebody else made.
+///
+/// # Errors
+/// The first reason against it.
+pub fn may_approve(
+    standing: &Standing,
+    facts: &ApprovalFacts,
+    has_account: bool,
+    actor: &str,
+) -> Result<(), Refusal> {
+    match standing.final_refusal() {
+        // What may have been sent may have to be sent again.
+        Ok(()) | Err(Refusal::Unresolved | Refusal::Released) => {}
+        Err(refusal) => return Err(refusal),
+    }
+    if facts.maker.as_deref() == Some(actor) {
+        return Err(Refusal::Maker);
+    }
+    if !has_account {
+        return Err(Refusal::NoStripeAccount);
+    }
+    Ok(())
 }
 
 /// How a retry was asked for.

@@ -60,6 +60,17 @@ impl Time {
         self.0.and_utc().timestamp_millis()
     }
 
+    /// The first moment of its UTC day.
+    #[must_use]
+    pub fn day_start(self) -> Self {
+        Self(self.0.date().and_time(chrono::NaiveTime::MIN))
+    }
+
+    /// Its UTC day: `2026-10-05`.
+    pub fn day(self) -> String {
+        self.0.date().to_string()
+    }
+
     /// Whole seconds since 1970-01-01T00:00:00Z.
     pub fn unix_seconds(self) -> i64 {
         self.0.and_utc().timestamp()

@@ -2,6 +2,7 @@
 //! flags, no printing, no SQL, no HTTP.
 
 mod adopt;
+pub mod approve;
 pub mod cancel;
 pub mod consent;
 pub mod create;

@@ -24,6 +24,8 @@ pub struct Moving {
     pub code: Option<String>,
     /// The finding that says a transfer was made for it.
     pub finding: Option<String>,
+    /// The account an approval is bound to; none where nobody approves anything.
+    pub destination: Option<String>,
 }
 
 impl From<Standing> for Moving {
@@ -31,6 +33,7 @@ impl From<Standing> for Moving {
         Self {
             code: standing.code().map(str::to_owned),
             finding: standing.found.map(|found| found.finding),
+            destination: None,
             payout_id: standing.payout.id,
             creator_id: standing.payout.creator_id,
             amount_cents: standing.payout.amount_cents,
@@ -150,6 +153,7 @@ mod tests {
             retry_count: 0,
             code: None,
             finding: None,
+            destination: None,
         };
         let mut plan = Plan::default();
         for _ in 0..REFUSED_KEPT + 2 {

@@ -343,6 +343,21 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
             ),
             None => held("Its batch is held", HoldKind::Batch),
         },
+        Skip::NotApproved => {
+            let made = candidate.approval.as_ref().and_then(|facts| facts.maker.as_deref());
+            let others = made.map_or_else(String::new, |maker| format!(", other than {maker}"));
+            let given = candidate.approval.iter().any(|facts| !facts.approvals.is_empty());
+            let void = if given {
+                " The approval it has was given for something else than the payout is now, or by somebody who does \
+                 not count."
+            } else {
+                ""
+            };
+            format!(
+                "A second person{others} has to approve it: `payouts approve {}`.{void}",
+                candidate.payout.id
+            )
+        }
         Skip::Cancelled => {
             "It was cancelled, and other software set it back to PENDING. It is never sent; what is still owed needs \
              a new payout."
@@ -473,6 +488,7 @@ mod tests {
             transferred: false,
             holds: Vec::new(),
             batch_held_since: None,
+            approval: None,
             last_attempt: None,
         };
         let record = PayoutRecord {
@@ -625,6 +641,7 @@ mod tests {
                 rules: SendRules {
                     min_cents: 100,
                     max_cents: 1_000_000,
+                    approval: None,
                     named_batch: None,
                 },
                 currency: Currency::USD,

@@ -30,7 +30,10 @@ pub struct MovedView<'a> {
     pub retry_count: i32,
     /// Stripe's code in the last refusal.
     pub failed_code: Option<&'a str>,
-    /// `retried` or `cancelled`, also where a dry run only would; or `refused`.
+    /// The account that `approve` binds an approval to; null for other commands.
+    pub destination: Option<&'a str>,
+    /// `retried`, `cancelled`, `approved` or `withdrawn`, also where a dry run only would;
+    /// or `refused`.
     pub result: &'static str,
     /// Why it was refused, as a fixed word.
     pub reason_code: Option<&'static str>,
@@ -40,7 +43,7 @@ pub struct MovedView<'a> {
     pub finding_id: Option<&'a str>,
 }
 
-csv_fields!(MovedView<'a>: id, creator_id, amount_cents, currency, retry_count, failed_code, result, reason_code, reason, finding_id);
+csv_fields!(MovedView<'a>: id, creator_id, amount_cents, currency, retry_count, failed_code, destination, result, reason_code, reason, finding_id);
 
 impl<'a> MovedView<'a> {
     /// Of a payout, and why it was refused, if it was.
@@ -57,6 +60,7 @@ impl<'a> MovedView<'a> {
             currency: currency.as_str(),
             retry_count: one.retry_count,
             failed_code: one.code.as_deref(),
+            destination: one.destination.as_deref(),
             result,
             reason_code: refusal.map(Refusal::as_str),
             reason: refusal.map(Refusal::in_words),
@@ -84,6 +88,22 @@ pub struct CancelMembers {
     pub dry_run: bool,
     /// Payouts that were moved.
     pub cancelled: usize,
+    /// What holds for every command that moves payouts.
+    #[serde(flatten)]
+    pub moved: MovedMembers,
+}
+
+/// What `approve` says besides the payouts.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ApproveMembers {
+    /// Nothing was approved: this is what would be.
+    pub dry_run: bool,
+    /// Approvals were taken back, not given.
+    pub withdrawn: bool,
+    /// Payouts that were approved.
+    pub approved: usize,
+    /// Payouts that the same person approved before, as they are now.
+    pub approved_before: usize,
     /// What holds for every command that moves payouts.
     #[serde(flatten)]
     pub moved: MovedMembers,

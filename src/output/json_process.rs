@@ -10,7 +10,9 @@ use serde::Serialize;
 use crate::model::money::Currency;
 use crate::model::payout::Skip;
 use crate::model::run::Holder;
-use crate::ops::process::{Failure, Plan, PlanRow, Report, SkippedGroup, Unresolved};
+use crate::ops::process::{
+    Failure, LimitReached, Plan, PlanRow, Report, SkippedGroup, Unresolved, WarningGroup,
+};
 use crate::output::json::HoldView;
 use crate::output::rows::csv_fields;
 
@@ -136,6 +138,9 @@ pub struct RunMembers<'a> {
     pub alarms: &'a [String],
     /// What else was noticed, in words.
     pub findings: &'a [String],
+    /// The limit at which the run took no more, although more is due, in words; null when
+    /// none was reached.
+    pub limit_reached: Option<&'a str>,
     /// Other runs that are at work on payouts, or were within their lease.
     pub held_by: Vec<HolderView<'a>>,
     /// Why the run ended early, in words.
@@ -232,11 +237,59 @@ pub struct PlanMembers<'a> {
     pub balance_after_cents: Option<i64>,
     /// What is left alone, and why.
     pub skipped: Vec<SkippedView<'a>>,
+    /// What is conspicuous: honest most of the time.
+    pub warnings: Vec<WarningView<'a>>,
+    /// Creators who get several payments, those who get most first; at most 20.
+    pub creators: Vec<PlanCreatorView<'a>>,
+    /// Stands for all that would be sent and for every warning; `process --plan` takes it.
+    pub plan_hash: &'a str,
+    /// Why the plan ends although more is due: `run` or `day`; null when nothing more is.
+    pub limit_reached: Option<&'static str>,
+}
+
+/// Conspicuous payouts of one kind.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WarningView<'a> {
+    /// `same_amount`, `shared_account` or `destination_changed`.
+    pub kind: &'static str,
+    /// The same in words for people.
+    pub meaning: &'static str,
+    /// How many payouts.
+    pub payouts: u64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
+    /// The first few.
+    pub examples: Vec<WarningExample<'a>>,
+}
+
+/// A conspicuous payout.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct WarningExample<'a> {
+    /// Primary key.
+    pub id: &'a str,
+    /// The other payout, the other creator, or the account before.
+    pub other: &'a str,
+}
+
+/// A creator who gets several payments.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct PlanCreatorView<'a> {
+    /// Who.
+    pub creator_id: &'a str,
+    /// How many payments.
+    pub payouts: u64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+    /// Lowercase code.
+    pub currency: &'static str,
 }
 
 impl<'a> PlanMembers<'a> {
     /// Of a plan.
     pub fn of(plan: &'a Plan) -> Self {
+        let currency = plan.currency.as_str();
         Self {
             due: plan.due,
             due_cents: plan.due_cents,
@@ -249,6 +302,46 @@ impl<'a> PlanMembers<'a> {
             balance_cents: plan.balance_cents,
             balance_after_cents: plan.balance_after_cents(),
             skipped: SkippedView::all(plan),
+            warnings: plan
+                .warnings
+                .iter()
+                .map(|g| WarningView::of(g, currency))
+                .collect(),
+            creators: plan
+                .creators
+                .iter()
+                .map(|one| PlanCreatorView {
+                    creator_id: one.creator_id.as_str(),
+                    payouts: one.payouts,
+                    amount_cents: one.amount_cents,
+                    currency,
+                })
+                .collect(),
+            plan_hash: &plan.hash,
+            limit_reached: plan.limit.map(|limit| match limit {
+                LimitReached::Run => "run",
+                LimitReached::Day => "day",
+            }),
+        }
+    }
+}
+
+impl<'a> WarningView<'a> {
+    fn of(group: &'a WarningGroup, currency: &'static str) -> Self {
+        Self {
+            kind: group.kind.as_str(),
+            meaning: group.kind.meaning(),
+            payouts: group.payouts,
+            amount_cents: group.amount_cents,
+            currency,
+            examples: group
+                .examples
+                .iter()
+                .map(|one| WarningExample {
+                    id: one.payout_id.as_str(),
+                    other: &one.other,
+                })
+                .collect(),
         }
     }
 }

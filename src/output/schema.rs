@@ -18,7 +18,8 @@ use crate::output::json::{
     PayoutView, RecordView,
 };
 use crate::output::json_control::{
-    CancelMembers, HoldLineView, MovedView, ResolveMembers, ResolveView, RetryMembers,
+    ApproveMembers, CancelMembers, HoldLineView, MovedView, ResolveMembers, ResolveView,
+    RetryMembers,
 };
 use crate::output::json_process::{PlanMembers, PlanView, ResultView, RunMembers};
 use crate::output::json_records::{
@@ -108,6 +109,10 @@ const ANSWERS: &[(&str, &[Shape])] = &[
     ),
     ("hold", &[rows::<HoldLineView<'_>, ()>("holds")]),
     ("release", &[rows::<HoldLineView<'_>, ()>("holds")]),
+    (
+        "approve",
+        &[rows::<MovedView<'_>, ApproveMembers>("payouts")],
+    ),
     ("cancel", &[rows::<MovedView<'_>, CancelMembers>("payouts")]),
     (
         "creators list",

@@ -157,7 +157,9 @@ impl Store {
                 return nothing(TakeOver::Gone);
             };
             let ids = std::slice::from_ref(&attempt.payout_id);
-            let Some(candidate) = queue::candidates(conn, ids, now)?.pop() else {
+            let Some(candidate) =
+                queue::candidates(conn, ids, now, rules.approval.is_some())?.pop()
+            else {
                 return nothing(TakeOver::Gone);
             };
             if let Err(refusal) = may_send_again(&candidate, attempt, rules) {

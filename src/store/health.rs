@@ -26,6 +26,12 @@ pub struct OpenTotal {
 }
 
 impl Store {
+    /// The role of the database that this session began as; none on SQLite, which has
+    /// no roles. What `SET ROLE` makes of it afterwards does not matter.
+    pub fn role(&mut self) -> Result<Option<String>, StoreError> {
+        self.read(|conn| Ok(dialect::session_role(conn)?))
+    }
+
     /// What this connection leads to.
     pub fn server(&mut self) -> Result<Server, StoreError> {
         let url = self.url.clone();

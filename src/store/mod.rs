@@ -11,6 +11,7 @@
 //! takes most of them, which is correct and right for an embedded database.
 
 pub mod adopt;
+pub mod approvals;
 pub mod attempts;
 pub mod batches;
 mod complete;
@@ -40,6 +41,7 @@ pub mod standing;
 pub mod statements;
 pub mod thread;
 pub mod verify;
+pub mod warnings;
 
 pub use connection::{Backend, DatabaseUrl, UrlError};
 pub use error::StoreError;

@@ -86,7 +86,7 @@ impl Store {
                 .ok_or(StoreError::NotFound)?;
             let payout = &listed.payout;
             Ok(PayoutRecord {
-                candidate: queue::candidates(conn, ids, now)?.pop(),
+                candidate: queue::candidates(conn, ids, now, true)?.pop(),
                 creator: creator_of(conn, &payout.creator_id)?,
                 statement: match &payout.royalty_statement_id {
                     None => None,

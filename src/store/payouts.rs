@@ -98,7 +98,7 @@ impl Store {
         self.read(|conn| list(conn, filter, page, rules, now))
     }
 
-    /// These payouts as a list shows them, in this order; at most [`IDS_MAX`]. What
+    /// These payouts as a list shows them, in this order; at most `IDS_MAX`. What
     /// is not there is left out.
     pub fn payouts_listed(
         &mut self,

@@ -30,6 +30,7 @@ use crate::model::schema::{
 };
 use crate::model::statement::StatementAccount;
 use crate::model::time::Time;
+use crate::store::approvals::facts_in_tx;
 use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::dialect::{self, among};
 use crate::store::payout_create::Locks;
@@ -37,7 +38,7 @@ use crate::store::payouts::beside_created;
 use crate::store::reconcile::is_held_by_a_finding;
 use crate::store::runs::RunStamp;
 use crate::store::statements::accounts_in_tx;
-use crate::store::{Store, StoreError, history, holds, reversals};
+use crate::store::{Store, StoreError, history, holds, reversals, settings};
 
 /// A place in the queue: everything up to and with this row.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,8 +139,19 @@ pub struct ClaimTerms {
     pub rows_max: usize,
     /// At most this much, minor units.
     pub total_max_cents: i64,
+    /// The most that all runs of a UTC day may pay.
+    pub day: Option<DayLimit>,
     /// How the attempt is written.
     pub attempt: AttemptTerms,
+}
+
+/// The most that all runs of a UTC day may pay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DayLimit {
+    /// Minor units.
+    pub cents: i64,
+    /// What the day's attempts come to is added up anew, as a run does at its beginning.
+    pub anew: bool,
 }
 
 /// What every attempt of a run has in common.
@@ -172,8 +184,10 @@ pub struct Window {
     pub last: Option<Mark>,
     /// The queue goes on behind `last`.
     pub more: bool,
-    /// The next payout would have passed the agreed total.
+    /// The next payout would have passed the agreed total, or the day's.
     pub total_reached: bool,
+    /// It was the day's.
+    pub day_reached: bool,
     /// The walk stopped before a payout that may be sent.
     pub stopped_short: bool,
     /// It stopped before a row of other software that Stripe must be searched for.
@@ -242,7 +256,7 @@ impl Store {
                 ..Preview::default()
             };
             let mut passed = request.after.clone();
-            for candidate in candidates(conn, &ids, now)? {
+            for candidate in candidates(conn, &ids, now, request.rules.approval.is_some())? {
                 let mark = Mark::of(&candidate.payout);
                 match sendable(&candidate, request) {
                     Ok(()) => preview.due.push(candidate),
@@ -283,11 +297,27 @@ impl Store {
                 more: marks.len() == size,
                 ..Window::default()
             };
-            let chosen = choose(candidates(conn, &ids, now)?, request, terms, &mut window);
+            let day_room = match terms.day {
+                Some(day) => settings::day_room_in_tx(conn, now, day.cents, day.anew)?,
+                None => i64::MAX,
+            };
+            let within = ClaimTerms {
+                total_max_cents: terms.total_max_cents.min(day_room),
+                ..terms.clone()
+            };
+            let asked = candidates(conn, &ids, now, request.rules.approval.is_some())?;
+            let chosen = choose(asked, request, &within, &mut window);
+            window.day_reached = window.total_reached && day_room < terms.total_max_cents;
             if window.last.is_none() && !window.stopped_short {
                 window.last = marks.into_iter().next_back();
             }
             let heads = claim_in_tx(conn, stamp, now, &terms.attempt, chosen, &mut window)?;
+            if let Some(day) = terms.day {
+                let claimed = window.claimed.iter().fold(0_i64, |sum, one| {
+                    sum.saturating_add(one.attempt.amount_cents.into())
+                });
+                settings::day_claimed_in_tx(conn, now, day.cents, day_room, claimed)?;
+            }
             failpoint!("claim.writing");
             Ok((window, heads))
         })?;
@@ -326,9 +356,21 @@ impl Store {
     }
 
     /// Everything that decides whether one payout may be sent, whatever its status.
-    pub fn candidate(&mut self, payout: &PayoutId) -> Result<Option<Candidate>, StoreError> {
+    pub fn candidate(
+        &mut self,
+        payout: &PayoutId,
+        rules: &SendRules,
+    ) -> Result<Option<Candidate>, StoreError> {
         let now = self.clock.now();
-        self.read(|conn| Ok(candidates(conn, std::slice::from_ref(payout), now)?.pop()))
+        self.read(|conn| {
+            Ok(candidates(
+                conn,
+                std::slice::from_ref(payout),
+                now,
+                rules.approval.is_some(),
+            )?
+            .pop())
+        })
     }
 }
 
@@ -400,7 +442,16 @@ fn sendable(candidate: &Candidate, request: &QueueRequest) -> Result<(), Skip> {
             return Err(Skip::MaybeSentElsewhere);
         }
     }
-    may_send(candidate, &request.rules)?;
+    let verdict = if planted!("approval_ignored") {
+        let unasked = SendRules {
+            approval: None,
+            ..request.rules.clone()
+        };
+        may_send(candidate, &unasked)
+    } else {
+        may_send(candidate, &request.rules)
+    };
+    verdict?;
     let shown = |agreed: &Arc<HashMap<PayoutId, (i32, String)>>| {
         agreed
             .get(&candidate.payout.id)
@@ -480,11 +531,13 @@ type Row = (
     (bool, bool, bool),
 );
 
-/// Reads everything that decides about these payouts, in the queue's order.
+/// Reads everything that decides about these payouts, in the queue's order; with what
+/// decides about approvals where `approvals` are asked for.
 pub(super) fn candidates(
     conn: &mut AnyConnection,
     ids: &[PayoutId],
     now: Time,
+    approvals: bool,
 ) -> Result<Vec<Candidate>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
@@ -534,6 +587,11 @@ pub(super) fn candidates(
         .collect();
     let statements = statements_of(conn, &statement_ids)?;
     let holds = holds_of(conn, now)?;
+    let mut approval = if approvals {
+        facts_in_tx(conn, ids)?
+    } else {
+        HashMap::new()
+    };
 
     Ok(rows
         .into_iter()
@@ -569,7 +627,7 @@ pub(super) fn candidates(
                     statement,
                     reference,
                     ours,
-                    cancelled,
+                    cancelled: cancelled && !planted!("cancellation_ignored"),
                     transferred: payout.stripe_transfer_id.is_some()
                         || transferred.contains(&payout.id)
                         || reversed
@@ -577,6 +635,7 @@ pub(super) fn candidates(
                     batch_held_since,
                     batch_id,
                     holds,
+                    approval: approval.remove(&payout.id),
                     last_attempt: attempts.get(&payout.id).copied(),
                     payout,
                 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use crate::failpoint::failpoint;
+use crate::model::attempt::AttemptOutcome;
 use crate::model::ids::IdMaker;
 use crate::model::mode::mode;
 use crate::model::money::Currency;
-use crate::model::schema::{payout_runs, payout_settings as settings};
+use crate::model::schema::{payout_attempts, payout_runs, payout_settings as settings};
 use crate::model::text_enum;
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::on_each;
+use crate::store::dialect::{on_each, sum_attempted_cents};
 use crate::store::{Store, StoreError};
 
 text_enum! {
@@ -28,6 +29,9 @@ text_enum! {
         Currency = "currency",
         /// RFC 3339: up to here the rollback guard has seen every transfer.
         Watermark = "watermark",
+        /// `2026-10-05 12345`: a UTC day, and what was claimed on it, minor units. Kept only
+        /// where a limit asks for it.
+        DayTotal = "day_total",
     }
 }
 
@@ -153,6 +157,71 @@ impl Store {
         failpoint!("watermark.committed");
         Ok(())
     }
+}
+
+impl Store {
+    /// What was sent, or may have been, since the UTC day began, minor units.
+    pub fn day_spent(&mut self) -> Result<i64, StoreError> {
+        let now = self.clock.now();
+        self.read(|conn| spent_since(conn, now.day_start()))
+    }
+}
+
+/// What may still be claimed on this UTC day, minor units. Whoever asks keeps all
+/// others waiting until its transaction ends, so that two runs do not both take what is
+/// left. What was claimed is counted beside the attempts, which are added up only when
+/// the day is new or `anew` is asked for: what Stripe refused counts no more then.
+pub(super) fn day_room_in_tx(
+    conn: &mut AnyConnection,
+    now: Time,
+    limit_cents: i64,
+    anew: bool,
+) -> Result<i64, StoreError> {
+    insert_once(conn, Setting::DayTotal, "", now)?;
+    let this = settings::table.filter(settings::key.eq(Setting::DayTotal.as_str()));
+    // The lock.
+    diesel::update(this)
+        .set(settings::updated_at.eq(now))
+        .execute(conn)?;
+    let counted = read(conn, Setting::DayTotal)?.and_then(|(value, _)| {
+        let (day, cents) = value.split_once(' ')?;
+        (day == now.day()).then(|| cents.parse::<i64>().ok())?
+    });
+    let spent = match counted {
+        Some(cents) if !anew => cents,
+        _ => spent_since(conn, now.day_start())?,
+    };
+    day_total_write(conn, now, spent)?;
+    Ok(limit_cents.saturating_sub(spent))
+}
+
+/// Counts what was claimed, in the transaction that asked [`day_room_in_tx`].
+pub(super) fn day_claimed_in_tx(
+    conn: &mut AnyConnection,
+    now: Time,
+    limit_cents: i64,
+    room_cents: i64,
+    claimed_cents: i64,
+) -> Result<(), StoreError> {
+    let spent = limit_cents.saturating_sub(room_cents);
+    day_total_write(conn, now, spent.saturating_add(claimed_cents))
+}
+
+fn day_total_write(conn: &mut AnyConnection, now: Time, cents: i64) -> Result<(), StoreError> {
+    let this = settings::table.filter(settings::key.eq(Setting::DayTotal.as_str()));
+    diesel::update(this)
+        .set(settings::value.eq(format!("{} {cents}", now.day())))
+        .execute(conn)?;
+    Ok(())
+}
+
+fn spent_since(conn: &mut AnyConnection, since: Time) -> Result<i64, StoreError> {
+    use payout_attempts as a;
+    Ok(a::table
+        .filter(a::first_sent_at.ge(since))
+        .filter(a::outcome.ne_all([AttemptOutcome::Declined, AttemptOutcome::NotSent]))
+        .select(sum_attempted_cents())
+        .first(conn)?)
 }
 
 /// Stamps the database with its currency as part of the caller's transaction, so

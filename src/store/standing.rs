@@ -162,7 +162,7 @@ impl Store {
 
 /// Locks the payouts that are in one of these states, reads where all of them
 /// stand, and decides about each.
-fn decide(
+pub(super) fn decide(
     conn: &mut AnyConnection,
     ids: &[PayoutId],
     statuses: &[PayoutStatus],

@@ -115,6 +115,7 @@ fn the_whole_job_is_shown() {
     To send       8 payouts
     Total         5,745.50 USD
     Balance       10,000,000.00 USD before, 9,994,254.50 USD after
+    Plan          p0000000000000000000000000000001
 
     # Now it is paid. One creator's account is closed, one answer is lost on the way (it is asked for again under the same key), and for one payout Stripe makes the transfer and then answers 500.
 

@@ -80,6 +80,7 @@ fn a_new_machine_is_told_everything_at_once() {
     PAYOUTS_APPROVAL_THRESHOLD_CENTS  off                                                           default
     PAYOUTS_MAX_RUN_TOTAL_CENTS       off                                                           default
     PAYOUTS_MAX_DAY_TOTAL_CENTS       off                                                           default
+    PAYOUTS_WARNINGS                  tell                                                          default
     PAYOUTS_ACTOR_FROM_ROLE           off                                                           default
     PAYOUTS_MAX_RETRIES               5                                                             default
     PAYOUTS_RETRY_DELAYS              5m,10m,30m,1h,2h                                              default

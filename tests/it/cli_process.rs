@@ -134,6 +134,7 @@ on_both! {
                       by tester since 2026-11-01 12:00 UTC: asked by the bank
         Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
         Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
+        Plan          p0000000000000000000000000000001
         --- stderr
         --- exit 0
         ");
@@ -226,6 +227,7 @@ on_both! {
         Total         30.00 USD
         Balance       15.00 USD before, -15.00 USD after
         Shortfall     15.00 USD: the run stops at the first payout that is not covered
+        Plan          p0000000000000000000000000000001
         --- stderr
         --- exit 0
         ");
@@ -666,6 +668,7 @@ fn a_person_looks_and_decides() {
                   by tester since 2026-11-01 12:00 UTC: asked by the bank
     Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
     Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
+    Plan          p0000000000000000000000000000001
 
     Pay 20.00 USD? no
     error: declined; nothing was sent
@@ -687,6 +690,7 @@ fn a_person_looks_and_decides() {
                   by tester since 2026-11-01 12:00 UTC: asked by the bank
     Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
     Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
+    Plan          p0000000000000000000000000000001
 
     Pay 20.00 USD? [y/N]
     error: interrupted; nothing was sent
@@ -709,6 +713,7 @@ fn a_person_looks_and_decides() {
                   by tester since 2026-11-01 12:00 UTC: asked by the bank
     Not sent      1 payout, 5.00 USD: creator has no Stripe account (such as cq_new)
     Not sent      1 payout, 0.99 USD: below the minimum amount (such as cq_small)
+    Plan          p0000000000000000000000000000001
 
     Pay 20.00 USD? yes
     Result   Payouts      Amount
@@ -736,6 +741,7 @@ fn yes_is_enough_for_test_money() {
     To send       1 payout
     Total         10.00 USD
     Balance       10,000,000.00 USD before, 9,999,990.00 USD after
+    Plan          p0000000000000000000000000000001
 
     Result  Payouts     Amount
     paid          1  10.00 USD
@@ -761,6 +767,7 @@ fn a_total_said_beforehand_is_compared_with_the_plan() {
     To send       2 payouts
     Total         20.00 USD
     Balance       10,000,000.00 USD before, 9,999,980.00 USD after
+    Plan          p0000000000000000000000000000001
 
     error: the total is 20.00 USD, not 19.99 USD; nothing was sent
     hint: look at the plan again: `payouts process --dry-run`
@@ -781,6 +788,7 @@ fn a_total_said_beforehand_is_compared_with_the_plan() {
     To send       2 payouts
     Total         20.00 USD
     Balance       10,000,000.00 USD before, 9,999,980.00 USD after
+    Plan          p0000000000000000000000000000001
 
     --- exit 0
     ");
@@ -813,6 +821,7 @@ fn real_money_needs_the_total_typed() {
     To send       2 payouts
     Total         20.00 USD
     Balance       10,000,000.00 USD before, 9,999,980.00 USD after
+    Plan          p0000000000000000000000000000001
 
     Type the total in USD to pay it (20.00): 2.00
     error: the total is 20.00 USD, not 2.00; nothing was sent
@@ -832,6 +841,7 @@ fn real_money_needs_the_total_typed() {
     To send       2 payouts
     Total         20.00 USD
     Balance       10,000,000.00 USD before, 9,999,980.00 USD after
+    Plan          p0000000000000000000000000000001
 
     Type the total in USD to pay it (20.00):
     error: interrupted; nothing was sent
@@ -850,6 +860,7 @@ fn real_money_needs_the_total_typed() {
     To send       2 payouts
     Total         20.00 USD
     Balance       10,000,000.00 USD before, 9,999,980.00 USD after
+    Plan          p0000000000000000000000000000001
 
     Type the total in USD to pay it (20.00): 20.00
     Result  Payouts     Amount
@@ -921,6 +932,10 @@ fn on_a_narrow_screen_long_ids_stay_whole() {
             To send       2 payouts
             Total         2,469.12 USD
             Balance       10,000,000.00 USD before, 9,997,530.88 USD after
+            To one        2 payouts, 2,469.12 USD, to cr_of_a_band_with_a_very_long_name
+            Warning       1 payout, 1,234.56 USD: same creator and amount as another payout
+            within 7 days: c000000000000000000000002 (c000000000000000000000001)
+            Plan          p0000000000000000000000000000001
 
             Pay 2,469.12 USD? no
             error: declined; nothing was sent
@@ -939,6 +954,9 @@ fn on_a_narrow_screen_long_ids_stay_whole() {
             To send       2 payouts
             Total         2,469.12 USD
             Balance       10,000,000.00 USD before, 9,997,530.88 USD after
+            To one        2 payouts, 2,469.12 USD, to cr_of_a_band_with_a_very_long_name
+            Warning       1 payout, 1,234.56 USD: same creator and amount as another payout within 7 days: c000000000000000000000002 (c000000000000000000000001)
+            Plan          p0000000000000000000000000000001
 
             Pay 2,469.12 USD? no
             error: declined; nothing was sent

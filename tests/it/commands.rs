@@ -15,7 +15,7 @@ use crate::common::seed::{self, PayoutRow, batch, hold, item};
 use crate::common::shop::Shop;
 
 /// What commands must be given to succeed in [`shop`].
-const ARGUMENTS: [(&str, &[&str]); 18] = [
+const ARGUMENTS: [(&str, &[&str]); 19] = [
     ("report", &["--period", "2026-11"]),
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
     ("show", &["cp0"]),
@@ -23,6 +23,7 @@ const ARGUMENTS: [(&str, &[&str]); 18] = [
     ("resolve", &["cp0"]),
     ("hold", &["--creator", "cr_c0", "--reason", "audit"]),
     ("release", &["b1"]),
+    ("approve", &["b1"]),
     ("cancel", &["--batch", "b1", "--reason", "twice"]),
     ("creators show", &["cr_c0"]),
     (
@@ -416,7 +417,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
     $ payouts help json sandbox
     --- stderr
     error: no command with JSON has this name: sandbox
-    hint: those that have: create, list, show, process, retry, resolve, reconcile, hold, release, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, migrate, doctor, help exit-codes
+    hint: those that have: create, list, show, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, migrate, doctor, help exit-codes
     --- exit 2
     ");
     insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"

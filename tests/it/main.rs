@@ -8,6 +8,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod approvals;
 mod cli_batches;
 mod cli_create;
 mod cli_creators;
@@ -33,9 +34,11 @@ mod fuzz;
 mod generated;
 mod kills;
 mod layers;
+mod limits;
 mod model;
 mod outages;
 mod outcomes;
+mod plan;
 mod platform;
 mod pooled;
 mod process;

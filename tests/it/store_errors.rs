@@ -44,7 +44,7 @@ on_both! {
 
     fn a_missing_row_is_not_found_and_not_an_error_of_the_database(db: TestDb) {
         let mut store = db.migrated();
-        assert!(store.candidate(&PayoutId::new("p")).unwrap().is_none());
+        assert!(store.candidate(&PayoutId::new("p"), &crate::common::seed::rules()).unwrap().is_none());
         let seen = store.run_seen(&RunId::new("nobody")).unwrap_err();
         assert!(matches!(&seen, StoreError::Corrupt(text) if text.contains("run nobody")), "{seen:?}");
     }

@@ -63,6 +63,7 @@ impl Run {
             rules: SendRules {
                 min_cents: 1,
                 max_cents: i32::MAX,
+                approval: None,
                 named_batch: None,
             },
             searched: Arc::default(),
@@ -70,6 +71,7 @@ impl Run {
             in_doubt: Arc::default(),
         };
         let terms = ClaimTerms {
+            day: None,
             payouts_max: 100,
             rows_max: 100,
             total_max_cents: i64::MAX,

@@ -91,6 +91,7 @@ on_both! {
             ("payout_batches", "('b', 's', 'h', 1, 1, 'a', 'r', AT)"),
             ("payout_batch_items", "('p', NULL, NULL, NULL)"),
             ("payout_holds", "('all', '', 'r', 'a', AT, NULL)"),
+            ("payout_approvals", "('p', 'a', 'c', 1, 'd', NULL, 'r', AT)"),
             (
                 "payout_attempts",
                 "('p', 1, 'k', '', 1, 'usd', 'd', 'g', NULL, 's', FALSE, 'v', 'r', 'sending', AT, AT, NULL, 0, FALSE, \
@@ -275,7 +276,10 @@ fn rows_of_a_platform_with_more_columns_are_read() {
     platform::install(&db);
     let mut store = db.migrated();
     let candidate = store
-        .candidate(&PayoutId::new("payout_of_platform"))
+        .candidate(
+            &PayoutId::new("payout_of_platform"),
+            &crate::common::seed::rules(),
+        )
         .unwrap()
         .expect("the platform's payout is there");
     assert_eq!(candidate.payout.status, PayoutStatus::Pending);

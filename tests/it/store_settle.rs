@@ -2,7 +2,6 @@
 
 use payouts::model::attempt::AnswerRow;
 use payouts::model::ids::PayoutId;
-use payouts::model::payout::SendRules;
 use payouts::store::attempts::TakeOver;
 use payouts::store::settle::{LastAnswer, Recorded, Resolution, Settlement};
 use payouts::store::{RunDescription, RunStamp, Store};
@@ -260,7 +259,7 @@ on_both! {
     // Between the look-up and the send a person may read a plan for an hour.
     fn an_attempt_is_taken_over_only_while_its_payout_may_be_sent(db: TestDb) {
         let mut store = on_their_way(&db);
-        let rules = SendRules { min_cents: 100, max_cents: 1_000_000, named_batch: None };
+        let rules = seed::rules();
         let stamp = begin(&mut store);
         let attempt = store.attempts_of(&[PayoutId::new("p_1")]).expect("they are read").remove(0);
         for (sql, back) in [

@@ -37,7 +37,8 @@ fn a_read_of_many_statements_sees_one_state() {
     // The read comes past `payouts`, and no further for now.
     other.execute("BEGIN; LOCK TABLE payout_attempts IN ACCESS EXCLUSIVE MODE");
     let candidate = thread::scope(|scope| {
-        let reader = scope.spawn(move || store.candidate(&PayoutId::new("p1")));
+        let reader = scope
+            .spawn(move || store.candidate(&PayoutId::new("p1"), &crate::common::seed::rules()));
         let blocked = "SELECT count(*) FROM pg_stat_activity
                        WHERE application_name = 'reads_slowly' AND wait_event_type = 'Lock'";
         while words(&db.query_strings(blocked)[0]) != ["1"] {

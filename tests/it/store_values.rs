@@ -122,7 +122,7 @@ on_both! {
 /// What is left of the statement, which the store computes from a sum of payouts.
 fn rest(store: &mut Store) -> i64 {
     let candidate = store
-        .candidate(&PayoutId::new("due"))
+        .candidate(&PayoutId::new("due"), &crate::common::seed::rules())
         .expect("the database answers");
     let statement = candidate.expect("the payout exists").statement;
     statement.expect("it has a statement").rest_cents

@@ -76,6 +76,21 @@ CREATE TABLE "payout_holds" (
     CONSTRAINT "payout_holds_kind_check" CHECK ("kind" IN ('payout', 'creator', 'batch', 'all'))
 );
 
+-- Who agreed to which payout, and to what of it: when the row says something else, it counts no more.
+CREATE TABLE "payout_approvals" (
+    "payout_id" TEXT NOT NULL,
+    "actor" TEXT NOT NULL,
+    "creator_id" TEXT NOT NULL,
+    "amount_cents" INTEGER NOT NULL,
+    "destination" TEXT NOT NULL,
+    "reason" TEXT,
+    "run_id" TEXT NOT NULL,
+    "approved_at" TIMESTAMP(3) NOT NULL,
+
+    CONSTRAINT "payout_approvals_pkey" PRIMARY KEY ("payout_id", "actor"),
+    CONSTRAINT "payout_approvals_run_id_fkey" FOREIGN KEY ("run_id") REFERENCES "payout_runs" ("id")
+);
+
 -- The attempt ledger: committed before the first byte goes out.
 CREATE TABLE "payout_attempts" (
     "payout_id" TEXT NOT NULL,

@@ -4,6 +4,7 @@ DROP TABLE "payout_history";
 DROP TABLE "payout_statement_claims";
 DROP TABLE "payout_answers";
 DROP TABLE "payout_attempts";
+DROP TABLE "payout_approvals";
 DROP TABLE "payout_holds";
 DROP TABLE "payout_batch_items";
 DROP TABLE "payout_batches";

@@ -296,8 +296,9 @@ impl Session {
         if !young && !planted!("resend_after_a_day") {
             return refused("its first send was 23 hours ago or more");
         }
-        let id = attempt.payout_id.clone();
-        let Some(candidate) = self.db.call(move |store| store.candidate(&id)).await? else {
+        let (id, rules) = (attempt.payout_id.clone(), self.settings.rules.clone());
+        let candidate = self.db.call(move |store| store.candidate(&id, &rules));
+        let Some(candidate) = candidate.await? else {
             return refused("its payout is gone");
         };
         if let Err(refusal) = may_send_again(&candidate, attempt, &self.settings.rules) {

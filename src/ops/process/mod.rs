@@ -47,7 +47,7 @@ use crate::stripe::{Stripe, Transfer};
 use foreign::ForeignSearch;
 use lookup::Resend;
 
-pub use plan::{Plan, PlanRow, SkippedGroup};
+pub use plan::{Plan, PlanCreator, PlanRow, SkippedGroup, WarningGroup};
 
 /// From this difference between the clocks on, every run warns.
 pub(crate) const SKEW_WARN_MILLIS: i64 = 30_000;
@@ -65,6 +65,10 @@ pub struct Settings {
     pub payouts_max: u64,
     /// At most this much, minor units.
     pub total_max_cents: i64,
+    /// The most that this run may pay, whatever it was asked for, minor units.
+    pub run_max_cents: Option<i64>,
+    /// The most that all runs of a UTC day may pay, minor units.
+    pub day_max_cents: Option<i64>,
     /// In flight at once.
     pub concurrency: usize,
     /// Sends per second; none is unlimited.
@@ -73,6 +77,30 @@ pub struct Settings {
     pub lease: Duration,
     /// The database's one currency.
     pub currency: Currency,
+}
+
+impl Settings {
+    /// At most this much, minor units: what was asked for, and no more than a run may pay.
+    pub fn most_cents(&self) -> i64 {
+        self.total_max_cents
+            .min(self.run_max_cents.unwrap_or(i64::MAX))
+    }
+
+    /// Whether a run that takes no more stops at its own limit, rather than at what it
+    /// was asked for.
+    fn limits_itself(&self) -> bool {
+        self.run_max_cents
+            .is_some_and(|most| most < self.total_max_cents)
+    }
+}
+
+/// A limit that keeps payouts from being sent that are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LimitReached {
+    /// `PAYOUTS_MAX_RUN_TOTAL_CENTS`.
+    Run,
+    /// `PAYOUTS_MAX_DAY_TOTAL_CENTS`.
+    Day,
 }
 
 /// Why a run could not go on.
@@ -246,6 +274,8 @@ pub struct Report {
     pub foreign_processing: u64,
     /// Other runs that hold payouts: left to them.
     pub holders: Vec<Holder>,
+    /// The limit at which it took no more, although more is due.
+    pub limit: Option<LimitReached>,
     /// Why it ended early.
     pub stop: Option<Stop>,
     /// The newest transfer that was recorded.

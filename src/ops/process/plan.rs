@@ -5,21 +5,31 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest as _, Sha256};
+
+use crate::model::history::hex;
 use crate::model::hold::Hold;
 use crate::model::ids::{CreatorId, PayoutId};
 use crate::model::money::Currency;
 use crate::model::payout::Skip;
 use crate::model::time::Time;
+use crate::model::warning::{Warning, WarningKind};
 use crate::ops::consent::Agreement;
 use crate::ops::event::Event;
 use crate::ops::pace::Pace;
-use crate::ops::process::{ProcessError, Session};
+use crate::ops::process::{LimitReached, ProcessError, Session};
 use crate::store::Store;
 use crate::store::queue::{Mark, QueueRequest};
 use crate::stripe::Stripe;
 
 /// A balance that cannot be read for a passing reason is asked for this often.
 const BALANCE_TRIES: u32 = 4;
+
+/// Creators a plan lists; the others are counted in its total.
+pub(super) const CREATORS_KEPT: usize = 20;
+
+/// Payouts a plan names of each kind that it warns of.
+pub(super) const EXAMPLES_KEPT: usize = 5;
 
 /// Rows a plan lists; the rest is counted.
 const PLAN_ROWS: usize = 1000;
@@ -41,6 +51,15 @@ pub struct Plan {
     pub agreed: Arc<HashMap<PayoutId, (i32, String)>>,
     /// What would not be sent, by reason.
     pub skipped: Vec<SkippedGroup>,
+    /// What is conspicuous, by kind.
+    pub warnings: Vec<WarningGroup>,
+    /// Creators who get several payments, those who get most first; at most 20.
+    pub creators: Vec<PlanCreator>,
+    /// Stands for everything that is agreed to: account, mode, currency, every payout
+    /// with its amount and account, and every warning. Lowercase hex.
+    pub hash: String,
+    /// The limit at which it ends, although more is due.
+    pub limit: Option<LimitReached>,
     /// The last row of the queue that was looked at.
     pub last: Option<Mark>,
     /// Available card funds, minor units; none when the key may not read them.
@@ -70,6 +89,51 @@ pub struct PlanRow {
     pub created_at: Time,
     /// An unresolved attempt, sent again.
     pub resend: bool,
+}
+
+/// Conspicuous payouts of one kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WarningGroup {
+    /// What is conspicuous.
+    pub kind: WarningKind,
+    /// How many.
+    pub payouts: u64,
+    /// Minor units.
+    pub amount_cents: i64,
+    /// The first few of them.
+    pub examples: Vec<Warning>,
+}
+
+/// A creator who gets several payments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanCreator {
+    /// Who.
+    pub creator_id: CreatorId,
+    /// How many payments.
+    pub payouts: u64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+}
+
+/// What a plan agrees to, as a hash. Each part is preceded by its length, so that no two
+/// plans are the same text.
+#[derive(Default)]
+struct Digest(Sha256);
+
+impl Digest {
+    fn line(&mut self, parts: &[&str]) {
+        for part in parts {
+            self.0.update((part.len() as u64).to_be_bytes());
+            self.0.update(part.as_bytes());
+        }
+    }
+
+    /// The first half of it: long enough that nobody makes another plan of the same hash.
+    fn text(self) -> String {
+        let mut text = hex(&self.0.finalize());
+        text.truncate(32);
+        text
+    }
 }
 
 /// Payouts that are left alone for one reason.
@@ -134,6 +198,10 @@ impl Session {
             rows: Vec::new(),
             agreed: Arc::default(),
             skipped: Vec::new(),
+            warnings: Vec::new(),
+            creators: Vec::new(),
+            hash: String::new(),
+            limit: None,
             last: None,
             balance_cents: balance_cents(&self.stripe, &self.pace, self.settings.currency).await?,
             in_doubt_cents,
@@ -141,16 +209,26 @@ impl Session {
             livemode: self.livemode,
             currency: self.settings.currency,
         };
+        let mut seen = Seen::default();
+        let mode = if plan.livemode { "live" } else { "test" };
+        let currency = plan.currency.as_str();
+        seen.digest.line(&["plan", &plan.account, mode, currency]);
         for resend in &self.resends {
             let attempt = &resend.attempt;
             let amount = i64::from(attempt.amount_cents);
             if plan.resends >= self.settings.payouts_max
-                || plan.resend_cents.saturating_add(amount) > self.settings.total_max_cents
+                || plan.resend_cents.saturating_add(amount) > self.settings.most_cents()
             {
                 break;
             }
             plan.resends += 1;
             plan.resend_cents = plan.resend_cents.saturating_add(amount);
+            let number = attempt.attempt.to_string();
+            let cents = attempt.amount_cents.to_string();
+            let id = attempt.payout_id.as_str();
+            let again = ["again", id, &number, &cents, &attempt.destination];
+            seen.digest.line(&again);
+            seen.pays(&resend.belongs.creator, amount);
             plan.push(PlanRow {
                 payout_id: attempt.payout_id.clone(),
                 creator_id: resend.belongs.creator.clone(),
@@ -160,15 +238,21 @@ impl Session {
                 resend: true,
             });
         }
-        self.plan_due(&mut plan, events).await?;
+        self.plan_due(&mut plan, &mut seen, events).await?;
+        seen.end(&mut plan);
         Ok(plan)
     }
 
     async fn plan_due(
         &mut self,
         plan: &mut Plan,
+        seen: &mut Seen,
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
+        let day_left = match self.settings.day_max_cents {
+            Some(most) => most.saturating_sub(self.db.call(Store::day_spent).await?),
+            None => i64::MAX,
+        };
         let mut agreed = HashMap::new();
         let mut groups: BTreeMap<Skip, SkippedGroup> = BTreeMap::new();
         let mut request = self.queue_request(None, None);
@@ -193,18 +277,41 @@ impl Session {
                     .amount_cents
                     .saturating_add(i64::from(skipped.amount_cents));
             }
-            for candidate in window.due {
+            let due = window.due;
+            let (due, warnings) = self
+                .db
+                .call(move |store| {
+                    let warnings = store.warnings_of(&due)?;
+                    Ok((due, warnings))
+                })
+                .await?;
+            let mut warnings = warnings.into_iter().peekable();
+            for candidate in due {
                 let payout = candidate.payout;
                 let amount = i64::from(payout.amount_cents);
-                if plan.due.saturating_add(plan.resends) >= self.settings.payouts_max
-                    || plan.total_cents().saturating_add(amount) > self.settings.total_max_cents
-                {
+                if plan.due.saturating_add(plan.resends) >= self.settings.payouts_max {
+                    break 'walk;
+                }
+                if plan.total_cents().saturating_add(amount) > self.settings.most_cents() {
+                    plan.limit = self.settings.limits_itself().then_some(LimitReached::Run);
+                    break 'walk;
+                }
+                // What goes out again was counted on the day of its first send.
+                if plan.due_cents.saturating_add(amount) > day_left {
+                    plan.limit = Some(LimitReached::Day);
                     break 'walk;
                 }
                 plan.due += 1;
                 plan.due_cents = plan.due_cents.saturating_add(amount);
                 plan.last = Some(Mark::of(&payout));
                 let destination = candidate.destination.unwrap_or_default();
+                let cents = payout.amount_cents.to_string();
+                seen.digest
+                    .line(&["due", payout.id.as_str(), &cents, &destination]);
+                seen.pays(&payout.creator_id, amount);
+                while let Some(warning) = warnings.next_if(|one| one.payout_id == payout.id) {
+                    seen.warn(plan, warning);
+                }
                 agreed.insert(
                     payout.id.clone(),
                     (payout.amount_cents, destination.clone()),
@@ -295,5 +402,67 @@ impl Plan {
         if self.rows.len() < PLAN_ROWS {
             self.rows.push(row);
         }
+    }
+}
+
+/// What is added up while a plan is made.
+#[derive(Default)]
+struct Seen {
+    digest: Digest,
+    creators: HashMap<CreatorId, (u64, i64)>,
+}
+
+impl Seen {
+    fn pays(&mut self, creator: &CreatorId, cents: i64) {
+        let entry = self.creators.entry(creator.clone()).or_default();
+        *entry = (entry.0 + 1, entry.1.saturating_add(cents));
+    }
+
+    fn warn(&mut self, plan: &mut Plan, warning: Warning) {
+        let id = warning.payout_id.as_str();
+        self.digest
+            .line(&["warning", warning.kind.as_str(), id, &warning.other]);
+        let place = plan
+            .warnings
+            .iter()
+            .position(|group| group.kind == warning.kind);
+        let place = place.unwrap_or_else(|| {
+            plan.warnings.push(WarningGroup {
+                kind: warning.kind,
+                payouts: 0,
+                amount_cents: 0,
+                examples: Vec::new(),
+            });
+            plan.warnings.len() - 1
+        });
+        let Some(group) = plan.warnings.get_mut(place) else {
+            return;
+        };
+        group.payouts += 1;
+        group.amount_cents = group
+            .amount_cents
+            .saturating_add(warning.amount_cents.into());
+        if group.examples.len() < EXAMPLES_KEPT {
+            group.examples.push(warning);
+        }
+    }
+
+    fn end(self, plan: &mut Plan) {
+        let several = self
+            .creators
+            .into_iter()
+            .filter(|(_, (payouts, _))| *payouts > 1);
+        plan.creators = several
+            .map(|(creator_id, (payouts, amount_cents))| PlanCreator {
+                creator_id,
+                payouts,
+                amount_cents,
+            })
+            .collect();
+        plan.creators
+            .sort_by(|a, b| (b.amount_cents, &a.creator_id).cmp(&(a.amount_cents, &b.creator_id)));
+        plan.creators.truncate(CREATORS_KEPT);
+        plan.warnings.sort_by_key(|group| group.kind);
+        plan.hash = self.digest.text();
     }
 }

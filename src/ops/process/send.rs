@@ -27,11 +27,11 @@ use crate::ops::process::jobs::{Written, claim, pulse, reconnect, record};
 use crate::ops::process::lookup::Resend;
 use crate::ops::process::plan::balance_cents;
 use crate::ops::process::{
-    FAILURES_KEPT, Failure, ProcessError, Report, Session, Stop, Unresolved,
+    FAILURES_KEPT, Failure, LimitReached, ProcessError, Report, Session, Stop, Unresolved,
 };
 use crate::store::Store;
 use crate::store::attempts::TakeOver;
-use crate::store::queue::{AttemptTerms, ClaimTerms, QueueRequest, WINDOW_MAX, Window};
+use crate::store::queue::{AttemptTerms, ClaimTerms, DayLimit, QueueRequest, WINDOW_MAX, Window};
 use crate::store::settle::{Recorded, Resolution, Settlement};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
@@ -135,6 +135,11 @@ impl Session {
             request,
             payouts_room: agreement.payouts_max,
             total_room_cents: agreement.total_max_cents,
+            day: self
+                .settings
+                .day_max_cents
+                .map(|cents| DayLimit { cents, anew: true }),
+            limits_itself: !planned && self.settings.limits_itself(),
             queue_empty: agreement.payouts_max == 0,
             rows_max: 0,
             claiming: false,
@@ -254,6 +259,10 @@ struct Run {
     request: QueueRequest,
     payouts_room: u64,
     total_room_cents: i64,
+    /// What all runs of the day may pay.
+    day: Option<DayLimit>,
+    /// Where it takes no more, that is its own limit, and not what was agreed to.
+    limits_itself: bool,
     queue_empty: bool,
     /// Rows that the next claim looks at, where that is more than it wants.
     rows_max: usize,
@@ -466,6 +475,7 @@ impl Run {
             payouts_max: wanted.min(room),
             rows_max: self.rows_max.max(wanted),
             total_max_cents: self.total_room_cents,
+            day: self.day,
             attempt: self.terms.clone(),
         };
         let (db, stamp, request) = (self.db.clone(), self.stamp.clone(), self.request.clone());
@@ -550,6 +560,10 @@ impl Run {
             Done::Claimed(result) => {
                 self.claiming = false;
                 match result {
+                    Ok(window) if self.day.is_some_and(|day| day.anew) => {
+                        self.day = self.day.map(|day| DayLimit { anew: false, ..day });
+                        self.take_in_window(window);
+                    }
                     Ok(window) => self.take_in_window(window),
                     Err(error) => self.stop(Stop::at(&error)),
                 }
@@ -635,6 +649,13 @@ impl Run {
             self.request.after = window.last;
         }
         // The search may have ended while this claim was on its way.
+        if window.total_reached {
+            self.report.limit = if window.day_reached {
+                Some(LimitReached::Day)
+            } else {
+                self.limits_itself.then_some(LimitReached::Run)
+            };
+        }
         self.unsearched = window.unsearched && !self.request.searched.complete;
         self.queue_empty = !window.more || window.total_reached;
     }

@@ -229,6 +229,11 @@ pub(crate) fn batch_rows_max(backend: Backend, columns: usize) -> usize {
     (variables / columns.max(1)).clamp(1, 2_000)
 }
 
+/// The same of `payout_attempts.amount_cents`.
+pub(crate) fn sum_attempted_cents() -> diesel::expression::SqlLiteral<BigInt> {
+    diesel::dsl::sql::<BigInt>("CAST(COALESCE(SUM(payout_attempts.amount_cents), 0) AS BIGINT)")
+}
+
 /// Whether a lock that was not had in time is a row's, so that others can be written.
 pub(crate) fn locks_rows(backend: Backend) -> bool {
     backend == Backend::Postgres
@@ -624,6 +629,18 @@ pub(crate) fn restore_after_many(conn: &mut AnyConnection, before: Option<i32>) 
             c.batch_execute(&format!("PRAGMA cache_size = {size}"))
         }
         _ => Ok(()),
+    }
+}
+
+/// The role that the session began as, on PostgreSQL.
+pub(crate) fn session_role(conn: &mut AnyConnection) -> QueryResult<Option<String>> {
+    match conn {
+        AnyConnection::Sqlite(_) => Ok(None),
+        AnyConnection::Postgres(c) => {
+            diesel::select(diesel::dsl::sql::<Text>("session_user::text"))
+                .first(c)
+                .map(Some)
+        }
     }
 }
 

@@ -37,8 +37,9 @@ const SERVER_VARIABLE: &str = "PAYOUTS_TEST_POSTGRES";
 const LEFTOVER_SECONDS: u32 = 60 * 60;
 
 /// Everything that this tool and the platform write; a copy of a database has all of it.
-const TABLES: [&str; 21] = [
+const TABLES: [&str; 22] = [
     "payout_answers",
+    "payout_approvals",
     "payout_lookups",
     "payout_statement_claims",
     "payout_findings",

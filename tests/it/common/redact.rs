@@ -14,6 +14,9 @@ const CUID_LENGTH: usize = 25;
 /// The id of a finding: `f` and 16 hexadecimal digits.
 const FINDING_LENGTH: usize = 17;
 
+/// The hash of a plan: 32 hexadecimal digits.
+const PLAN_LENGTH: usize = 32;
+
 /// Tails shorter than this are words that a person wrote, such as `tr_1` in a message.
 const ID_TAIL_MIN: usize = 8;
 
@@ -97,7 +100,12 @@ fn id_at(text: &str) -> Option<(&'static str, usize)> {
             && length_of(text, |c| c.is_ascii_hexdigit()) == FINDING_LENGTH
             && !text[FINDING_LENGTH..].starts_with(|c: char| c.is_ascii_alphanumeric())
     };
+    let is_plan = || {
+        length_of(text, |c| c.is_ascii_hexdigit()) == PLAN_LENGTH
+            && !text[PLAN_LENGTH..].starts_with(|c: char| c.is_ascii_alphanumeric())
+    };
     prefixed
+        .or_else(|| is_plan().then_some(("p", PLAN_LENGTH)))
         .or_else(|| is_cuid().then_some(("c", CUID_LENGTH)))
         .or_else(|| is_finding().then_some(("f", FINDING_LENGTH)))
 }

@@ -222,3 +222,13 @@ pub(crate) fn history(
         nullable(reason),
     ));
 }
+
+/// The limits of a run that nobody configured.
+pub(crate) fn rules() -> payouts::model::payout::SendRules {
+    payouts::model::payout::SendRules {
+        min_cents: 100,
+        max_cents: 1_000_000,
+        approval: None,
+        named_batch: None,
+    }
+}

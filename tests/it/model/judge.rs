@@ -7,7 +7,7 @@ use payouts::model::ids::PayoutId;
 use payouts::sandbox::{Fault, TransferReport};
 
 use super::schedule::{Foreign, Op};
-use super::world::{Ended, Finished, LEASE, World};
+use super::world::{CAREFUL, Ended, Finished, LEASE, World};
 
 /// Which promise was broken, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -270,6 +270,8 @@ impl Judge {
         self.statements(world, &transfers)?;
         self.keys_are_young(world)?;
         self.holds(world, op, finished)?;
+        what_needs_approval_has_it(world)?;
+        what_is_cancelled_stays_so(world)?;
         for one in finished {
             self.run(world, one, &attempts, &rows)?;
             self.paid_twice_is_told(world, one, &transfers, &attempts)?;
@@ -1017,6 +1019,33 @@ fn millis(text: &str) -> i64 {
         .expect("a time")
         .and_utc()
         .timestamp_millis()
+}
+
+/// A run that asks for approvals sends nothing, and sends nothing again, without one that was given for
+/// this amount to this account.
+fn what_needs_approval_has_it(world: &mut World) -> Verdict {
+    let sent = world.rows(&format!(
+        "SELECT a.payout_id FROM payout_attempts a JOIN payout_runs r ON r.id = a.run_id
+         WHERE r.actor = '{CAREFUL}' AND a.body <> '' AND NOT EXISTS (
+             SELECT 1 FROM payout_approvals g WHERE g.payout_id = a.payout_id
+                AND g.amount_cents = a.amount_cents AND g.destination = a.destination)"
+    ));
+    match sent.first() {
+        Some(row) => broken("what needs approval has it", format!("payout {row:?}")),
+        None => Ok(()),
+    }
+}
+
+/// Nothing is claimed after it was cancelled, whatever other software makes of its row.
+fn what_is_cancelled_stays_so(world: &mut World) -> Verdict {
+    let claimed = world.rows(
+        "SELECT c.payout_id FROM payout_history c JOIN payout_history x ON x.payout_id = c.payout_id
+         WHERE x.event = 'cancelled' AND c.event = 'claimed' AND c.seq > x.seq",
+    );
+    match claimed.first() {
+        Some(row) => broken("what is cancelled stays so", format!("payout {row:?}")),
+        None => Ok(()),
+    }
 }
 
 fn numbers(world: &mut World, sql: &str) -> BTreeMap<String, i64> {

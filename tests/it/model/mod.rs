@@ -335,6 +335,15 @@ fn way_to(at: &'static str, action: Action, workers: usize) -> Vec<Op> {
             Op::Retry(trap),
             undisturbed(),
         ],
+        "approve" => vec![
+            payouts(Payee::Usual),
+            Op::Approve(trap),
+            Op::Process(Run {
+                approvals: true,
+                ..plain()
+            }),
+            undisturbed(),
+        ],
         "cancel" => vec![payouts(Payee::Usual), Op::Cancel(trap), undisturbed()],
         "hold" => vec![
             payouts(Payee::Usual),

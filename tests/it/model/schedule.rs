@@ -34,6 +34,8 @@ pub(crate) enum Op {
     Accept,
     /// `reconcile --fix`.
     Reconcile(Option<Trap>),
+    /// `approve` of everything that is pending.
+    Approve(Option<Trap>),
     /// `hold` of a payout, or of everything.
     Hold { all: bool, trap: Option<Trap> },
     /// All holds are lifted.
@@ -107,6 +109,8 @@ pub(crate) struct Run {
     pub(crate) limit: Option<u64>,
     /// A person looks at the plan first.
     pub(crate) planned: bool,
+    /// Somebody must have approved whatever it sends.
+    pub(crate) approvals: bool,
     pub(crate) trap: Option<Trap>,
     /// Where it stalls with a transaction open, it sleeps for so many seconds and goes on.
     pub(crate) sleep: u64,
@@ -177,7 +181,7 @@ impl Dice {
             count: 1,
             to: Payee::Usual,
         };
-        match self.0.u32(..26) {
+        match self.0.u32(..29) {
             0 | 1 => {
                 let mut ops = vec![some];
                 for _ in 0..self.0.usize(3..=7) {
@@ -188,6 +192,25 @@ impl Dice {
             2 | 16 | 17 => vec![some, self.fault(), self.process(), self.process()],
             20..=22 => self.nobody_knows(),
             23 | 24 => self.let_go_while_it_is_sent(),
+            // Somebody approves, and something else is made or changed before it is sent.
+            26 | 27 => vec![
+                some,
+                Op::Approve(self.trap()),
+                self.fault(),
+                payouts(self, Payee::Usual),
+                self.process(),
+                self.process(),
+            ],
+            // What was ended comes back.
+            28 => vec![
+                some,
+                Op::Cancel(self.trap()),
+                Op::ForeignResets {
+                    clean: self.percent(70),
+                },
+                self.process(),
+                self.process(),
+            ],
             25 => {
                 let kind = self.one(&[Foreign::Dirty, Foreign::Processing]);
                 let mut ops = vec![Op::Foreign(kind)];
@@ -544,7 +567,7 @@ impl Dice {
     }
 
     fn anything(&mut self) -> Op {
-        match self.0.u32(..34) {
+        match self.0.u32(..35) {
             0..=2 => Op::Payouts {
                 count: self.0.usize(1..=2),
                 to: self.one(&[Payee::Usual, Payee::Usual, Payee::Incapable, Payee::Closed]),
@@ -582,6 +605,7 @@ impl Dice {
             28 => Op::Capability(self.percent(50)),
             29 => Op::ForeignUnmarks,
             30..=32 => self.resolve(),
+            33 => Op::Approve(self.trap()),
             _ => Op::Reverse {
                 all: self.percent(50),
             },
@@ -597,6 +621,7 @@ impl Dice {
             workers: self.one(&[1, 4]),
             limit: self.percent(20).then(|| self.0.u64(1..=2)),
             planned: self.percent(20),
+            approvals: self.percent(15),
             trap: self.trap(),
             sleep: self.one(&[1, 100, 200, 90_000]),
         })
@@ -726,6 +751,7 @@ pub(crate) fn plain() -> Run {
         workers: 4,
         limit: None,
         planned: false,
+        approvals: false,
         trap: None,
         sleep: 100,
     }

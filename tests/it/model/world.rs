@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use payouts::cli::exit_code_of;
 use payouts::failpoint::{self, Event, Process, Trap};
+use payouts::model::approval::ApprovalRule;
 use payouts::model::hold::{HoldKind, HoldTarget};
 use payouts::model::ids::PayoutId;
 use payouts::model::money::Currency;
@@ -18,7 +19,7 @@ use payouts::ops::consent::{Agreement, Consent};
 use payouts::ops::process::{ProcessError, Report, Session, Settings};
 use payouts::ops::reconcile::{self, default_period};
 use payouts::ops::resolve::{self, Looked, Resolver};
-use payouts::ops::{cancel, hold, retry};
+use payouts::ops::{approve, cancel, hold, retry};
 use payouts::sandbox::{
     AccountUpdate, BalanceUpdate, CapabilityStatus, FaultPlan, FaultRule, OpeningBalance, Options,
     Sandbox, SandboxClock, SandboxHandle, SourceType, TransferReport,
@@ -33,6 +34,9 @@ use tokio::sync::watch;
 
 use super::schedule::{Foreign, Misfortune, Named, Op, Payee, Run};
 use crate::common::db::{Backend, Session as Behind, TestDb, TextRow};
+
+/// Who runs what sends nothing that nobody approved.
+pub(crate) const CAREFUL: &str = "careful";
 
 /// When every schedule begins, in UTC milliseconds.
 const START: i64 = 1_793_611_800_000;
@@ -289,6 +293,7 @@ impl World {
             | Op::Retry(_)
             | Op::Cancel(_)
             | Op::Reconcile(_)
+            | Op::Approve(_)
             | Op::Hold { .. }
             | Op::Unhold
             | Op::LookAgain(_)
@@ -521,6 +526,7 @@ impl World {
             | Op::LookAgain(trap)
             | Op::LetGo(trap)
             | Op::Paid { trap, .. }
+            | Op::Approve(trap)
             | Op::Hold { trap, .. } => (*trap, 100),
             _ => (None, 0),
         };
@@ -592,6 +598,9 @@ impl World {
         let process = Process::simulated(trap.into_iter().collect(), self.planted);
         let named: Vec<PayoutId> = match op {
             Op::Retry(_) => self.ids("SELECT id FROM payouts WHERE status = 'FAILED' ORDER BY id"),
+            Op::Approve(_) => {
+                self.ids("SELECT id FROM payouts WHERE status = 'PENDING' ORDER BY id")
+            }
             Op::Cancel(_) | Op::Hold { .. } => {
                 self.ids("SELECT id FROM payouts WHERE status = 'PENDING' ORDER BY id DESC LIMIT 1")
             }
@@ -714,10 +723,14 @@ impl Work {
     fn run_recorded(&self) -> Result<Option<Ended>, StoreError> {
         let mut store = self.sessions.take(&self.clock)?;
         let command = self.op.word().to_lowercase();
+        let actor = match &self.op {
+            Op::Process(run) if run.approvals => CAREFUL,
+            _ => "model",
+        };
         let stamp = store.run_begin(RunDescription {
             command,
             arguments: String::new(),
-            actor: "model".to_owned(),
+            actor: actor.to_owned(),
             host: "model".to_owned(),
         })?;
         let _ = self.run.set(stamp.run_id.as_str().to_owned());
@@ -796,10 +809,16 @@ impl Work {
             rules: SendRules {
                 min_cents: 100,
                 max_cents: 1_000_000,
+                approval: run.approvals.then_some(ApprovalRule {
+                    threshold_cents: 0,
+                    roles_only: false,
+                }),
                 named_batch: None,
             },
             payouts_max: run.limit.unwrap_or(u64::MAX),
             total_max_cents: i64::MAX,
+            run_max_cents: None,
+            day_max_cents: None,
             concurrency: run.workers,
             rate: None,
             lease: LEASE,
@@ -895,6 +914,14 @@ impl Work {
                 let which = cancel::Which::Ids(self.payouts.clone());
                 let plan = cancel::plan(store, &which)?;
                 cancel::execute(store, stamp, "not wanted", plan).map(drop)
+            }
+            Op::Approve(_) => {
+                let which = approve::Which {
+                    payouts: self.payouts.clone(),
+                    ..approve::Which::default()
+                };
+                let approving = approve::plan(store, &which, &stamp.actor)?;
+                approve::execute(store, stamp, None, approving).map(drop)
             }
             Op::Hold { all, .. } => {
                 let targets = if *all {
