@@ -374,6 +374,7 @@ fn claims<C: SimpleConnection>(backend: &str, store: &mut Store, connection: &mu
         rules: SendRules {
             min_cents: 1,
             max_cents: i32::MAX,
+            total_max_cents: None,
             approval: None,
             named_batch: None,
         },

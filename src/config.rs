@@ -396,20 +396,30 @@ impl Config {
                 }
                 Ok(lease)
             })?,
-            actor: env
-                .parsed(&vars::ACTOR, |t| {
-                    if t.starts_with(ROLE_PREFIX) {
-                        Err(format!(
-                            "names that begin with {ROLE_PREFIX} are those of database roles"
-                        ))
-                    } else {
-                        Ok(t.to_owned())
-                    }
-                })?
-                .map_or_else(|| format!("{}@{host}", login_name(env)), |(name, _)| name),
+            actor: actor(env, &host)?,
             host,
         })
     }
+}
+
+/// Who is recorded: whoever `PAYOUTS_ACTOR` names, else who is logged in. Neither may
+/// look like a role of the database, whoever set which variable.
+fn actor(env: &Environment, host: &str) -> Result<String, ConfigError> {
+    let named = env.get(&vars::ACTOR);
+    let origin = named.map_or(Origin::Environment, |(_, origin)| origin);
+    let name = named.map_or_else(
+        || format!("{}@{host}", login_name(env)),
+        |(text, _)| text.to_owned(),
+    );
+    if name.trim_start().to_lowercase().starts_with(ROLE_PREFIX) {
+        return Err(ConfigError::Value {
+            name: vars::ACTOR.name,
+            origin,
+            value: format!("{name:?}"),
+            reason: format!("names that begin with {ROLE_PREFIX} are those of database roles"),
+        });
+    }
+    Ok(name)
 }
 
 /// The smallest and the largest payout, in minor units.
@@ -592,9 +602,11 @@ mod tests {
 
     #[test]
     fn nobody_takes_the_name_of_a_role() {
-        let error = Config::resolve(&Flags::default(), &env(&[("PAYOUTS_ACTOR", "role:ann")]));
-        let error = error.unwrap_err().to_string();
-        assert!(error.contains("database roles"), "{error}");
+        for variable in ["PAYOUTS_ACTOR", "LOGNAME"] {
+            let taken = env(&[(variable, "role:ann"), ("USER", "role:ann")]);
+            let error = Config::resolve(&Flags::default(), &taken).unwrap_err();
+            assert!(error.to_string().contains("database roles"), "{error}");
+        }
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub(super) fn run(cx: &mut Context, args: &ApproveArgs) -> Result<Exits, CliErro
     let approving = if args.withdraw {
         approve::plan_withdrawal(&mut store, &which)?
     } else {
-        approve::plan(&mut store, &which, &actor)?
+        approve::plan(&mut store, &which, &actor, cx.config.actor_from_role)?
     };
     if args.dry_run || approving.plan.chosen.is_empty() {
         answer(cx, args, &approving, currency, args.dry_run)?;

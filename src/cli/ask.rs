@@ -184,9 +184,11 @@ pub(super) fn one_of<T>(
             Key::Enter => {
                 if list.at < found.len() {
                     let (taken, label) = found.swap_remove(list.at);
-                    let _ =
-                        keys.term
-                            .write_line(&format!("{}: {}", clean(question), label.trim_end()));
+                    let _ = keys.term.write_line(&format!(
+                        "{}: {}",
+                        clean(question),
+                        clean(label.trim_end())
+                    ));
                     return Ok(taken);
                 }
             }

@@ -177,6 +177,13 @@ impl Context {
         SendRules {
             min_cents: self.config.min_cents,
             max_cents: self.config.max_cents,
+            total_max_cents: [
+                self.config.run_total_max_cents,
+                self.config.day_total_max_cents,
+            ]
+            .into_iter()
+            .flatten()
+            .min(),
             approval: self
                 .config
                 .approval_threshold_cents

@@ -102,9 +102,9 @@ fn declined(stopped: Stopped) -> CliError {
 fn creator(store: &mut Store) -> Result<Creator, CliError> {
     let search = |text: &str| {
         let text = Some(text.trim()).filter(|text| !text.is_empty());
-        let found = store.creators_list(text, None, CREATORS_OFFERED)?;
-        let live = found.into_iter().filter(|c| c.deleted_at.is_none());
-        Ok(live
+        let found = store.creators_live(text, CREATORS_OFFERED)?;
+        Ok(found
+            .into_iter()
             .map(|creator| (creator.clone(), label(&creator)))
             .collect())
     };

@@ -7,7 +7,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::recorded::recorded;
 use crate::cli::selection;
-use crate::model::hold::{HoldKind, HoldTarget};
+use crate::model::hold::{Hold, HoldKind, HoldTarget};
 use crate::model::ids::{BatchId, PayoutId};
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::PayoutStatus;
@@ -111,9 +111,16 @@ pub(super) fn run(cx: &mut Context, args: &HoldArgs) -> Result<Exits, CliError> 
     let targets = args.held.targets(&mut store)?;
     let ends_at = end(args, cx.clock.now())?;
     refuse_paid(&mut store, &targets)?;
+    if ends_at.is_some() {
+        refuse_new_batches(&mut store, &targets)?;
+    }
     let looked = hold::look(&mut store, &targets)?;
     // A batch may be held only for being new, which is not what is asked for.
-    let stands = |line: &HoldLine| line.held && line.target.kind != HoldKind::Batch;
+    // One that stands may end too early.
+    let stands = |line: &HoldLine| {
+        let ends = line.hold.as_ref().and_then(|hold| hold.ends_at);
+        line.held && line.target.kind != HoldKind::Batch && ends.is_none()
+    };
     let lines = if looked.iter().all(stands) {
         looked
     } else {
@@ -142,6 +149,27 @@ fn end(args: &HoldArgs, now: Time) -> Result<Option<Time>, CliError> {
         ));
     }
     Ok(Some(end))
+}
+
+/// A new batch is held until somebody has looked at it: no clock lets go of it.
+fn refuse_new_batches(store: &mut Store, targets: &[HoldTarget]) -> Result<(), CliError> {
+    for target in targets.iter().filter(|t| t.kind == HoldKind::Batch) {
+        let Some(line) = store.batch(&BatchId::new(target.id.as_str()))? else {
+            continue;
+        };
+        let is_new = |hold: &Hold| hold.created_at == line.batch.created_at;
+        if line.hold.as_ref().is_some_and(is_new) {
+            return Err(CliError::new(
+                Exit::Refused,
+                format!(
+                    "batch {} is held because nobody has released it yet; a hold with an end would release it then",
+                    target.id
+                ),
+            )
+            .hint("leave out --until, or release it first"));
+        }
+    }
+    Ok(())
 }
 
 /// What is paid cannot be held.

@@ -565,9 +565,8 @@ fn print_report(
         cx.ui.warn(&brief(finding, 400));
     }
     held_elsewhere(cx, report);
-    let limit = report.limit.map(|limit| limit_text(cx, limit, currency));
-    if let Some(limit) = &limit {
-        cx.ui.warn(limit);
+    if let Some(limit) = report.limit {
+        cx.ui.warn(&limit_text(cx, limit, currency));
     }
     if let Some(stop) = &report.stop {
         // One line, whatever Stripe's message holds.
@@ -594,7 +593,7 @@ fn print_report(
             unresolved,
             alarms: &report.alarms,
             findings: &report.findings,
-            limit_reached: limit.as_deref(),
+            limit_reached: report.limit.map(LimitReached::code),
             held_by: report.holders.iter().map(HolderView::from).collect(),
             stopped: report.stop.as_ref().map(|stop| stop_text(stop, currency)),
             exit_code: code,

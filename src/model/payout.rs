@@ -114,6 +114,8 @@ text_enum! {
         BelowMinimum = "below the minimum amount",
         /// Above `PAYOUTS_MAX_AMOUNT_CENTS`.
         AboveMaximum = "above the maximum amount",
+        /// More than `PAYOUTS_MAX_RUN_TOTAL_CENTS` or `PAYOUTS_MAX_DAY_TOTAL_CENTS` by itself.
+        AboveTotal = "more than one run, or all of a day, may pay",
         /// A second person has to approve it, as it is now.
         NotApproved = "needs the approval of a second person: `payouts approve ID`",
         /// An attempt of it is open, so it is resolved rather than claimed.
@@ -149,6 +151,7 @@ impl Skip {
             Self::IdNotSendable => "id_not_sendable",
             Self::BelowMinimum => "below_minimum",
             Self::AboveMaximum => "above_maximum",
+            Self::AboveTotal => "above_total",
             Self::NotApproved => "not_approved",
             Self::AttemptOpen => "attempt_open",
             Self::PaidBefore => "paid_before",
@@ -192,6 +195,7 @@ impl Skip {
             | Self::NotPositive
             | Self::IdNotSendable
             | Self::AboveMaximum
+            | Self::AboveTotal
             | Self::NotApproved
             | Self::MaybeSentElsewhere
             | Self::PaidBefore
@@ -282,6 +286,9 @@ pub struct SendRules {
     pub min_cents: i32,
     /// Largest amount, minor units.
     pub max_cents: i32,
+    /// The most that a run or a day may pay in all, minor units; none: no limit. What is
+    /// more by itself never fits, and must not keep back what is behind it.
+    pub total_max_cents: Option<i64>,
     /// When a second person must have approved; none: never.
     pub approval: Option<ApprovalRule>,
     /// A batch the operator named: naming it is the release for this run.
@@ -344,6 +351,10 @@ pub fn may_send(candidate: &Candidate, rules: &SendRules) -> Result<(), Skip> {
     }
     if payout.amount_cents > rules.max_cents {
         return Err(Skip::AboveMaximum);
+    }
+    let fits = |most: i64| i64::from(payout.amount_cents) <= most;
+    if !rules.total_max_cents.is_none_or(fits) {
+        return Err(Skip::AboveTotal);
     }
     match &rules.approval {
         Some(rule) => rule.check(candidate),

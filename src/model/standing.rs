@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::approval::ApprovalFacts;
+use crate::model::approval::{ApprovalFacts, ApprovalRule};
 use crate::model::attempt::AttemptOutcome;
 use crate::model::ids::StatementId;
 use crate::model::native_enum::RoyaltyStatementStatus;
@@ -57,6 +57,8 @@ text_enum! {
         BackOff = "back_off",
         /// Who made a payout does not approve it.
         Maker = "maker",
+        /// Who made it, or who approves it, is no role of the database.
+        NoRole = "no_role",
         /// Nobody has approved it.
         NotApproved = "not_approved",
         /// Its creator has no Stripe account to approve.
@@ -110,6 +112,10 @@ impl Refusal {
             Self::NotAutomatic => "what Stripe said needs a person first; then name the payout",
             Self::BackOff => "its back-off has not elapsed",
             Self::Maker => "you made it; somebody else has to approve it",
+            Self::NoRole => {
+                "PAYOUTS_ACTOR_FROM_ROLE is set, and who made it is no role of the database: cancel it, and make it \
+                 again with the setting"
+            }
             Self::NotApproved => "nobody has approved it",
             Self::NoStripeAccount => {
                 "its creator has no Stripe account yet, and an approval is bound to where the money goes"
@@ -212,6 +218,7 @@ pub fn may_approve(
     facts: &ApprovalFacts,
     has_account: bool,
     actor: &str,
+    roles_only: bool,
 ) -> Result<(), Refusal> {
     match standing.final_refusal() {
         // What may have been sent may have to be sent again.
@@ -220,6 +227,14 @@ pub fn may_approve(
     }
     if facts.maker.as_deref() == Some(actor) {
         return Err(Refusal::Maker);
+    }
+    // The rule that the claim will ask, so that nobody approves in vain.
+    let rule = ApprovalRule {
+        threshold_cents: 0,
+        roles_only,
+    };
+    if !rule.lets(actor, facts) {
+        return Err(Refusal::NoRole);
     }
     if !has_account {
         return Err(Refusal::NoStripeAccount);

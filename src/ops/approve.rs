@@ -23,6 +23,8 @@ pub struct Approving {
     shown: HashMap<PayoutId, Content>,
     /// Approved before by the same person, as they are now.
     pub before: usize,
+    /// Only roles of the database count.
+    roles_only: bool,
 }
 
 /// Which payouts: these, and all of these batches.
@@ -36,8 +38,16 @@ pub struct Which {
 
 /// Chooses what `actor` would approve and says why not the others. Of batches what is
 /// paid or cancelled is left out without a word: nothing is left to approve of it.
-pub fn plan(store: &mut Store, which: &Which, actor: &str) -> Result<Approving, StoreError> {
-    let mut approving = Approving::default();
+pub fn plan(
+    store: &mut Store,
+    which: &Which,
+    actor: &str,
+    roles_only: bool,
+) -> Result<Approving, StoreError> {
+    let mut approving = Approving {
+        roles_only,
+        ..Approving::default()
+    };
     for chunk in which.payouts.chunks(MOVED_AT_ONCE) {
         let named = store.standings(chunk)?;
         approving.consider(store, named, actor)?;
@@ -96,7 +106,8 @@ impl Approving {
         let mut there = store.approvable(&ids)?;
         for standing in standings {
             let one = there.remove(&standing.payout.id).unwrap_or_default();
-            let verdict = may_approve(&standing, &one.facts, one.content.is_some(), actor);
+            let has_account = one.content.is_some();
+            let verdict = may_approve(&standing, &one.facts, has_account, actor, self.roles_only);
             let mut moving = Moving::from(standing);
             moving.destination = one.content.as_ref().map(|c| c.destination.clone());
             match (verdict, one.content) {
@@ -162,12 +173,14 @@ pub fn execute(
         plan,
         shown,
         before,
+        roles_only,
     } = approving;
-    let plan = plan.carry_out(|ids| store.payouts_approve(run, ids, &shown, reason))?;
+    let plan = plan.carry_out(|ids| store.payouts_approve(run, ids, &shown, roles_only, reason))?;
     let done = Approving {
         plan,
         shown,
         before,
+        roles_only,
     };
     Ok(done.with_destinations())
 }

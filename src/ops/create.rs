@@ -32,7 +32,7 @@ use crate::ops::event::{Event, Pass};
 use crate::ops::fault::{FaultKind, Faults, RowFault};
 use crate::ops::names_seen::NamesSeen;
 use crate::ops::table_file::{
-    Arguments, Columns, ERROR_COLUMN, FileError, MUST_NOT_BE_EMPTY, Record, Refused, Row,
+    Arguments, Columns, ERROR_COLUMN, FileError, MUST_NOT_BE_EMPTY, ROWS_MAX, Record, Refused, Row,
     RowReader, TableFile, one_row,
 };
 use crate::store::creators::NamedCreator;
@@ -835,7 +835,8 @@ impl Names {
             Rows::One(_) | Rows::Done => 0,
         };
         Self {
-            seen: NamesSeen::with_room_for(lines.saturating_mul(of_each)),
+            // More rows than that are refused, however many lines there are.
+            seen: NamesSeen::with_room_for(lines.min(ROWS_MAX as u64).saturating_mul(of_each)),
         }
     }
 

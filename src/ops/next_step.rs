@@ -343,6 +343,11 @@ fn waiting(record: &PayoutRecord, candidate: &Candidate, skip: Skip, at: &Circum
             ),
             None => held("Its batch is held", HoldKind::Batch),
         },
+        Skip::AboveTotal => {
+            "It is more than one run, or all runs of a day, may pay (PAYOUTS_MAX_RUN_TOTAL_CENTS, \
+             PAYOUTS_MAX_DAY_TOTAL_CENTS). Raise the limit if it is meant, or cancel it."
+                .to_owned()
+        }
         Skip::NotApproved => {
             let made = candidate.approval.as_ref().and_then(|facts| facts.maker.as_deref());
             let others = made.map_or_else(String::new, |maker| format!(", other than {maker}"));
@@ -641,6 +646,7 @@ mod tests {
                 rules: SendRules {
                     min_cents: 100,
                     max_cents: 1_000_000,
+                    total_max_cents: None,
                     approval: None,
                     named_batch: None,
                 },

@@ -138,9 +138,9 @@ pub struct RunMembers<'a> {
     pub alarms: &'a [String],
     /// What else was noticed, in words.
     pub findings: &'a [String],
-    /// The limit at which the run took no more, although more is due, in words; null when
-    /// none was reached.
-    pub limit_reached: Option<&'a str>,
+    /// The limit at which the run took no more, although more is due: `run` or `day`; null
+    /// when none was reached.
+    pub limit_reached: Option<&'static str>,
     /// Other runs that are at work on payouts, or were within their lease.
     pub held_by: Vec<HolderView<'a>>,
     /// Why the run ended early, in words.
@@ -243,7 +243,8 @@ pub struct PlanMembers<'a> {
     pub creators: Vec<PlanCreatorView<'a>>,
     /// Stands for all that would be sent and for every warning; `process --plan` takes it.
     pub plan_hash: &'a str,
-    /// Why the plan ends although more is due: `run` or `day`; null when nothing more is.
+    /// The limit at which the plan ends, although more is due: `run` or `day`; null when
+    /// none is reached.
     pub limit_reached: Option<&'static str>,
 }
 
@@ -318,10 +319,7 @@ impl<'a> PlanMembers<'a> {
                 })
                 .collect(),
             plan_hash: &plan.hash,
-            limit_reached: plan.limit.map(|limit| match limit {
-                LimitReached::Run => "run",
-                LimitReached::Day => "day",
-            }),
+            limit_reached: plan.limit.map(LimitReached::code),
         }
     }
 }

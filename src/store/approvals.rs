@@ -53,6 +53,7 @@ impl Store {
         run: &RunStamp,
         ids: &[PayoutId],
         shown: &HashMap<PayoutId, Content>,
+        roles_only: bool,
         reason: Option<&str>,
     ) -> Result<Vec<Decided>, StoreError> {
         let now = self.clock.now();
@@ -61,7 +62,8 @@ impl Store {
             let decided = decide(conn, ids, &APPROVABLE, |standing| {
                 let id = &standing.payout.id;
                 let one = there.get(id).cloned().unwrap_or_default();
-                may_approve(standing, &one.facts, one.content.is_some(), &run.actor)?;
+                let has_account = one.content.is_some();
+                may_approve(standing, &one.facts, has_account, &run.actor, roles_only)?;
                 if one.content.as_ref() == shown.get(id) {
                     Ok(())
                 } else {
@@ -131,6 +133,10 @@ impl Store {
             let decided = decide(conn, ids, &APPROVABLE, |standing| {
                 let given = there.get(&standing.payout.id);
                 match given {
+                    // It may be on its way at this moment, and nothing calls it back.
+                    _ if standing.payout.status == PayoutStatus::Processing => {
+                        Err(Refusal::Unresolved)
+                    }
                     Some(one) if !one.facts.approvals.is_empty() => Ok(()),
                     _ => Err(Refusal::NotApproved),
                 }

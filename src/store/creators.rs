@@ -130,7 +130,29 @@ impl Store {
         after: Option<&CreatorId>,
         limit: i64,
     ) -> Result<Vec<Creator>, StoreError> {
+        self.creators_found(search, after, limit, false)
+    }
+
+    /// The first of those that the platform has not deleted.
+    pub fn creators_live(
+        &mut self,
+        search: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<Creator>, StoreError> {
+        self.creators_found(search, None, limit, true)
+    }
+
+    fn creators_found(
+        &mut self,
+        search: Option<&str>,
+        after: Option<&CreatorId>,
+        limit: i64,
+        live: bool,
+    ) -> Result<Vec<Creator>, StoreError> {
         let mut query = creators::table.left_join(users::table).into_boxed();
+        if live {
+            query = query.filter(creators::deleted_at.is_null());
+        }
         if let Some(text) = search {
             let pattern = format!("%{}%", escape_like(text));
             query = query.filter(

@@ -57,7 +57,8 @@ impl Store {
     }
 
     /// Holds all of these, in one transaction, until `ends_at` where there is an end.
-    /// A hold that stands stays as it is. Returns for each whether it was set now.
+    /// A hold that stands at least as long stays as it is; one that ends earlier makes
+    /// way. Returns for each whether it was set now.
     pub fn holds_set(
         &mut self,
         run: &RunStamp,
@@ -75,10 +76,11 @@ impl Store {
                 created_at: now,
                 ends_at,
             };
-            if hold.kind == HoldKind::Batch {
+            // A hold with an end would let go of a batch that nobody has looked at.
+            if hold.kind == HoldKind::Batch && ends_at.is_none() {
                 release_new_batch_in_tx(conn, &hold.target)?;
             }
-            release_ended_in_tx(conn, run, target, now)?;
+            release_shorter_in_tx(conn, run, target, now, ends_at)?;
             let said = match ends_at {
                 None => reason.to_owned(),
                 Some(end) => format!("{reason} (until {end})"),
@@ -210,22 +212,29 @@ fn lift_in_tx(
     Ok(true)
 }
 
-/// Makes room where a hold has ended: nobody let go of it, its time was over.
-fn release_ended_in_tx(
+/// Makes room where a hold has ended, or would end before the one that is asked for:
+/// nobody who says `hold` expects that it ends earlier because of somebody else's.
+fn release_shorter_in_tx(
     conn: &mut AnyConnection,
     run: &RunStamp,
     target: &HoldTarget,
     now: Time,
+    ends_at: Option<Time>,
 ) -> Result<(), StoreError> {
-    let ended: Option<Hold> = holds::table
+    let with_an_end: Option<Hold> = holds::table
         .filter(holds::kind.eq(target.kind))
         .filter(holds::target.eq(&target.id))
-        .filter(holds::ends_at.le(now))
+        .filter(holds::ends_at.is_not_null())
         .first(conn)
         .optional()?;
-    if let Some(hold) = ended {
-        let end = hold.ends_at.unwrap_or(now);
+    let Some(hold) = with_an_end else {
+        return Ok(());
+    };
+    let end = hold.ends_at.unwrap_or(now);
+    if end <= now {
         lift_in_tx(conn, run, hold, ENDED, end, None)?;
+    } else if ends_at.is_none_or(|asked| asked > end) {
+        lift_in_tx(conn, run, hold, &run.actor, now, Some("held for longer"))?;
     }
     Ok(())
 }

@@ -173,6 +173,13 @@ pub struct AttemptTerms {
     pub body: fn(&Candidate, i32, &AttemptTerms) -> String,
 }
 
+impl AttemptTerms {
+    /// What Stripe's clock says when ours says `now`.
+    fn stripe_time(&self, now: Time) -> Time {
+        Time::from_millis(now.millis().saturating_add(self.stripe_ahead_millis))
+    }
+}
+
 /// A window of the queue that was walked.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Window {
@@ -284,6 +291,8 @@ impl Store {
         terms: &ClaimTerms,
     ) -> Result<Window, StoreError> {
         let now = self.clock.now();
+        // Attempts bear the time of their first send by Stripe's clock.
+        let today = terms.attempt.stripe_time(now);
         let (window, heads) = self.write_by_index(|conn| {
             let size = terms.rows_max.clamp(1, WINDOW_MAX);
             let (after, until) = (request.after.as_ref(), request.until.as_ref());
@@ -298,7 +307,7 @@ impl Store {
                 ..Window::default()
             };
             let day_room = match terms.day {
-                Some(day) => settings::day_room_in_tx(conn, now, day.cents, day.anew)?,
+                Some(day) => settings::day_room_in_tx(conn, today, day.cents, day.anew)?,
                 None => i64::MAX,
             };
             let within = ClaimTerms {
@@ -316,7 +325,7 @@ impl Store {
                 let claimed = window.claimed.iter().fold(0_i64, |sum, one| {
                     sum.saturating_add(one.attempt.amount_cents.into())
                 });
-                settings::day_claimed_in_tx(conn, now, day.cents, day_room, claimed)?;
+                settings::day_claimed_in_tx(conn, today, day.cents, day_room, claimed)?;
             }
             failpoint!("claim.writing");
             Ok((window, heads))
@@ -837,7 +846,7 @@ fn new_attempt(
         run_id: stamp.run_id.clone(),
         outcome: AttemptOutcome::Sending,
         created_at: now,
-        first_sent_at: Time::from_millis(now.millis().saturating_add(terms.stripe_ahead_millis)),
+        first_sent_at: terms.stripe_time(now),
         last_sent_at: None,
         send_count: 0,
         stored_error: false,

@@ -13,7 +13,7 @@ use crate::model::schema::{payout_attempts, payout_runs, payout_settings as sett
 use crate::model::text_enum;
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
-use crate::store::dialect::{on_each, sum_attempted_cents};
+use crate::store::dialect::{on_each, sum_attempts_cents};
 use crate::store::{Store, StoreError};
 
 text_enum! {
@@ -160,14 +160,15 @@ impl Store {
 }
 
 impl Store {
-    /// What was sent, or may have been, since the UTC day began, minor units.
-    pub fn day_spent(&mut self) -> Result<i64, StoreError> {
-        let now = self.clock.now();
+    /// What was sent, or may have been, since the UTC day of `now` began, minor units.
+    /// `now` is Stripe's time, which attempts bear.
+    pub fn day_spent(&mut self, now: Time) -> Result<i64, StoreError> {
         self.read(|conn| spent_since(conn, now.day_start()))
     }
 }
 
-/// What may still be claimed on this UTC day, minor units. Whoever asks keeps all
+/// What may still be claimed on the UTC day of `now`, which is Stripe's time, minor
+/// units. Whoever asks keeps all
 /// others waiting until its transaction ends, so that two runs do not both take what is
 /// left. What was claimed is counted beside the attempts, which are added up only when
 /// the day is new or `anew` is asked for: what Stripe refused counts no more then.
@@ -220,7 +221,7 @@ fn spent_since(conn: &mut AnyConnection, since: Time) -> Result<i64, StoreError>
     Ok(a::table
         .filter(a::first_sent_at.ge(since))
         .filter(a::outcome.ne_all([AttemptOutcome::Declined, AttemptOutcome::NotSent]))
-        .select(sum_attempted_cents())
+        .select(sum_attempts_cents())
         .first(conn)?)
 }
 

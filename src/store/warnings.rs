@@ -21,11 +21,11 @@ diesel::allow_columns_to_appear_in_same_group_by_clause!(
 );
 
 /// How far apart two payouts of one amount to one creator are worth a word.
-const SAME_AMOUNT_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+pub const SAME_AMOUNT_WITHIN: Duration = Duration::from_secs(7 * 86_400);
 
 impl Store {
-    /// What is conspicuous about these payouts, in their order. Of two alike the later
-    /// one is.
+    /// What is conspicuous about these payouts beside what was sent before, in their order.
+    /// Of two alike the later one is.
     pub fn warnings_of(&mut self, due: &[Candidate]) -> Result<Vec<Warning>, StoreError> {
         if due.is_empty() {
             return Ok(Vec::new());
@@ -78,19 +78,20 @@ impl Store {
 
 type Alike = HashMap<(CreatorId, i32), Vec<(Time, PayoutId)>>;
 
-/// The payouts of these creators that were paid or are to be, since shortly before the
-/// first that is due.
+/// The payouts of these creators that were sent, since shortly before the first that is
+/// due. Those that are due themselves the plan compares with each other.
 fn alike(
     conn: &mut AnyConnection,
     due: &[Candidate],
     paid: &[&CreatorId],
 ) -> Result<Alike, StoreError> {
-    let first = due.iter().map(|one| one.payout.created_at).min();
-    let since = first.map(|first| first.minus(SAME_AMOUNT_WITHIN));
+    let moments = || due.iter().map(|one| one.payout.created_at);
+    let since = moments().min().map(|first| first.minus(SAME_AMOUNT_WITHIN));
     let rows: Vec<(CreatorId, i32, Time, PayoutId)> = payouts::table
         .filter(among(payouts::creator_id, paid))
         .filter(payouts::created_at.nullable().ge(since))
-        .filter(payouts::status.ne(PayoutStatus::Failed))
+        .filter(payouts::created_at.nullable().le(moments().max()))
+        .filter(payouts::status.eq_any([PayoutStatus::Completed, PayoutStatus::Processing]))
         .order((payouts::created_at, payouts::id))
         .select((
             payouts::creator_id,

@@ -147,7 +147,12 @@ on_both! {
         ));
         let events: Vec<String> = events.into_iter().flatten().flatten().collect();
         assert_eq!(events, ["created", "approved", "approval_withdrawn"]);
-        as_actor(&mut shop, "zoe", &["approve", &batch, "--withdraw"]).expect_code(0);
+        // What is being sent, or may be sent again, is not called back.
+        shop.db.execute(&format!("UPDATE payouts SET status = 'PROCESSING' WHERE id = '{}'", id_of(&shop, "A1")));
+        let sent = id_of(&shop, "A1");
+        as_actor(&mut shop, "zoe", &["approve", &sent]).expect_code(0);
+        as_actor(&mut shop, "zoe", &["approve", &sent, "--withdraw"]).expect_code(4);
+        as_actor(&mut shop, "zoe", &["approve", &batch, "--withdraw"]).expect_code(4);
         shop.env.run(&["approve", &id_of(&shop, "B1"), "--withdraw"]).expect_code(4);
     }
 
@@ -180,20 +185,28 @@ on_both! {
             run.expect_code(3);
             return;
         }
-        // Whatever a variable says; and mia made it under a name that anybody can take.
-        run.expect_code(0);
-        let approver = shop.one("SELECT DISTINCT actor FROM payout_approvals");
-        assert!(approver.starts_with("role:"), "{approver}");
+        // Whatever a variable says; and mia made it under a name that anybody can take, so that nobody
+        // approves it in vain.
+        let run = run.expect_code(4);
+        assert!(run.stdout.contains("who made it is no role of the database"), "{run}");
+        shop.env.set("LOGNAME", "role:zoe");
+        let run = as_actor(&mut shop, "", &["approve", &batch]).expect_code(3);
+        assert!(run.stderr.contains("are those of database roles"), "{run}");
+        shop.env.unset("LOGNAME");
         shop.process(&[]).expect_code(1);
         assert_eq!(paid(&shop), ["C1"]);
         // Made by one role and approved by another.
-        let (id, run_id) = (id_of(&shop, "B1"), shop.one("SELECT id FROM payout_runs WHERE command = 'approve'"));
+        let id = id_of(&shop, "B1");
         shop.db.execute(&format!(
             "ALTER TABLE payout_history DISABLE TRIGGER USER;
              UPDATE payout_history SET actor = 'role:mia' WHERE payout_id = '{id}' AND seq = 1;
              ALTER TABLE payout_history ENABLE TRIGGER USER"
         ));
+        shop.process(&[&id]).expect_code(1);
+        as_actor(&mut shop, "zoe", &["approve", &id]).expect_code(0);
+        let approver = shop.one("SELECT DISTINCT actor FROM payout_approvals");
+        assert!(approver.starts_with("role:"), "{approver}");
         shop.process(&[&id]).expect_code(0);
-        assert_eq!((shop.status(&id).as_str(), run_id.is_empty()), ("COMPLETED", false));
+        assert_eq!(shop.status(&id), "COMPLETED");
     }
 }

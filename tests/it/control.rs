@@ -253,6 +253,38 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
+    fn a_hold_without_an_end_is_not_ended_by_one_that_had_one(db: TestDb) {
+        let mut shop = Shop::open(db);
+        batch(&shop);
+        shop.env.run(&["hold", "--all", "--reason", "lunch", "--until", "2h"]).expect_code(0);
+        // Shorter than what stands: nothing to do.
+        let run = shop.env.run(&["hold", "--all", "--reason", "tea", "--until", "1h"]).expect_code(0);
+        assert!(run.stdout.contains("was held before"), "{run}");
+        let run = shop.env.run(&["hold", "--all", "--reason", "incident"]).expect_code(0);
+        assert!(run.stdout.contains("incident") && !run.stdout.contains("until"), "{run}");
+        shop.pass(Duration::from_secs(3 * 3600));
+        shop.process(&[]).expect_code(4);
+        assert_eq!(shop.transfers().len(), 0);
+        let lifted = shop.one("SELECT reason || ': ' || note FROM payout_hold_releases");
+        assert_eq!(lifted, "lunch: held for longer");
+    }
+
+    fn no_clock_releases_a_new_batch(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.env.write("batch.csv", "creator,amount,reference\ncr_ann,10.00,INV-1\n");
+        shop.env.run(&["create", "--file", "batch.csv"]).expect_code(0);
+        let batch = shop.one("SELECT id FROM payout_batches");
+        let run = shop.env.run(&["hold", &batch, "--reason", "wait", "--until", "1h"]).expect_code(4);
+        assert!(run.stderr.contains("nobody has released it yet"), "{run}");
+        shop.pass(Duration::from_secs(2 * 3600));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 0);
+        shop.env.run(&["hold", &batch, "--reason", "wrong month"]).expect_code(0);
+        shop.process(&["--batch", &batch]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 0);
+    }
+
     fn holding_and_releasing_twice_change_nothing(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);

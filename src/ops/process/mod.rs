@@ -103,6 +103,16 @@ pub enum LimitReached {
     Day,
 }
 
+impl LimitReached {
+    /// The fixed word that scripts read.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Day => "day",
+        }
+    }
+}
+
 /// Why a run could not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {

@@ -10,9 +10,10 @@ use sha2::{Digest as _, Sha256};
 use crate::model::history::hex;
 use crate::model::hold::Hold;
 use crate::model::ids::{CreatorId, PayoutId};
+use crate::model::mode::mode;
 use crate::model::money::Currency;
-use crate::model::payout::Skip;
-use crate::model::time::Time;
+use crate::model::payout::{Payout, Skip};
+use crate::model::time::{Time, millis_of};
 use crate::model::warning::{Warning, WarningKind};
 use crate::ops::consent::Agreement;
 use crate::ops::event::Event;
@@ -20,6 +21,7 @@ use crate::ops::pace::Pace;
 use crate::ops::process::{LimitReached, ProcessError, Session};
 use crate::store::Store;
 use crate::store::queue::{Mark, QueueRequest};
+use crate::store::warnings::SAME_AMOUNT_WITHIN;
 use crate::stripe::Stripe;
 
 /// A balance that cannot be read for a passing reason is asked for this often.
@@ -210,9 +212,9 @@ impl Session {
             currency: self.settings.currency,
         };
         let mut seen = Seen::default();
-        let mode = if plan.livemode { "live" } else { "test" };
         let currency = plan.currency.as_str();
-        seen.digest.line(&["plan", &plan.account, mode, currency]);
+        seen.digest
+            .line(&["plan", &plan.account, mode(plan.livemode), currency]);
         for resend in &self.resends {
             let attempt = &resend.attempt;
             let amount = i64::from(attempt.amount_cents);
@@ -250,7 +252,12 @@ impl Session {
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
         let day_left = match self.settings.day_max_cents {
-            Some(most) => most.saturating_sub(self.db.call(Store::day_spent).await?),
+            Some(most) => {
+                let ours = self.clock.now().millis();
+                let now = Time::from_millis(ours.saturating_add(self.stripe_ahead_millis));
+                let spent = self.db.call(move |store| store.day_spent(now)).await?;
+                most.saturating_sub(spent)
+            }
             None => i64::MAX,
         };
         let mut agreed = HashMap::new();
@@ -309,6 +316,15 @@ impl Session {
                 seen.digest
                     .line(&["due", payout.id.as_str(), &cents, &destination]);
                 seen.pays(&payout.creator_id, amount);
+                if let Some(other) = seen.alike(&payout) {
+                    let warning = Warning {
+                        kind: WarningKind::SameAmount,
+                        payout_id: payout.id.clone(),
+                        amount_cents: payout.amount_cents,
+                        other: other.to_string(),
+                    };
+                    seen.warn(plan, warning);
+                }
                 while let Some(warning) = warnings.next_if(|one| one.payout_id == payout.id) {
                     seen.warn(plan, warning);
                 }
@@ -410,12 +426,24 @@ impl Plan {
 struct Seen {
     digest: Digest,
     creators: HashMap<CreatorId, (u64, i64)>,
+    /// The last payout of each amount to each creator, and since when it is in the queue.
+    amounts: HashMap<(CreatorId, i32), (Time, PayoutId)>,
 }
 
 impl Seen {
     fn pays(&mut self, creator: &CreatorId, cents: i64) {
         let entry = self.creators.entry(creator.clone()).or_default();
         *entry = (entry.0 + 1, entry.1.saturating_add(cents));
+    }
+
+    /// Another payout of this plan to the same creator, of the same amount and not much
+    /// older.
+    fn alike(&mut self, payout: &Payout) -> Option<PayoutId> {
+        let key = (payout.creator_id.clone(), payout.amount_cents);
+        let this = (payout.created_at, payout.id.clone());
+        let (at, other) = self.amounts.insert(key, this)?;
+        let apart = payout.created_at.millis_since(at);
+        (apart <= millis_of(SAME_AMOUNT_WITHIN)).then_some(other)
     }
 
     fn warn(&mut self, plan: &mut Plan, warning: Warning) {

@@ -229,11 +229,6 @@ pub(crate) fn batch_rows_max(backend: Backend, columns: usize) -> usize {
     (variables / columns.max(1)).clamp(1, 2_000)
 }
 
-/// The same of `payout_attempts.amount_cents`.
-pub(crate) fn sum_attempted_cents() -> diesel::expression::SqlLiteral<BigInt> {
-    diesel::dsl::sql::<BigInt>("CAST(COALESCE(SUM(payout_attempts.amount_cents), 0) AS BIGINT)")
-}
-
 /// Whether a lock that was not had in time is a row's, so that others can be written.
 pub(crate) fn locks_rows(backend: Backend) -> bool {
     backend == Backend::Postgres

@@ -228,6 +228,7 @@ pub(crate) fn rules() -> payouts::model::payout::SendRules {
     payouts::model::payout::SendRules {
         min_cents: 100,
         max_cents: 1_000_000,
+        total_max_cents: None,
         approval: None,
         named_batch: None,
     }

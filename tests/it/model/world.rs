@@ -809,6 +809,7 @@ impl Work {
             rules: SendRules {
                 min_cents: 100,
                 max_cents: 1_000_000,
+                total_max_cents: None,
                 approval: run.approvals.then_some(ApprovalRule {
                     threshold_cents: 0,
                     roles_only: false,
@@ -920,7 +921,7 @@ impl Work {
                     payouts: self.payouts.clone(),
                     ..approve::Which::default()
                 };
-                let approving = approve::plan(store, &which, &stamp.actor)?;
+                let approving = approve::plan(store, &which, &stamp.actor, false)?;
                 approve::execute(store, stamp, None, approving).map(drop)
             }
             Op::Hold { all, .. } => {
