@@ -409,8 +409,16 @@ fn actor(env: &Environment, host: &str) -> Result<String, ConfigError> {
     let origin = named.map_or(Origin::Environment, |(_, origin)| origin);
     let name = named.map_or_else(
         || format!("{}@{host}", login_name(env)),
-        |(text, _)| text.to_owned(),
+        |(text, _)| text.trim().to_owned(),
     );
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Err(ConfigError::Value {
+            name: vars::ACTOR.name,
+            origin,
+            value: format!("{name:?}"),
+            reason: "a name is one line of text".to_owned(),
+        });
+    }
     if name.trim_start().to_lowercase().starts_with(ROLE_PREFIX) {
         return Err(ConfigError::Value {
             name: vars::ACTOR.name,

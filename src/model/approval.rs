@@ -88,6 +88,12 @@ pub struct ApprovalFacts {
     pub batch_creator_cents: i64,
 }
 
+/// Whether two names are one person's, however they typed it.
+pub fn is_same_actor(one: &str, other: &str) -> bool {
+    let plain = |name: &str| name.split_whitespace().collect::<String>().to_lowercase();
+    plain(one) == plain(other)
+}
+
 /// When an approval is needed, and which counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApprovalRule {
@@ -109,7 +115,7 @@ impl ApprovalRule {
     pub fn lets(&self, actor: &str, facts: &ApprovalFacts) -> bool {
         let known = |name: &str| !self.roles_only || name.starts_with(ROLE_PREFIX);
         let maker = facts.maker.as_deref();
-        known(actor) && maker.is_none_or(|maker| known(maker) && maker != actor)
+        known(actor) && maker.is_none_or(|maker| known(maker) && !is_same_actor(maker, actor))
     }
 
     /// Decides whether a payout may be sent, as far as approvals go.

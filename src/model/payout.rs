@@ -371,6 +371,9 @@ pub enum NotAgain {
     /// What holds for a first send.
     #[error("it is not sent again: {0}")]
     Skip(Skip),
+    /// All runs of the day have sent what they may.
+    #[error("all runs of this day have sent what they may (PAYOUTS_MAX_DAY_TOTAL_CENTS)")]
+    DayIsOver,
     /// The stored bytes say something else than the row.
     #[error("its amount or destination changed since")]
     Changed,

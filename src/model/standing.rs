@@ -13,7 +13,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::approval::{ApprovalFacts, ApprovalRule};
+use crate::model::approval::{ApprovalFacts, ApprovalRule, is_same_actor};
 use crate::model::attempt::AttemptOutcome;
 use crate::model::ids::StatementId;
 use crate::model::native_enum::RoyaltyStatementStatus;
@@ -225,7 +225,8 @@ pub fn may_approve(
         Ok(()) | Err(Refusal::Unresolved | Refusal::Released) => {}
         Err(refusal) => return Err(refusal),
     }
-    if facts.maker.as_deref() == Some(actor) {
+    let maker = facts.maker.as_deref();
+    if maker.is_some_and(|maker| is_same_actor(maker, actor)) {
         return Err(Refusal::Maker);
     }
     // The rule that the claim will ask, so that nobody approves in vain.

@@ -50,18 +50,20 @@ pub const COLUMNS: Columns = Columns {
         "amount_cents",
         "statement",
         "reference",
+        "currency",
         ERROR_COLUMN,
     ],
     required: &[&["creator"], &["amount", "amount_cents"]],
 };
 
 /// The columns of [`COLUMNS`] that say something.
-pub const MEANINGFUL: [&str; 5] = [
+pub const MEANINGFUL: [&str; 6] = [
     "creator",
     "amount",
     "amount_cents",
     "statement",
     "reference",
+    "currency",
 ];
 
 /// What is said of a creator whom the platform deleted.
@@ -753,6 +755,11 @@ fn read_row(row: &Row<'_>, rules: &Rules, faults: &mut Vec<RowFault>) -> WantedR
             None
         }
     };
+    let says_other = |code: &&str| !code.eq_ignore_ascii_case(rules.currency.as_str());
+    if row.cell("currency").is_some_and(|code| says_other(&code)) {
+        let reason = format!("this database pays in {}", rules.currency.upper());
+        faults.push(row.fault("currency", FaultKind::Amount, reason));
+    }
     WantedRow {
         line: row.line,
         creator,

@@ -16,8 +16,9 @@ use crate::model::run::Holder;
 use crate::model::schema::{payout_attempts, payout_runs};
 use crate::model::time::Time;
 use crate::store::dialect;
+use crate::store::queue::DayLimit;
 use crate::store::runs::{RunStamp, has_ended};
-use crate::store::{Store, StoreError, history, queue};
+use crate::store::{Store, StoreError, history, queue, settings};
 
 /// A page of attempts that nobody works on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -142,13 +143,14 @@ impl Store {
 
     /// Takes an unresolved attempt over from the run that left it, if it may go out
     /// again by the rule of [`may_send_again`], asked in the transaction that takes it.
-    /// From then on it counts as unknown, whatever it said before: its first sender may
+    /// Of `day`, the limit and Stripe's time, it takes what it needs. From then on it counts as unknown, whatever it said before: its first sender may
     /// still be at work.
     pub fn attempt_take_over(
         &mut self,
         stamp: &RunStamp,
         attempt: &Attempt,
         rules: &SendRules,
+        day: Option<(DayLimit, Time)>,
     ) -> Result<TakeOver, StoreError> {
         let now = self.clock.now();
         let nothing = |outcome| Ok((outcome, history::HeadsHash::default()));
@@ -164,6 +166,17 @@ impl Store {
             };
             if let Err(refusal) = may_send_again(&candidate, attempt, rules) {
                 return nothing(TakeOver::Refused(refusal));
+            }
+            // What was first sent on another day counts for this one too.
+            if let Some((day, today)) = day {
+                let room = settings::day_room_in_tx(conn, today, day.cents, day.anew)?;
+                let amount = i64::from(attempt.amount_cents);
+                let uncounted = attempt.first_sent_at < today.day_start();
+                if uncounted && amount > room {
+                    return nothing(TakeOver::Refused(NotAgain::DayIsOver));
+                }
+                let more = if uncounted { amount } else { 0 };
+                settings::day_claimed_in_tx(conn, today, day.cents, room, more)?;
             }
             let changed = diesel::update(open_attempt(
                 &attempt.payout_id,

@@ -175,7 +175,7 @@ pub struct AttemptTerms {
 
 impl AttemptTerms {
     /// What Stripe's clock says when ours says `now`.
-    fn stripe_time(&self, now: Time) -> Time {
+    pub fn stripe_time(&self, now: Time) -> Time {
         Time::from_millis(now.millis().saturating_add(self.stripe_ahead_millis))
     }
 }

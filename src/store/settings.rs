@@ -219,7 +219,12 @@ fn day_total_write(conn: &mut AnyConnection, now: Time, cents: i64) -> Result<()
 fn spent_since(conn: &mut AnyConnection, since: Time) -> Result<i64, StoreError> {
     use payout_attempts as a;
     Ok(a::table
-        .filter(a::first_sent_at.ge(since))
+        // What goes out again counts for the day on which it does.
+        .filter(
+            a::first_sent_at
+                .ge(since)
+                .or(a::last_sent_at.assume_not_null().ge(since)),
+        )
         .filter(a::outcome.ne_all([AttemptOutcome::Declined, AttemptOutcome::NotSent]))
         .select(sum_attempts_cents())
         .first(conn)?)

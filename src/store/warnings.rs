@@ -9,7 +9,7 @@ use crate::model::attempt::AttemptOutcome;
 use crate::model::ids::{CreatorId, PayoutId};
 use crate::model::payout::{Candidate, PayoutStatus};
 use crate::model::schema::{creators, payout_attempts, payouts};
-use crate::model::time::{Time, millis_of};
+use crate::model::time::Time;
 use crate::model::warning::{Warning, WarningKind};
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::among;
@@ -20,21 +20,21 @@ diesel::allow_columns_to_appear_in_same_group_by_clause!(
     payout_attempts::destination
 );
 
-/// How far apart two payouts of one amount to one creator are worth a word.
-pub const SAME_AMOUNT_WITHIN: Duration = Duration::from_secs(7 * 86_400);
+/// A payment of the same amount to the same creator is worth a word for so long.
+const SAME_AMOUNT_WITHIN: Duration = Duration::from_secs(7 * 86_400);
 
 impl Store {
     /// What is conspicuous about these payouts beside what was sent before, in their order.
-    /// Of two alike the later one is.
     pub fn warnings_of(&mut self, due: &[Candidate]) -> Result<Vec<Warning>, StoreError> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
+        let since = self.clock.now().minus(SAME_AMOUNT_WITHIN);
         self.read(|conn| {
             let mut paid: Vec<&CreatorId> = due.iter().map(|one| &one.payout.creator_id).collect();
             paid.sort();
             paid.dedup();
-            let alike = alike(conn, due, &paid)?;
+            let alike = alike(conn, since, &paid)?;
             let owners = owners(conn, due)?;
             let before = last_destinations(conn, &paid)?;
             let mut warnings = Vec::new();
@@ -50,12 +50,8 @@ impl Store {
                     });
                 };
                 let same = alike.get(&(payout.creator_id.clone(), payout.amount_cents));
-                let earlier = same.into_iter().flatten().find(|(at, id)| {
-                    let apart = payout.created_at.millis_since(*at);
-                    (*at, id) < (payout.created_at, &payout.id)
-                        && apart <= millis_of(SAME_AMOUNT_WITHIN)
-                });
-                if let Some((_, other)) = earlier {
+                let sent = same.into_iter().flatten().find(|id| **id != payout.id);
+                if let Some(other) = sent {
                     warn(WarningKind::SameAmount, other.to_string());
                 }
                 let owners = owners.get(destination);
@@ -76,33 +72,25 @@ impl Store {
     }
 }
 
-type Alike = HashMap<(CreatorId, i32), Vec<(Time, PayoutId)>>;
+type Alike = HashMap<(CreatorId, i32), Vec<PayoutId>>;
 
-/// The payouts of these creators that were sent, since shortly before the first that is
-/// due. Those that are due themselves the plan compares with each other.
-fn alike(
-    conn: &mut AnyConnection,
-    due: &[Candidate],
-    paid: &[&CreatorId],
-) -> Result<Alike, StoreError> {
-    let moments = || due.iter().map(|one| one.payout.created_at);
-    let since = moments().min().map(|first| first.minus(SAME_AMOUNT_WITHIN));
-    let rows: Vec<(CreatorId, i32, Time, PayoutId)> = payouts::table
+/// The payouts of these creators that were paid since a moment, or are being sent. Those
+/// that are due themselves the plan compares with each other.
+fn alike(conn: &mut AnyConnection, since: Time, paid: &[&CreatorId]) -> Result<Alike, StoreError> {
+    let was_sent = payouts::status
+        .eq(PayoutStatus::Processing)
+        .or(payouts::status
+            .eq(PayoutStatus::Completed)
+            .and(payouts::processed_at.assume_not_null().ge(since)));
+    let rows: Vec<(CreatorId, i32, PayoutId)> = payouts::table
         .filter(among(payouts::creator_id, paid))
-        .filter(payouts::created_at.nullable().ge(since))
-        .filter(payouts::created_at.nullable().le(moments().max()))
-        .filter(payouts::status.eq_any([PayoutStatus::Completed, PayoutStatus::Processing]))
-        .order((payouts::created_at, payouts::id))
-        .select((
-            payouts::creator_id,
-            payouts::amount_cents,
-            payouts::created_at,
-            payouts::id,
-        ))
+        .filter(was_sent)
+        .order(payouts::id)
+        .select((payouts::creator_id, payouts::amount_cents, payouts::id))
         .load(conn)?;
     let mut alike = Alike::new();
-    for (creator, cents, at, id) in rows {
-        alike.entry((creator, cents)).or_default().push((at, id));
+    for (creator, cents, id) in rows {
+        alike.entry((creator, cents)).or_default().push(id);
     }
     Ok(alike)
 }

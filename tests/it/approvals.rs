@@ -112,6 +112,11 @@ on_both! {
         let batch = batch(&mut shop);
         let run = as_actor(&mut shop, "mia", &["approve", &batch]).expect_code(4);
         assert!(run.stdout.contains("you made it; somebody else has to approve it"), "{run}");
+        // However she types her name.
+        for name in [" mia", "MIA ", "m i a"] {
+            as_actor(&mut shop, name, &["approve", &batch]).expect_code(4);
+        }
+        as_actor(&mut shop, "mia\nzoe", &["approve", &batch]).expect_code(3);
         // Not even when somebody writes the row for her.
         let ben = id_of(&shop, "B1");
         let run_id = shop.one("SELECT id FROM payout_runs WHERE command = 'create'");

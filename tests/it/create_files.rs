@@ -133,8 +133,8 @@ on_both! {
             $ payouts create -f wide.csv --map reference=Reference --ignore Memos
             --- stderr
             Line  Column     Value      Reason
-               1  Ref        Ref        unknown column; known are creator, amount, amount_cents, statement, reference
-               1  Memo       Memo       unknown column; known are creator, amount, amount_cents, statement, reference
+               1  Ref        Ref        unknown column; known are creator, amount, amount_cents, statement, reference, currency
+               1  Memo       Memo       unknown column; known are creator, amount, amount_cents, statement, reference, currency
                1  Reference  Reference  the file has no column of this name, which is to be reference
                1  Memos      Memos      the file has no column of this name
             by reason: 4 header
@@ -145,7 +145,7 @@ on_both! {
             insta::assert_snapshot!(env.run(&["create", "-f", "wide.csv", "--map", "price=Amount"]).transcript(), @r#"
             $ payouts create -f wide.csv --map price=Amount
             --- stderr
-            error: invalid value 'price=Amount' for '--map <COLUMN=NAME>': there is no column "price"; known are creator, amount, amount_cents, statement, reference
+            error: invalid value 'price=Amount' for '--map <COLUMN=NAME>': there is no column "price"; known are creator, amount, amount_cents, statement, reference, currency
 
             For more information, try '--help'.
             --- exit 2
@@ -329,6 +329,30 @@ on_both! {
         assert_eq!(counts("copy.csv"), (json!(0), json!(4), json!(true)));
         assert_eq!(counts("half.csv"), (json!(1), json!(2), json!(false)));
         assert_eq!(stored(&db).len(), 5);
+    }
+
+    // A comma in an amount is also what stands between cells.
+    fn scenario_42_an_amount_that_its_own_comma_cuts_in_two_is_refused(db: TestDb) {
+        let env = two_creators(&db);
+        for rows in [
+            "creator,amount,reference\nann,12,500.00,\n",
+            "creator,amount,reference\nann,1250,50,\n",
+            "creator,amount,reference\nann,12,500.00\n",
+            "creator,amount,reference\nann,1,250.00,INV-7\n",
+            "creator,amount,reference,error\nann,1,250.00,INV-7,\n",
+        ] {
+            env.write("cut.csv", rows);
+            let told = parsed(&env.run(&["create", "-f", "cut.csv", "-o", "json"]).expect_code(1).stdout);
+            assert_eq!(told["created"], 0, "{rows}: {told:#}");
+        }
+        // A row is as wide as the header, whose last columns may have no name.
+        env.write("wide.csv", "creator,amount,reference,,\nann,12.00,W-1,,\nann,\"12,500.00\",W-2,,\nann,13.00,W-3,\n");
+        let told = parsed(&env.run(&["create", "-f", "wide.csv", "-o", "json"]).stdout);
+        assert!(told["errors"].as_array().is_none_or(|errors| errors.iter().all(|error| error["line"] == 3)), "{told:#}");
+        // Whoever ignores what a file says of its currency would pay yen as dollars.
+        env.write("yen.csv", "creator,amount,reference,currency,memo\nann,500,Y-1,JPY,a\nann,500,Y-2,usd,b\n");
+        let told = env.run(&["create", "-f", "yen.csv", "--ignore", "*"]).expect_code(1);
+        assert!(told.stderr.contains("this database pays in USD"), "{told}");
     }
 
     fn scenario_42_what_is_no_amount_is_refused_with_the_reason(db: TestDb) {

@@ -79,9 +79,26 @@ on_both! {
         }
         let run = shop.process(&["--dry-run"]);
         assert!(run.stdout.contains("To send       0 payouts"), "{run}");
-        shop.pass(Duration::from_secs(20 * 60));
+        shop.pass(Duration::from_secs(25 * 3600));
         shop.process(&[]).expect_code(1);
         assert_eq!(shop.transfers().len(), 6);
+    }
+
+    fn what_goes_out_again_counts_for_the_day_on_which_it_does(db: TestDb) {
+        let mut shop = shop(db);
+        shop.env.set("PAYOUTS_MAX_DAY_TOTAL_CENTS", "2000");
+        shop.pass(Duration::from_secs(14 * 3600 + 20 * 60));
+        shop.env.set("PAYOUTS_CONCURRENCY", "1");
+        shop.env.set("PAYOUTS_TEST_FAILPOINT", "send.before=kill");
+        let killed = shop.env.command(&["process"]).output().expect("it runs");
+        assert_eq!(killed.status.code(), None, "{killed:?}");
+        shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+        let claimed = shop.one("SELECT CAST(COUNT(*) AS TEXT) FROM payout_attempts");
+        shop.pass(Duration::from_secs(20 * 60));
+        for _ in 0..2 {
+            shop.process(&[]);
+            assert_eq!((shop.transfers().len(), claimed.as_str()), (2, "2"));
+        }
     }
 
     // Scenario 21 for limits: what never fits keeps nothing back.

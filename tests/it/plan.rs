@@ -41,6 +41,7 @@ on_both! {
         let edits = [
             ("UPDATE payouts SET amount_cents = 1001 WHERE id = 'cp1'", "UPDATE payouts SET amount_cents = 1000 WHERE id = 'cp1'"),
             (r#"UPDATE creators SET "stripeAccountId" = 'acct_other' WHERE id = 'cr_c1'"#, r#"UPDATE creators SET "stripeAccountId" = 'acct_c1' WHERE id = 'cr_c1'"#),
+            ("UPDATE payouts SET creator_id = 'cr_c0' WHERE id = 'cp1'", "UPDATE payouts SET creator_id = 'cr_c1' WHERE id = 'cp1'"),
             ("UPDATE payouts SET status = 'FAILED' WHERE id = 'cp2'", "UPDATE payouts SET status = 'PENDING' WHERE id = 'cp2'"),
         ];
         for (edit, back) in edits {
@@ -89,6 +90,23 @@ on_both! {
         shop.payout("r_1", "cat", 1100);
         shop.process(&[]).expect_code(0);
         shop.assert_paid_exactly_once();
+    }
+
+    // A payment that failed is made anew, and then the old one is retried.
+    fn a_retry_beside_its_own_reissue_is_told(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.env.set("PAYOUTS_WARNINGS", "refuse");
+        shop.creator("ann");
+        shop.db.execute(r#"UPDATE creators SET "stripeAccountId" = 'acct_ann_closed' WHERE id = 'cr_ann'"#);
+        shop.payout("old", "ann", 30_000);
+        shop.process(&[]).expect_code(1);
+        shop.db.execute(r#"UPDATE creators SET "stripeAccountId" = 'acct_ann' WHERE id = 'cr_ann'"#);
+        shop.payout("reissue", "ann", 30_000);
+        shop.process(&[]).expect_code(0);
+        shop.env.run(&["retry", "old"]).expect_code(0);
+        let run = shop.process(&[]).expect_code(4);
+        assert!(run.stderr.contains("same creator and amount"), "{run}");
+        assert_eq!(shop.transfers().len(), 1);
     }
 
     fn one_account_under_two_creators_is_told(db: TestDb) {

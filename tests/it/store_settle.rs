@@ -269,13 +269,13 @@ on_both! {
             ("UPDATE creators SET \"deletedAt\" = \"createdAt\" WHERE id = 'ann'", "UPDATE creators SET \"deletedAt\" = NULL WHERE id = 'ann'"),
         ] {
             db.execute(sql);
-            let taken = store.attempt_take_over(&stamp, &attempt, &rules).expect("the database answers");
+            let taken = store.attempt_take_over(&stamp, &attempt, &rules, None).expect("the database answers");
             assert!(matches!(taken, TakeOver::Refused(_)), "{sql}: {taken:?}");
             db.execute(back);
         }
-        let taken = store.attempt_take_over(&stamp, &attempt, &rules).expect("the database answers");
+        let taken = store.attempt_take_over(&stamp, &attempt, &rules, None).expect("the database answers");
         assert!(matches!(&taken, TakeOver::Taken(taken) if taken.run_id == stamp.run_id), "{taken:?}");
-        let again = store.attempt_take_over(&stamp, &attempt, &rules).expect("the database answers");
+        let again = store.attempt_take_over(&stamp, &attempt, &rules, None).expect("the database answers");
         assert_eq!(again, TakeOver::Gone);
     }
 }

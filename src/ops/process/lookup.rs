@@ -248,7 +248,7 @@ impl Session {
         let rules = self.settings.rules.clone();
         self.db
             .call(move |store| {
-                store.attempt_take_over(&stamp, &left, &rules)?;
+                store.attempt_take_over(&stamp, &left, &rules, None)?;
                 let settlement = Settlement {
                     payout_id: left.payout_id,
                     attempt: left.attempt,

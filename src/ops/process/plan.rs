@@ -13,7 +13,7 @@ use crate::model::ids::{CreatorId, PayoutId};
 use crate::model::mode::mode;
 use crate::model::money::Currency;
 use crate::model::payout::{Payout, Skip};
-use crate::model::time::{Time, millis_of};
+use crate::model::time::Time;
 use crate::model::warning::{Warning, WarningKind};
 use crate::ops::consent::Agreement;
 use crate::ops::event::Event;
@@ -21,7 +21,6 @@ use crate::ops::pace::Pace;
 use crate::ops::process::{LimitReached, ProcessError, Session};
 use crate::store::Store;
 use crate::store::queue::{Mark, QueueRequest};
-use crate::store::warnings::SAME_AMOUNT_WITHIN;
 use crate::stripe::Stripe;
 
 /// A balance that cannot be read for a passing reason is asked for this often.
@@ -313,8 +312,16 @@ impl Session {
                 plan.last = Some(Mark::of(&payout));
                 let destination = candidate.destination.unwrap_or_default();
                 let cents = payout.amount_cents.to_string();
-                seen.digest
-                    .line(&["due", payout.id.as_str(), &cents, &destination]);
+                let statement = payout.royalty_statement_id.as_ref();
+                seen.digest.line(&[
+                    "due",
+                    payout.id.as_str(),
+                    &cents,
+                    &destination,
+                    payout.creator_id.as_str(),
+                    statement.map_or("", |id| id.as_str()),
+                    candidate.reference.as_deref().unwrap_or_default(),
+                ]);
                 seen.pays(&payout.creator_id, amount);
                 if let Some(other) = seen.alike(&payout) {
                     let warning = Warning {
@@ -426,8 +433,8 @@ impl Plan {
 struct Seen {
     digest: Digest,
     creators: HashMap<CreatorId, (u64, i64)>,
-    /// The last payout of each amount to each creator, and since when it is in the queue.
-    amounts: HashMap<(CreatorId, i32), (Time, PayoutId)>,
+    /// The last payout of each amount to each creator.
+    amounts: HashMap<(CreatorId, i32), PayoutId>,
 }
 
 impl Seen {
@@ -436,14 +443,10 @@ impl Seen {
         *entry = (entry.0 + 1, entry.1.saturating_add(cents));
     }
 
-    /// Another payout of this plan to the same creator, of the same amount and not much
-    /// older.
+    /// Another payout of this plan to the same creator, of the same amount.
     fn alike(&mut self, payout: &Payout) -> Option<PayoutId> {
         let key = (payout.creator_id.clone(), payout.amount_cents);
-        let this = (payout.created_at, payout.id.clone());
-        let (at, other) = self.amounts.insert(key, this)?;
-        let apart = payout.created_at.millis_since(at);
-        (apart <= millis_of(SAME_AMOUNT_WITHIN)).then_some(other)
+        self.amounts.insert(key, payout.id.clone())
     }
 
     fn warn(&mut self, plan: &mut Plan, warning: Warning) {

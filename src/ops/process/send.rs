@@ -308,11 +308,15 @@ impl Run {
                 Some("the balance does not cover sending it again".to_owned())
             } else {
                 let (stamp, rules) = (self.stamp.clone(), self.request.rules.clone());
+                let today = self.terms.stripe_time(self.senders.clock.now());
+                let day = self.day.map(|day| (day, today));
                 let attempt = resend.attempt.clone();
                 let taken = self
                     .db
-                    .call(move |store| store.attempt_take_over(&stamp, &attempt, &rules))
+                    .call(move |store| store.attempt_take_over(&stamp, &attempt, &rules, day))
                     .await?;
+                // What is taken over and not sent yet would be lost by adding up again.
+                self.day = self.day.map(|day| DayLimit { anew: false, ..day });
                 match taken {
                     TakeOver::Gone => None,
                     TakeOver::Refused(refusal) => Some(refusal.to_string()),

@@ -130,6 +130,8 @@ pub struct Header {
     columns: Vec<&'static str>,
     /// What the file calls them.
     pub names: Vec<String>,
+    /// How many cells it has, those without a name at its end among them.
+    cells: usize,
     /// What stands between cells.
     pub separator: u8,
     /// A byte-order mark stands in front of the file, or it is not UTF-8.
@@ -251,7 +253,8 @@ impl<'r> Row<'r> {
 /// Takes off the quote that keeps a spreadsheet from running a cell.
 fn armed(text: &str) -> &str {
     match text.strip_prefix('\'') {
-        Some(rest) if rest.starts_with(needs_defusing) => rest,
+        // As it is written: behind spaces too.
+        Some(rest) if rest.trim_start().starts_with(needs_defusing) => rest.trim(),
         _ => text,
     }
 }
@@ -294,6 +297,7 @@ pub fn one_row<T>(
     let header = Header {
         columns: given().map(|(name, _)| name).collect(),
         names: Vec::new(),
+        cells: record.len(),
         separator: b',',
         marked: false,
         defused: false,
@@ -634,6 +638,7 @@ fn header_of(first: &Record, columns: Columns, dialect: &Dialect) -> Result<Head
         None => {}
     }
     let mut names: Vec<String> = first.cells().map(|cell| cell.trim().to_owned()).collect();
+    let cells = names.len();
     // A spreadsheet goes on to the last column that ever held something.
     while names.last().is_some_and(String::is_empty) {
         names.pop();
@@ -705,6 +710,7 @@ fn header_of(first: &Record, columns: Columns, dialect: &Dialect) -> Result<Head
     Ok(Header {
         columns: found,
         names,
+        cells,
         separator: b',',
         marked: false,
         defused,
@@ -726,11 +732,50 @@ fn form_faults(row: &Row<'_>) -> Vec<RowFault> {
     let wanted = row.header.columns.len();
     let found = row.record.len();
     let surplus = (wanted..found).filter_map(|place| row.record.cell(place));
-    if found < wanted || surplus.into_iter().any(|cell| !cell.trim().is_empty()) {
+    let mut surplus = surplus.into_iter();
+    // Never more than the header, not even empty ones: an amount with a comma in it, and
+    // one empty cell too many elsewhere, would be read as another amount.
+    if found < wanted || found > row.header.cells || surplus.any(|cell| !cell.trim().is_empty()) {
         let reason = format!("{found} cells, but the header has {wanted}");
         return whole(FaultKind::Cells, reason);
     }
+    if let Some(fault) = split_amount(row) {
+        return vec![fault];
+    }
     text_faults(row)
+}
+
+/// Columns whose cells are in major units, whatever the file is about.
+const MAJOR_UNITS: [&str; 4] = ["amount", "net_payable", "total_earnings", "platform_fee"];
+
+/// An amount that its own thousands comma has cut in two: `12` and `500.00`.
+fn split_amount(row: &Row<'_>) -> Option<RowFault> {
+    if row.header.separator != b',' {
+        return None;
+    }
+    let columns = row.header.columns.iter();
+    let mut in_major_units = columns.filter(|name| MAJOR_UNITS.contains(name));
+    in_major_units.find_map(|column| split_in(row, column))
+}
+
+fn split_in(row: &Row<'_>, column: &str) -> Option<RowFault> {
+    let mut columns = row.header.columns.iter();
+    let place = columns.position(|name| *name == column)?;
+    let cell = |place: usize| row.record.cell(place).map(str::trim);
+    let (first, second) = (cell(place)?, cell(place + 1)?);
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (whole, rest) = second.split_once('.')?;
+    let cut = (1..=3).contains(&first.len())
+        && digits(first)
+        && whole.len() == 3
+        && digits(whole)
+        && digits(rest);
+    cut.then(|| {
+        let reason = format!(
+            "this and the next cell read like one number, {first},{second}; put an amount with a comma in quotes"
+        );
+        row.fault(column, FaultKind::Amount, reason)
+    })
 }
 
 /// What makes the cells of a row unfit to be ids, names or references.
