@@ -347,6 +347,21 @@ on_both! {
         assert_eq!(shop.transfers().len(), 1);
     }
 
+    fn scenario_38_a_missing_key_is_refused_before_anything(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        for key in ["", " ", "dummy", "sk_", "pk_test_shop"] {
+            shop.env.set("STRIPE_SECRET_KEY", key);
+            for args in [&["process"][..], &["process", "--dry-run"], &["reconcile"], &["resolve", "cp0"]] {
+                shop.env.run(args).expect_code(3);
+            }
+        }
+        // Not one request was made, and no run was recorded.
+        assert_eq!(shop.stripe.ledger().requests.len(), 0);
+        assert_eq!(shop.one("SELECT CAST(COUNT(*) AS TEXT) FROM payout_runs"), "0");
+        assert_eq!(shop.outcomes("cp0"), Vec::<String>::new());
+    }
+
     fn keys_that_may_not_send_stop_before_anything_is_claimed(db: TestDb) {
         let mut shop = Shop::open(db);
         shop.payouts(2);
