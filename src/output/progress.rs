@@ -1,9 +1,10 @@
 //! Progress of long work: a bar with rate and time left on a terminal, one line
 //! a minute otherwise.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::model::money::{Currency, with_currency};
 use crate::ops::event::{Event, Pass, Settled};
@@ -95,13 +96,21 @@ impl Progress {
         let (bar, template) = match payouts {
             Some(payouts) => (
                 ProgressBar::new(payouts),
-                "{bar:30} {pos}/{len} {per_sec} {eta} left  {msg}",
+                "{bar:30} {human_pos}/{human_len} {rate} {eta} left  {msg}",
             ),
-            None => (ProgressBar::no_length(), "{spinner} {pos} {per_sec}  {msg}"),
+            None => (
+                ProgressBar::no_length(),
+                "{spinner} {human_pos} {rate}  {msg}",
+            ),
         };
         bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
         if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
+            // Tenths of a row tell nobody anything, and those of a slow run do.
+            let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+                let decimals = usize::from(state.per_sec() < 10.0);
+                let _ = write!(out, "{:.decimals$}/s", state.per_sec());
+            };
+            bar.set_style(style.with_key("rate", rate).progress_chars("=> "));
         }
         self.bar = Some(bar);
     }
