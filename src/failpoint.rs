@@ -121,7 +121,7 @@ mod under_test {
     ];
 
     /// Every bug that can be planted: which rule is taken away.
-    pub const PLANTED: [&str; 19] = [
+    pub const PLANTED: [&str; 20] = [
         // An attempt without an answer is a definite no: the next one has a new key.
         "new_key_on_timeout",
         // A payment is recorded without an answer that proves it.
@@ -150,6 +150,8 @@ mod under_test {
         "gate_open",
         // Holds are not looked at.
         "holds_ignored",
+        // Letting go of one thing lets go of all.
+        "release_lifts_all",
         // A claim asks for no approval.
         "approval_ignored",
         // What was cancelled is paid when other software puts it back.

@@ -7,7 +7,7 @@
 
 use diesel::prelude::*;
 
-use crate::failpoint::failpoint;
+use crate::failpoint::{failpoint, planted};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::hold::{Hold, HoldKind, HoldRelease, HoldTarget};
 use crate::model::ids::{BatchId, PayoutId};
@@ -103,6 +103,10 @@ impl Store {
                 return Ok(None);
             };
             let was = format!("was held by {}: {}", hold.actor, hold.reason);
+            if planted!("release_lifts_all") {
+                diesel::delete(holds::table).execute(conn)?;
+                return Ok(Some(was));
+            }
             if !lift_in_tx(conn, run, hold, &run.actor, now, note)? {
                 // Another process was faster.
                 return Ok(None);

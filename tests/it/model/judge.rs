@@ -8,6 +8,7 @@ use payouts::sandbox::{Fault, TransferReport};
 
 use super::schedule::{Foreign, Op};
 use super::world::{CAREFUL, Ended, Finished, LEASE, World};
+use crate::common::db::TextRow;
 
 /// Which promise was broken, and how.
 #[derive(Clone, Debug, PartialEq)]
@@ -152,6 +153,8 @@ pub(crate) struct Judge {
     step_began_wall: i64,
     /// Payouts on hold, and how long their histories were.
     held: BTreeMap<String, i64>,
+    /// What of holds stands: kind and target.
+    standing: BTreeSet<(String, String)>,
     /// Transfers that a restored database does not know, until it does.
     forgotten: BTreeSet<String>,
     /// Keys that a restored database may not know to have been sent, and that nothing had been
@@ -240,6 +243,7 @@ impl Judge {
                 self.unseen.extend(self.forgotten.iter().cloned());
             }
             self.held.clear();
+            self.standing.clear();
             self.closed = closed(world);
             // What it has never heard of it cannot know to be old.
             let known: BTreeSet<String> = attempts.iter().map(Attempt::key).collect();
@@ -672,18 +676,35 @@ impl Judge {
             || finished
                 .iter()
                 .any(|one| matches!(one.op, Op::Hold { .. } | Op::Unhold));
+        let lifted = |one: &Finished| {
+            matches!(one.op, Op::UnholdOne) && one.ended.as_ref().is_some_and(|it| it.code == 0)
+        };
+        let lifted_one = finished.iter().any(lifted);
         if changed {
+            let rows = world.rows("SELECT kind, target FROM payout_holds");
+            let cells = |row: TextRow| {
+                let mut cells = row.into_iter().flatten();
+                Some((cells.next()?, cells.next().unwrap_or_default()))
+            };
+            self.standing = rows.into_iter().filter_map(cells).collect();
+        } else if lifted_one {
+            // Not what the table says: lifting one lifts no other.
+            self.standing.pop_first();
+        }
+        if changed || lifted_one {
             let lengths = numbers(
                 world,
                 "SELECT payout_id, max(seq) FROM payout_history GROUP BY payout_id",
             );
-            let held = world.rows(
-                "SELECT id FROM payouts WHERE EXISTS (SELECT 1 FROM payout_holds h
-                 WHERE h.kind = 'all' OR h.kind = 'payout' AND h.target = payouts.id)",
-            );
-            self.held = held
+            let everything = self.standing.iter().any(|(kind, _)| kind == "all");
+            let is_held = |id: &String| {
+                everything || self.standing.contains(&("payout".to_owned(), id.clone()))
+            };
+            let ids = world.rows("SELECT id FROM payouts");
+            self.held = ids
                 .into_iter()
                 .filter_map(|row| row.into_iter().next().flatten())
+                .filter(is_held)
                 .map(|id| (id.clone(), lengths.get(&id).copied().unwrap_or(0)))
                 .collect();
         }

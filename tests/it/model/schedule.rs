@@ -40,6 +40,8 @@ pub(crate) enum Op {
     Hold { all: bool, trap: Option<Trap> },
     /// All holds are lifted.
     Unhold,
+    /// One of them is.
+    UnholdOne,
     /// `resolve` of everything that may be in doubt: a look, and no more.
     LookAgain(Option<Trap>),
     /// `resolve --release` of the same.
@@ -376,6 +378,13 @@ impl Dice {
                     all: self.percent(30),
                     trap: None,
                 },
+                payouts(self, Payee::Usual),
+                Op::Hold {
+                    all: self.percent(30),
+                    trap: None,
+                },
+                self.process(),
+                Op::UnholdOne,
                 self.process(),
                 Op::Unhold,
                 self.process(),
@@ -592,7 +601,7 @@ impl Dice {
                 all: self.percent(30),
                 trap: self.trap(),
             },
-            17 => Op::Unhold,
+            17 => self.one(&[Op::Unhold, Op::UnholdOne]),
             18 => Op::Wake {
                 kill: self.percent(30),
             },

@@ -127,6 +127,7 @@ impl Tally {
             "Reconcile",
             "Hold",
             "Unhold",
+            "UnholdOne",
             "Wake",
             "Fault",
             "FaultsEnd",

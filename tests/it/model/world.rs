@@ -296,6 +296,7 @@ impl World {
             | Op::Approve(_)
             | Op::Hold { .. }
             | Op::Unhold
+            | Op::UnholdOne
             | Op::LookAgain(_)
             | Op::LetGo(_)
             | Op::Paid { .. }
@@ -938,8 +939,8 @@ impl Work {
                 };
                 hold::set(store, stamp, &targets, "wait", None).map(drop)
             }
-            Op::Unhold => {
-                let targets: Vec<HoldTarget> = store
+            Op::Unhold | Op::UnholdOne => {
+                let mut targets: Vec<HoldTarget> = store
                     .holds()?
                     .into_iter()
                     .map(|hold| HoldTarget {
@@ -947,6 +948,10 @@ impl Work {
                         id: hold.target,
                     })
                     .collect();
+                if matches!(self.op, Op::UnholdOne) {
+                    targets.sort_by(|a, b| (a.kind.as_str(), &a.id).cmp(&(b.kind.as_str(), &b.id)));
+                    targets.truncate(1);
+                }
                 let looked = hold::look(store, &targets)?;
                 hold::release(store, stamp, looked, None).map(drop)
             }
