@@ -77,8 +77,8 @@ impl Attempt {
     /// How long ago it was first sent, by Stripe's clock, which is so far ahead of this
     /// machine's; milliseconds.
     pub fn key_age_millis(&self, now: Time, stripe_ahead_millis: i64) -> i64 {
-        let stripe_now = now.millis().saturating_add(stripe_ahead_millis);
-        stripe_now.saturating_sub(self.first_sent_at.millis())
+        now.on_clock_ahead(stripe_ahead_millis)
+            .millis_since(self.first_sent_at)
     }
 
     /// Whether Stripe still knows its key.

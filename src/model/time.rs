@@ -60,6 +60,12 @@ impl Time {
         self.0.and_utc().timestamp_millis()
     }
 
+    /// The same moment by a clock that is so far ahead; milliseconds, negative behind.
+    #[must_use]
+    pub fn on_clock_ahead(self, millis: i64) -> Self {
+        Self::from_millis(self.millis().saturating_add(millis))
+    }
+
     /// The first moment of its UTC day.
     #[must_use]
     pub fn day_start(self) -> Self {

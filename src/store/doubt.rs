@@ -428,7 +428,7 @@ fn doubt_of_row(payout: &Payout, terms: &DoubtTerms) -> Doubt {
 
 /// A moment by Stripe's clock, by this machine's.
 fn here(at_stripe: Time, terms: &DoubtTerms) -> Time {
-    Time::from_millis(at_stripe.millis().saturating_sub(terms.stripe_ahead_millis))
+    at_stripe.on_clock_ahead(terms.stripe_ahead_millis.saturating_neg())
 }
 
 fn look_ups_of(

@@ -176,7 +176,7 @@ pub struct AttemptTerms {
 impl AttemptTerms {
     /// What Stripe's clock says when ours says `now`.
     pub fn stripe_time(&self, now: Time) -> Time {
-        Time::from_millis(now.millis().saturating_add(self.stripe_ahead_millis))
+        now.on_clock_ahead(self.stripe_ahead_millis)
     }
 }
 

@@ -29,7 +29,7 @@ const HELD_BACK_MAX: u32 = 100;
 /// A job that has ended.
 #[derive(Debug)]
 pub(super) struct Carried {
-    pub(super) job: Job,
+    pub(super) job: Arc<Job>,
     pub(super) settlement: Settlement,
     pub(super) effect: RunEffect,
     /// Every send failed before a connection stood.
@@ -53,6 +53,7 @@ pub(super) struct Senders {
 impl Senders {
     /// Carries one attempt to its end in this run: sends, waits, sends again.
     pub(super) async fn carry(self, job: Job) -> Carried {
+        let job = Arc::new(job);
         let mut progress = Progress {
             maybe_executed: job.taken_over && !planted!("take_over_forgets"),
             ..Progress::default()
@@ -73,7 +74,7 @@ impl Senders {
                 last,
                 answers,
             },
-            job: job.clone(),
+            job: Arc::clone(&job),
             effect,
             unreachable: None,
             closed: None,
@@ -101,13 +102,13 @@ impl Senders {
             let sent_at = self.clock.now();
             let attempt = &job.attempt;
             let begun = self.clock.instant();
-            let started = *first_sent.get_or_insert(begun);
             let (exchange, held_back) = self.send(&job, !answers.is_empty()).await;
             if held_back && held_back_before < HELD_BACK_MAX {
                 // It never left: the gate says whether it may yet.
                 held_back_before += 1;
                 continue;
             }
+            let started = *first_sent.get_or_insert(begun);
             all_unwritten &= matches!(exchange, Exchange::NotWritten { .. });
             let judgement = classify(&exchange, &expected);
             stored_error |= judgement.stored_error;
@@ -191,7 +192,7 @@ impl Senders {
     /// Sends the stored bytes under the stored key, once. The gate is asked again when
     /// they are about to leave: a request may wait for a connection, and the machine
     /// may go to sleep meanwhile. Returns too whether it was closed by then.
-    async fn send(&self, job: &Job, again: bool) -> (Exchange, bool) {
+    async fn send(&self, job: &Arc<Job>, again: bool) -> (Exchange, bool) {
         let attempt = &job.attempt;
         failpoint!(await "send.before", or (Exchange::NotWritten {
             reason: "no connection".to_owned(),
@@ -201,7 +202,7 @@ impl Senders {
             body.push_str("&description=again");
         }
         let (key, version) = (&attempt.idempotency_key, &attempt.api_version);
-        let (senders, leaving) = (self.clone(), job.clone());
+        let (senders, leaving) = (self.clone(), Arc::clone(job));
         let held_back = Arc::new(AtomicBool::new(false));
         let closed = Arc::clone(&held_back);
         let may_leave = move || {

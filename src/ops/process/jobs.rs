@@ -92,6 +92,10 @@ pub(super) async fn record(
                     return (written, None);
                 }
                 waiting = late.into_iter().map(|(settlement, _)| settlement).collect();
+                // Each try waits for the row's lock on the store's thread: signs of life and
+                // other outcomes have their turn in between.
+                clock.sleep(wait).await;
+                wait = (wait * 2).min(Duration::from_secs(5));
             }
             Err(error) if !error.is_transient() || !patient => {
                 let why = error.to_string();

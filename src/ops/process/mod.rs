@@ -382,13 +382,7 @@ impl Session {
             in_doubt: HashSet::new(),
             report: Report::default(),
         };
-        session.guarded_until = Time::from_millis(
-            session
-                .clock
-                .now()
-                .millis()
-                .saturating_add(stripe_ahead_millis),
-        );
+        session.guarded_until = session.stripe_now();
         session.guard().await?;
         Ok(session)
     }
@@ -417,6 +411,11 @@ impl Session {
             .call(move |store| store.attempts_holders(own.as_ref(), lease))
             .await?;
         Ok(())
+    }
+
+    /// What Stripe's clock says.
+    fn stripe_now(&self) -> Time {
+        self.clock.now().on_clock_ahead(self.stripe_ahead_millis)
     }
 
     /// Looks for what may have paid a payout.

@@ -57,7 +57,8 @@ pub struct Plan {
     /// Creators who get several payments, those who get most first; at most 20.
     pub creators: Vec<PlanCreator>,
     /// Stands for everything that is agreed to: account, mode, currency, every payout
-    /// with its amount and account, and every warning. Lowercase hex.
+    /// with its amount, account, creator, statement and reference, and every warning.
+    /// Lowercase hex.
     pub hash: String,
     /// The limit at which it ends, although more is due.
     pub limit: Option<LimitReached>,
@@ -250,15 +251,7 @@ impl Session {
         seen: &mut Seen,
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
-        let day_left = match self.settings.day_max_cents {
-            Some(most) => {
-                let ours = self.clock.now().millis();
-                let now = Time::from_millis(ours.saturating_add(self.stripe_ahead_millis));
-                let spent = self.db.call(move |store| store.day_spent(now)).await?;
-                most.saturating_sub(spent)
-            }
-            None => i64::MAX,
-        };
+        let day_left = self.day_left(plan).await?;
         let mut agreed = HashMap::new();
         let mut groups: BTreeMap<Skip, SkippedGroup> = BTreeMap::new();
         let mut request = self.queue_request(None, None);
@@ -302,7 +295,6 @@ impl Session {
                     plan.limit = self.settings.limits_itself().then_some(LimitReached::Run);
                     break 'walk;
                 }
-                // What goes out again was counted on the day of its first send.
                 if plan.due_cents.saturating_add(amount) > day_left {
                     plan.limit = Some(LimitReached::Day);
                     break 'walk;
@@ -368,6 +360,22 @@ impl Session {
             plan.skipped.push(group);
         }
         Ok(())
+    }
+
+    /// What all runs may still send on this day, minor units, once what goes out again
+    /// has: that counts for the day of its first send, and for this one.
+    async fn day_left(&self, plan: &Plan) -> Result<i64, ProcessError> {
+        let Some(most) = self.settings.day_max_cents else {
+            return Ok(i64::MAX);
+        };
+        let now = self.stripe_now();
+        let spent = self.db.call(move |store| store.day_spent(now)).await?;
+        let planned = usize::try_from(plan.resends).unwrap_or(usize::MAX);
+        let again = self.resends.iter().take(planned).map(|one| &one.attempt);
+        let uncounted = again.filter(|attempt| attempt.first_sent_at < now.day_start());
+        Ok(uncounted.fold(most.saturating_sub(spent), |left, attempt| {
+            left.saturating_sub(attempt.amount_cents.into())
+        }))
     }
 
     pub(super) fn queue_request(
