@@ -42,7 +42,7 @@
 //! `id`. One rule, [`model::payout::may_send`], decides inside the transaction
 //! that also writes the attempt: number, key, exact body. It is committed before
 //! a byte goes out. A sender asks the gate (sign of life, holds, age of the key)
-//! immediately before each send, posts the stored bytes under the stored key,
+//! before each send and again as its body leaves, posts the stored bytes under the stored key,
 //! and hands the answer to [`stripe::classify`] (what it proves on its own) and
 //! [`ops::process::verdict`] (what all answers prove together). The outcome is
 //! recorded by [`store::Store::attempts_settle`] with conditional updates, many
@@ -69,7 +69,9 @@
 //! `payouts retry` and `payouts cancel` move payouts by the rules in
 //! [`model::standing`], asked once for what is shown and again under the locks of
 //! the transaction that moves anything ([`store::standing`]). `payouts hold` sets
-//! rows that the claim and every send look at ([`store::Store::holds_set`]).
+//! rows that the claim and every send look at ([`store::Store::holds_set`]);
+//! `payouts approve` writes who agreed to what of a payout, which the same rule asks
+//! for as decides about every claim and resend ([`model::approval`]).
 //! None of them sends: what is sent is sent by `process` alone.
 //!
 //! # The books, and the proof of the history

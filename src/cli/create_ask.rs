@@ -7,6 +7,7 @@ use crate::cli::error::CliError;
 use crate::model::creator::Creator;
 use crate::model::ids::StatementId;
 use crate::model::money::{Currency, major_plain, parse_major, with_currency};
+use crate::ops::create::Limits;
 use crate::output::record;
 use crate::output::text::brief;
 use crate::store::Store;
@@ -174,21 +175,25 @@ fn amount(cx: &Context, currency: Currency, all: Option<String>) -> Result<Strin
         Some(all) => format!("Amount in {} (enter for {all})", currency.upper()),
         None => format!("Amount in {}, such as 500.00", currency.upper()),
     };
-    let (min, max) = (cx.config.min_cents, cx.config.max_cents);
+    let limits = Limits {
+        min_cents: cx.config.min_cents,
+        max_cents: cx.config.max_cents,
+        currency,
+    };
     let check = |text: &str| {
         let text = match &all {
             Some(all) if text.is_empty() => all,
             _ => text,
         };
         let cents = parse_major(text, currency).map_err(|error| error.to_string())?;
-        if cents < min || cents > max {
-            return Err(format!(
+        let from_to = |_| {
+            format!(
                 "it must be from {} to {}",
-                with_currency(min.into(), currency),
-                with_currency(max.into(), currency)
-            ));
-        }
-        Ok(())
+                with_currency(limits.min_cents.into(), currency),
+                with_currency(limits.max_cents.into(), currency)
+            )
+        };
+        limits.check(cents.into()).map(drop).map_err(from_to)
     };
     let text = ask::line(&question, &check).map_err(declined)?;
     Ok(match all {

@@ -56,7 +56,7 @@ pub enum Ending {
 
 text_enum! {
     /// Where a payout stood at the end of a period.
-    pub enum Standing {
+    pub enum EndStatus {
         /// In the queue.
         Pending = "PENDING",
         /// Claimed by a run, or of unknown outcome.
@@ -102,7 +102,7 @@ impl BookedPayout {
 
     /// Where it stood just before `until`, when it was owed then: what the history
     /// says, else what the next row of it says was before, else the row of today.
-    fn status_before(&self, until: Time) -> Standing {
+    fn status_before(&self, until: Time) -> EndStatus {
         let last = self.history.iter().rev().find(|step| step.at < until);
         let next = self.history.iter().find(|step| step.at >= until);
         let said = last
@@ -110,10 +110,10 @@ impl BookedPayout {
             .or_else(|| next.and_then(|step| step.from_status.as_deref()))
             .unwrap_or(self.payout.status.as_str());
         match said {
-            "PENDING" => Standing::Pending,
-            "FAILED" => Standing::Failed,
+            "PENDING" => EndStatus::Pending,
+            "FAILED" => EndStatus::Failed,
             // Recorded as paid by a transfer that bears a later time: it was on the way.
-            _ => Standing::Processing,
+            _ => EndStatus::Processing,
         }
     }
 
@@ -179,7 +179,7 @@ pub struct Entry {
     /// Owed when it ended.
     pub closing: bool,
     /// Where it stood when the period ended.
-    pub standing: Standing,
+    pub standing: EndStatus,
     /// When it was paid, if that was before the end of the period.
     pub paid_at: Option<Time>,
     /// When it was cancelled, if that was before the end of the period.
@@ -217,8 +217,8 @@ impl Entry {
             cancelled: ended_in(Ending::Cancelled),
             closing,
             standing: match (paid_at, cancelled_at) {
-                (Some(_), _) => Standing::Completed,
-                (_, Some(_)) => Standing::Cancelled,
+                (Some(_), _) => EndStatus::Completed,
+                (_, Some(_)) => EndStatus::Cancelled,
                 _ => booked.status_before(period.until),
             },
             paid_at,
@@ -273,9 +273,12 @@ impl Books {
             (&mut self.paid, entry.paid),
             (&mut self.cancelled, entry.cancelled),
             (&mut self.closing, entry.closing),
-            (&mut self.closing_pending, standing(Standing::Pending)),
-            (&mut self.closing_processing, standing(Standing::Processing)),
-            (&mut self.closing_failed, standing(Standing::Failed)),
+            (&mut self.closing_pending, standing(EndStatus::Pending)),
+            (
+                &mut self.closing_processing,
+                standing(EndStatus::Processing),
+            ),
+            (&mut self.closing_failed, standing(EndStatus::Failed)),
             (&mut self.failed, entry.failed_at.is_some()),
             (&mut self.unsettled, entry.unsettled),
         ] {

@@ -16,7 +16,6 @@ pub mod hold;
 pub mod import;
 pub mod list;
 pub mod moving;
-mod names_seen;
 pub mod next_step;
 mod pace;
 pub mod period;

@@ -10,6 +10,7 @@ pub mod json_control;
 pub mod json_process;
 pub mod json_records;
 pub mod list;
+pub mod plan;
 pub mod progress;
 pub mod reconcile;
 pub mod record;

@@ -18,7 +18,7 @@ use crate::model::time::Time;
 use crate::store::dialect;
 use crate::store::queue::DayLimit;
 use crate::store::runs::{RunStamp, has_ended};
-use crate::store::{Store, StoreError, history, queue, settings};
+use crate::store::{Store, StoreError, candidates, history, settings};
 
 /// A page of attempts that nobody works on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Store {
             };
             let ids = std::slice::from_ref(&attempt.payout_id);
             let Some(candidate) =
-                queue::candidates(conn, ids, now, rules.approval.is_some())?.pop()
+                candidates::candidates(conn, ids, now, rules.approval.is_some())?.pop()
             else {
                 return nothing(TakeOver::Gone);
             };

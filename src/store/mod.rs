@@ -14,6 +14,7 @@ pub mod adopt;
 pub mod approvals;
 pub mod attempts;
 pub mod batches;
+mod candidates;
 mod complete;
 mod connection;
 pub mod creators;

@@ -22,7 +22,7 @@ use crate::store::connection::AnyConnection;
 use crate::store::doubt::all_look_ups_of;
 use crate::store::holds::standing;
 use crate::store::payouts::listed_of;
-use crate::store::{Store, StoreError, queue};
+use crate::store::{Store, StoreError, candidates};
 
 impl Store {
     /// The payouts a person means by `text`: an id, a reference, a transfer
@@ -86,7 +86,7 @@ impl Store {
                 .ok_or(StoreError::NotFound)?;
             let payout = &listed.payout;
             Ok(PayoutRecord {
-                candidate: queue::candidates(conn, ids, now, true)?.pop(),
+                candidate: candidates::candidates(conn, ids, now, true)?.pop(),
                 creator: creator_of(conn, &payout.creator_id)?,
                 statement: match &payout.royalty_statement_id {
                     None => None,

@@ -26,7 +26,7 @@ use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::creators::lower;
 use crate::store::dialect::{IDS_MAX, among, sum_amount_cents};
 use crate::store::standing::standings_in_tx;
-use crate::store::{Store, StoreError, queue, reversals};
+use crate::store::{Store, StoreError, candidates, reversals};
 
 /// Creators that a part of a name may match: their ids stand in one query.
 pub const CREATORS_MAX: usize = IDS_MAX;
@@ -513,7 +513,7 @@ pub(super) fn listed_of(
             payout_batch_items::reference.nullable(),
         ))
         .load(conn)?;
-    let holds = queue::holds_of(conn, now)?;
+    let holds = candidates::holds_of(conn, now)?;
     let held = |kind: HoldKind, target: &str| holds.contains_key(&(kind, target.to_owned()));
     let mut attempts = last_attempts(conn, ids, now.minus(rules.lease))?;
     let asked: Vec<&PayoutId> = ids.iter().collect();

@@ -25,7 +25,7 @@ use crate::store::dialect::{self, IDS_MAX};
 use crate::store::payouts::{PageOf, PayoutFilter, page_ids};
 use crate::store::reconcile::payments_found_in_tx;
 use crate::store::runs::RunStamp;
-use crate::store::{Store, StoreError, history, queue, reversals};
+use crate::store::{Store, StoreError, candidates, history, queue, reversals};
 
 /// Payouts that are moved in one transaction.
 pub const MOVED_AT_ONCE: usize = 500;
@@ -313,7 +313,7 @@ fn statements_of(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let claims = queue::statements_of(conn, &ids)?;
+    let claims = candidates::statements_of(conn, &ids)?;
     let of_payout = |payout: &Payout| {
         let id = payout.royalty_statement_id.as_ref()?;
         let (statement, holder, account) = claims.get(id)?;

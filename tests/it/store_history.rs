@@ -63,9 +63,7 @@ impl Run {
             rules: SendRules {
                 min_cents: 1,
                 max_cents: i32::MAX,
-                total_max_cents: None,
-                approval: None,
-                named_batch: None,
+                ..crate::common::seed::rules()
             },
             searched: Arc::default(),
             agreed: None,

@@ -35,9 +35,7 @@ fn everything_due() -> QueueRequest {
         rules: SendRules {
             min_cents: 1,
             max_cents: i32::MAX,
-            total_max_cents: None,
-            approval: None,
-            named_batch: None,
+            ..seed::rules()
         },
         searched: Arc::default(),
         agreed: None,

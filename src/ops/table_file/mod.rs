@@ -12,9 +12,13 @@
 //! ```text
 //! text      bytes → UTF-8, piece by piece; SHA-256 on the way
 //! records   text → records and their cells
-//! here      which cell is which column, and what a cell may say
+//! header    which cell is which column
+//! faults    what no cell and no record may say
+//! here      a row, its cells by the names of their columns
 //! ```
 
+mod faults;
+mod header;
 mod records;
 mod text;
 
@@ -23,7 +27,9 @@ use std::path::Path;
 
 use crate::model::money::{self, AmountError, Currency, DecimalMark};
 use crate::ops::fault::{FaultKind, RowFault};
-use crate::ops::table_file::records::{Form, Lines, SEPARATORS};
+use crate::ops::table_file::faults::{form_faults, text_faults};
+use crate::ops::table_file::header::{announces_separator, header_of, separator_of};
+use crate::ops::table_file::records::Lines;
 use crate::ops::table_file::text::{Content, Survey, Text, unreadable};
 
 pub use records::Record;
@@ -565,255 +571,10 @@ impl Records<'_> {
     }
 }
 
-/// What stands between cells: that under which the most cells of the header are
-/// columns, the comma when it is all the same.
-fn separator_of(start: &[u8], columns: Columns, dialect: &Dialect) -> u8 {
-    let known_cells = |separator: u8| {
-        let (mut lines, mut at) = (Lines::new(), 0);
-        loop {
-            let mut record = Record::new();
-            let (read, complete) = record.take(&start[at..], separator, &mut lines);
-            at += read;
-            if !complete && !record.finish() {
-                return 0;
-            }
-            if record.says_something() && !announces_separator(&record) {
-                let names = record.cells().map(plain_name);
-                return names
-                    .filter(|name| column_of(name, columns, dialect).is_some())
-                    .count();
-            }
-        }
-    };
-    let mut best = (SEPARATORS[0], known_cells(SEPARATORS[0]));
-    for separator in &SEPARATORS[1..] {
-        let known = known_cells(*separator);
-        if known > best.1 {
-            best = (*separator, known);
-        }
-    }
-    best.0
-}
-
-/// A spreadsheet's own word on what separates cells, before the header: `sep=;`.
-fn announces_separator(record: &Record) -> bool {
-    let raw = record.raw();
-    let said = raw.strip_prefix("sep=").or(raw.strip_prefix("SEP="));
-    matches!(said, Some("," | ";" | "\t" | ""))
-}
-
-/// How the names of columns are compared.
-fn plain_name(cell: &str) -> String {
-    let cell = cell.trim();
-    cell.strip_prefix('\'').unwrap_or(cell).to_lowercase()
-}
-
-/// The column that the header calls so.
-fn column_of(name: &str, columns: Columns, dialect: &Dialect) -> Option<&'static str> {
-    let named = dialect
-        .names
-        .iter()
-        .find(|(_, called)| plain_name(called) == name);
-    let column = match named {
-        Some((column, _)) => column.as_str(),
-        None => name,
-    };
-    columns
-        .known
-        .iter()
-        .find(|known| **known == column)
-        .copied()
-}
-
-/// Which column each cell of the first record names.
-fn header_of(first: &Record, columns: Columns, dialect: &Dialect) -> Result<Header, Vec<RowFault>> {
-    let line = Some(first.line());
-    let mut faults = Vec::new();
-    let mut refuse = |cell: &str, reason: String| {
-        faults.push(RowFault::new(line, cell, cell, FaultKind::Header, reason));
-    };
-    match first.form_fault() {
-        Some(Form::Quotes(reason)) => refuse("", reason.to_owned()),
-        Some(Form::TooLong) => refuse("", TOO_LONG.to_owned()),
-        None => {}
-    }
-    let mut names: Vec<String> = first.cells().map(|cell| cell.trim().to_owned()).collect();
-    let cells = names.len();
-    // A spreadsheet goes on to the last column that ever held something.
-    while names.last().is_some_and(String::is_empty) {
-        names.pop();
-    }
-    let ignores = |name: &str| {
-        let mut ignored = dialect.ignored.iter();
-        !name.is_empty() && ignored.any(|text| text == ALL_OTHERS || plain_name(text) == name)
-    };
-    let listed: Vec<&str> = columns
-        .known
-        .iter()
-        .copied()
-        .filter(|name| *name != ERROR_COLUMN)
-        .collect();
-    let mut found: Vec<&'static str> = Vec::new();
-    for shown in &names {
-        let name = plain_name(shown);
-        let explicitly = dialect
-            .ignored
-            .iter()
-            .any(|text| text != ALL_OTHERS && plain_name(text) == name);
-        match column_of(&name, columns, dialect).filter(|_| !explicitly) {
-            Some(known) if found.contains(&known) => {
-                refuse(shown, "this column is there twice".to_owned());
-            }
-            Some(known) => found.push(known),
-            None if ignores(&name) => found.push(""),
-            None if name.is_empty() => {
-                refuse(shown, "a column without a name".to_owned());
-            }
-            None => refuse(
-                shown,
-                format!("unknown column; known are {}", listed.join(", ")),
-            ),
-        }
-    }
-    let is_there = |asked: &str| {
-        names
-            .iter()
-            .any(|name| plain_name(name) == plain_name(asked))
-    };
-    for (column, called) in &dialect.names {
-        if !is_there(called) {
-            let reason = format!("the file has no column of this name, which is to be {column}");
-            refuse(called, reason);
-        }
-    }
-    for ignored in dialect.ignored.iter().filter(|name| *name != ALL_OTHERS) {
-        if !is_there(ignored) {
-            refuse(ignored, "the file has no column of this name".to_owned());
-        }
-    }
-    if faults.is_empty() {
-        for group in columns.required {
-            if !group.iter().any(|name| found.contains(name)) {
-                let reason = format!("the file has no column {}", group.join(" or "));
-                faults.push(RowFault::new(line, group[0], "", FaultKind::Header, reason));
-            }
-        }
-    }
-    if !faults.is_empty() {
-        return Err(faults);
-    }
-    let defused = found.contains(&ERROR_COLUMN);
-    // Nobody asks for it, and what it says is nobody's id.
-    for column in found.iter_mut().filter(|name| **name == ERROR_COLUMN) {
-        *column = "";
-    }
-    Ok(Header {
-        columns: found,
-        names,
-        cells,
-        separator: b',',
-        marked: false,
-        defused,
-        decimal: dialect.decimal,
-    })
-}
-
-const TOO_LONG: &str = "longer than 1 MiB; is a quote opened and never closed?";
-
-/// What is wrong with a record before anybody asks what it means.
-fn form_faults(row: &Row<'_>) -> Vec<RowFault> {
-    let whole =
-        |kind, reason: String| vec![RowFault::new(row.line, "", &row.record.raw(), kind, reason)];
-    match row.record.form_fault() {
-        Some(Form::Quotes(reason)) => return whole(FaultKind::Quotes, reason.to_owned()),
-        Some(Form::TooLong) => return whole(FaultKind::Cells, TOO_LONG.to_owned()),
-        None => {}
-    }
-    let wanted = row.header.columns.len();
-    let found = row.record.len();
-    let surplus = (wanted..found).filter_map(|place| row.record.cell(place));
-    let mut surplus = surplus.into_iter();
-    // Never more than the header, not even empty ones: an amount with a comma in it, and
-    // one empty cell too many elsewhere, would be read as another amount.
-    if found < wanted || found > row.header.cells || surplus.any(|cell| !cell.trim().is_empty()) {
-        let reason = format!("{found} cells, but the header has {wanted}");
-        return whole(FaultKind::Cells, reason);
-    }
-    if let Some(fault) = split_amount(row) {
-        return vec![fault];
-    }
-    text_faults(row)
-}
-
-/// Columns whose cells are in major units, whatever the file is about.
-const MAJOR_UNITS: [&str; 4] = ["amount", "net_payable", "total_earnings", "platform_fee"];
-
-/// An amount that its own thousands comma has cut in two: `12` and `500.00`.
-fn split_amount(row: &Row<'_>) -> Option<RowFault> {
-    if row.header.separator != b',' {
-        return None;
-    }
-    let columns = row.header.columns.iter();
-    let mut in_major_units = columns.filter(|name| MAJOR_UNITS.contains(name));
-    in_major_units.find_map(|column| split_in(row, column))
-}
-
-fn split_in(row: &Row<'_>, column: &str) -> Option<RowFault> {
-    let mut columns = row.header.columns.iter();
-    let place = columns.position(|name| *name == column)?;
-    let cell = |place: usize| row.record.cell(place).map(str::trim);
-    let (first, second) = (cell(place)?, cell(place + 1)?);
-    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-    let (whole, rest) = second.split_once('.')?;
-    let cut = (1..=3).contains(&first.len())
-        && digits(first)
-        && whole.len() == 3
-        && digits(whole)
-        && digits(rest);
-    cut.then(|| {
-        let reason = format!(
-            "this and the next cell read like one number, {first},{second}; put an amount with a comma in quotes"
-        );
-        row.fault(column, FaultKind::Amount, reason)
-    })
-}
-
-/// What makes the cells of a row unfit to be ids, names or references.
-fn text_faults(row: &Row<'_>) -> Vec<RowFault> {
-    let names = row.header.columns.iter().filter(|name| !name.is_empty());
-    let cells = names.filter_map(|name| Some((*name, row.cell(name)?)));
-    cells
-        .filter_map(|(name, text)| Some(row.fault(name, FaultKind::Text, text_fault(text)?)))
-        .collect()
-}
-
-fn text_fault(text: &str) -> Option<String> {
-    if text
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() || byte == b' ')
-    {
-        return (text.len() > CELL_CHARS_MAX).then(too_many_chars);
-    }
-    if text.contains(['\n', '\r']) {
-        Some("a line break has no place in a cell".to_owned())
-    } else if text.contains(char::is_control) {
-        Some("a control character has no place in a cell".to_owned())
-    } else if text.contains(char::REPLACEMENT_CHARACTER) {
-        Some("a character was lost when the file was saved or converted".to_owned())
-    } else if text.chars().count() > CELL_CHARS_MAX {
-        Some(too_many_chars())
-    } else {
-        None
-    }
-}
-
-fn too_many_chars() -> String {
-    format!("longer than {CELL_CHARS_MAX} characters")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ops::table_file::faults::text_fault;
     use proptest::prelude::*;
 
     const COLUMNS: Columns = Columns {

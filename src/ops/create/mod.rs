@@ -17,6 +17,10 @@
 //! before is counted and left alone, so that the same rows can be loaded any number
 //! of times.
 
+mod names_seen;
+mod rows;
+mod verdict;
+
 use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
@@ -24,21 +28,17 @@ use sha2::{Digest, Sha256};
 use crate::model::batch::Batch;
 use crate::model::creator::Creator;
 use crate::model::history::hex;
-use crate::model::ids::{PayoutId, StatementId};
+use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
-use crate::model::statement::StatementRefusal;
+use crate::ops::create::rows::{Entry, Names, Rows, name_it};
+use crate::ops::create::verdict::{Verdict, decide};
 use crate::ops::error_file::{ErrorFile, ErrorFileError};
 use crate::ops::event::{Event, Pass};
-use crate::ops::fault::{FaultKind, Faults, RowFault};
-use crate::ops::names_seen::NamesSeen;
-use crate::ops::table_file::{
-    Arguments, Columns, ERROR_COLUMN, FileError, MUST_NOT_BE_EMPTY, ROWS_MAX, Record, Refused, Row,
-    RowReader, TableFile, one_row,
-};
+use crate::ops::fault::Faults;
+use crate::ops::table_file::{Arguments, Columns, ERROR_COLUMN, FileError, Refused, TableFile};
 use crate::store::creators::NamedCreator;
 use crate::store::payout_create::{
-    CHUNK_ROWS, CreationFacts, CreationKeys, KnownReference, NewBatch, PayoutContent, Planned,
-    PlannedChunks, PlannedPayout,
+    CHUNK_ROWS, CreationFacts, CreationKeys, NewBatch, Planned, PlannedChunks, PlannedPayout,
 };
 use crate::store::{RunStamp, Store, StoreError};
 
@@ -221,40 +221,6 @@ impl std::fmt::Debug for Job<'_> {
             .field("source", &self.source)
             .field("rules", &self.rules)
             .finish_non_exhaustive()
-    }
-}
-
-/// One payout that is wanted. What is none was at fault and is told already.
-#[derive(Debug, Default)]
-struct WantedRow {
-    line: Option<u64>,
-    creator: Option<String>,
-    amount_cents: Option<i32>,
-    /// The column the amount stands in, and how it is written there.
-    amount_column: &'static str,
-    amount_text: String,
-    statement: Option<StatementId>,
-    reference: Option<String>,
-    /// Its cells had the right form.
-    was_read: bool,
-    /// The line of the file that pays the same statement.
-    statement_before: Option<u64>,
-}
-
-impl WantedRow {
-    fn fault(
-        &self,
-        column: &str,
-        value: &str,
-        kind: FaultKind,
-        reason: impl Into<String>,
-    ) -> RowFault {
-        RowFault::new(self.line, column, value, kind, reason)
-    }
-
-    /// A fault of the amount, under the column it was written in.
-    fn amount_fault(&self, kind: FaultKind, reason: impl Into<String>) -> RowFault {
-        self.fault(self.amount_column, &self.amount_text, kind, reason)
     }
 }
 
@@ -494,92 +460,6 @@ impl<'t> Progress<'t> {
     }
 }
 
-/// One row on its way: what it wants, and what is wrong with it so far.
-struct Entry {
-    wanted: WantedRow,
-    faults: Vec<RowFault>,
-    /// As it lies in the file, where bad rows are written.
-    record: Option<Record>,
-}
-
-/// The rows of a source, one after the other.
-enum Rows<'f> {
-    One(&'f Arguments<'f>),
-    File(Box<RowReader<'f>>),
-    Done,
-}
-
-impl<'f> Rows<'f> {
-    /// Begins; what is wrong with all of a file is told.
-    fn begin(source: &Source<'f>) -> Result<Self, Refused> {
-        Ok(match source {
-            Source::One(arguments) => Self::One(arguments),
-            Source::File(file) => Self::File(Box::new(file.reader(COLUMNS)?)),
-        })
-    }
-
-    /// Begins again with a file that was read before.
-    fn of(job: &Job<'f>) -> Result<Self, FileError> {
-        Self::begin(&job.source).map_err(|refused| match (refused, &job.source) {
-            (Refused::File(error), _) => error,
-            (Refused::Faults(_), Source::File(file)) => FileError::Changed {
-                name: file.name().to_owned(),
-            },
-            (Refused::Faults(_), Source::One(_)) => FileError::Changed {
-                name: String::new(),
-            },
-        })
-    }
-
-    /// Goes past a row that nobody asks for. False at the end.
-    fn pass(&mut self) -> Result<bool, FileError> {
-        match self {
-            Self::Done => Ok(false),
-            Self::One(_) => {
-                *self = Self::Done;
-                Ok(true)
-            }
-            Self::File(reader) => Ok(reader.next_row()?.is_some()),
-        }
-    }
-
-    /// The next row; its record only where it is to be kept.
-    fn next(&mut self, rules: &Rules, keep: bool) -> Result<Option<Entry>, FileError> {
-        match self {
-            Self::Done => Ok(None),
-            Self::One(arguments) => {
-                let table = one_row(arguments, |row, faults| read_row(row, rules, faults));
-                *self = Self::Done;
-                let faults = table.faults;
-                let entry = |wanted| Entry {
-                    wanted,
-                    faults,
-                    record: None,
-                };
-                Ok(table.rows.into_iter().next().map(entry))
-            }
-            Self::File(reader) => {
-                let Some((row, mut faults)) = reader.next_row()? else {
-                    return Ok(None);
-                };
-                let wanted = if faults.is_empty() {
-                    read_row(&row, rules, &mut faults)
-                } else {
-                    WantedRow {
-                        line: row.line,
-                        ..WantedRow::default()
-                    }
-                };
-                Ok(Some(Entry {
-                    wanted,
-                    faults,
-                    record: keep.then(|| reader.record().clone()),
-                }))
-            }
-        }
-    }
-}
-
 /// Reads every row and holds it against what is stored. Writes bad rows to their
 /// file, and nothing to the database.
 ///
@@ -739,40 +619,6 @@ struct Writing<'a, 't> {
     progress: Progress<'t>,
 }
 
-/// Reads what a row wants, whatever is stored.
-fn read_row(row: &Row<'_>, rules: &Rules, faults: &mut Vec<RowFault>) -> WantedRow {
-    let creator = row.required("creator", faults).map(str::to_owned);
-    let minor = row.cell("amount").is_none() && row.cell("amount_cents").is_some();
-    let amount_column = if minor { "amount_cents" } else { "amount" };
-    let amount_cents = match row.amount(("amount", "amount_cents"), rules.currency) {
-        Ok(None) => {
-            faults.push(row.fault("amount", FaultKind::Missing, MUST_NOT_BE_EMPTY));
-            None
-        }
-        Ok(amount) => amount,
-        Err(fault) => {
-            faults.push(fault);
-            None
-        }
-    };
-    let says_other = |code: &&str| !code.eq_ignore_ascii_case(rules.currency.as_str());
-    if row.cell("currency").is_some_and(|code| says_other(&code)) {
-        let reason = format!("this database pays in {}", rules.currency.upper());
-        faults.push(row.fault("currency", FaultKind::Amount, reason));
-    }
-    WantedRow {
-        line: row.line,
-        creator,
-        amount_cents,
-        amount_column,
-        amount_text: row.cell(amount_column).unwrap_or_default().to_owned(),
-        statement: row.cell("statement").map(StatementId::new),
-        reference: row.cell("reference").map(str::to_owned),
-        was_read: true,
-        statement_before: None,
-    }
-}
-
 impl PlannedChunks for Writing<'_, '_> {
     type Error = CreateError;
 
@@ -813,211 +659,5 @@ impl PlannedChunks for Writing<'_, '_> {
             }
         }
         Ok(planned)
-    }
-}
-
-/// Gives a row without a name the one it has by its place, where that was asked for.
-fn name_it(wanted: &mut WantedRow, sha256: Option<&str>, rules: &Rules) {
-    if let Some(sha256) = sha256
-        && wanted.reference.is_none()
-        && wanted.statement.is_none()
-        && rules.no_references
-    {
-        wanted.reference = Some(format!("{sha256}:{}", wanted.line.unwrap_or_default()));
-    }
-}
-
-/// The names that a file has used up.
-struct Names {
-    seen: NamesSeen,
-}
-
-impl Names {
-    fn new(rows: &Rows<'_>, lines: u64) -> Self {
-        let of_each = match rows {
-            Rows::File(reader) => MAY_BE_USED_ONCE
-                .iter()
-                .filter(|column| reader.header().has(column))
-                .count() as u64,
-            Rows::One(_) | Rows::Done => 0,
-        };
-        Self {
-            // More rows than that are refused, however many lines there are.
-            seen: NamesSeen::with_room_for(lines.min(ROWS_MAX as u64).saturating_mul(of_each)),
-        }
-    }
-
-    /// Sees to it that a row of a file has a name of its own: its reference, which no
-    /// other row has, or its statement.
-    fn name_once(&mut self, entry: &mut Entry, sha256: Option<&str>, rules: &Rules) {
-        let Entry { wanted, faults, .. } = entry;
-        // An argument needs no name; a row that could not be read has told none.
-        let (Some(_), Some(line)) = (sha256, wanted.line) else {
-            return;
-        };
-        if !wanted.was_read {
-            return;
-        }
-        if let Some(reference) = &wanted.reference {
-            if let Some(first) = self.seen.line_of(&("reference", reference), line) {
-                let reason = format!("line {first} has the same reference");
-                faults.push(wanted.fault("reference", reference, FaultKind::Duplicate, reason));
-            }
-        } else if wanted.statement.is_none() && !rules.no_references {
-            let reason = "a row without a statement needs a reference, unique to the payment";
-            faults.push(wanted.fault("reference", "", FaultKind::Missing, reason));
-        }
-        if let Some(statement) = &wanted.statement {
-            wanted.statement_before = self.seen.line_of(&("statement", statement.as_str()), line);
-        }
-        name_it(wanted, sha256, rules);
-    }
-}
-
-/// The columns whose texts name one payment.
-const MAY_BE_USED_ONCE: [&str; 2] = ["reference", "statement"];
-
-/// What becomes of a row without a fault.
-enum Verdict<'f> {
-    Create(PlannedPayout, &'f Creator),
-    AlreadyLoaded(PayoutId),
-}
-
-/// Holds a row against what is stored. Its verdict counts where nothing is at fault.
-fn decide<'f>(
-    row: &WantedRow,
-    facts: &CreationFacts,
-    creators: &'f Creators,
-    rules: &Rules,
-    faults: &mut Vec<RowFault>,
-) -> Option<Verdict<'f>> {
-    let known = row
-        .reference
-        .as_ref()
-        .and_then(|reference| facts.references.get(reference));
-    let creator = row.creator.as_deref().and_then(|text| {
-        named_creator(row, text, creators)
-            .map_err(|fault| faults.push(fault))
-            .ok()
-    });
-    let (creator, amount_cents) = (creator?, row.amount_cents?);
-    let content = PayoutContent {
-        creator_id: creator.id.clone(),
-        amount_cents,
-        statement_id: row.statement.clone(),
-    };
-    if let Some(known) = known {
-        return match difference(known, &content, rules.currency) {
-            None => Some(Verdict::AlreadyLoaded(known.payout_id.clone())),
-            Some(reason) => {
-                let reference = row.reference.as_deref().unwrap_or_default();
-                faults.push(row.fault("reference", reference, FaultKind::Differs, reason));
-                None
-            }
-        };
-    }
-    if creator.deleted_at.is_some() {
-        let text = row.creator.as_deref().unwrap_or_default();
-        faults.push(row.fault("creator", text, FaultKind::DeletedCreator, DELETED_CREATOR));
-    }
-    faults.extend(limit_fault(row, amount_cents, rules));
-    if let Some(statement) = &row.statement {
-        match row.statement_before {
-            Some(first) => {
-                let reason = format!("line {first} pays the same statement; one at a time");
-                faults.push(row.fault(
-                    "statement",
-                    statement.as_str(),
-                    FaultKind::Duplicate,
-                    reason,
-                ));
-            }
-            None => faults.extend(statement_fault(row, statement, &content, facts, rules)),
-        }
-    }
-    let planned = PlannedPayout {
-        content,
-        reference: row.reference.clone(),
-        line: row.line.and_then(|line| i32::try_from(line).ok()),
-        reason: None,
-    };
-    Some(Verdict::Create(planned, creator))
-}
-
-/// The one creator a row names.
-fn named_creator<'f>(
-    row: &WantedRow,
-    text: &str,
-    creators: &'f Creators,
-) -> Result<&'f Creator, RowFault> {
-    match creators.get(text).and_then(Option::as_ref) {
-        Some(named) => named
-            .only()
-            .map_err(|reason| row.fault("creator", text, FaultKind::AmbiguousCreator, reason)),
-        None => Err(row.fault(
-            "creator",
-            text,
-            FaultKind::UnknownCreator,
-            NamedCreator::UNKNOWN,
-        )),
-    }
-}
-
-/// In what a payment differs from what its reference stands for already.
-fn difference(
-    known: &KnownReference,
-    wanted: &PayoutContent,
-    currency: Currency,
-) -> Option<String> {
-    let id = &known.payout_id;
-    let Some(stored) = &known.content else {
-        return Some(format!("was used for payout {id}, which is gone"));
-    };
-    let mut parts = Vec::new();
-    if stored.creator_id != wanted.creator_id {
-        parts.push(format!("for creator {}", stored.creator_id));
-    }
-    if stored.amount_cents != wanted.amount_cents {
-        parts.push(format!(
-            "over {}",
-            with_currency(i64::from(stored.amount_cents), currency)
-        ));
-    }
-    if stored.statement_id != wanted.statement_id {
-        parts.push(match &stored.statement_id {
-            Some(statement) => format!("for statement {statement}"),
-            None => "for no statement".to_owned(),
-        });
-    }
-    (!parts.is_empty()).then(|| format!("stands for payout {id} already, {}", parts.join(", ")))
-}
-
-fn limit_fault(row: &WantedRow, amount_cents: i32, rules: &Rules) -> Option<RowFault> {
-    let beyond = rules.limits().check(amount_cents.into()).err()?;
-    Some(row.amount_fault(FaultKind::Limit, beyond.to_string()))
-}
-
-fn statement_fault(
-    row: &WantedRow,
-    statement: &StatementId,
-    content: &PayoutContent,
-    facts: &CreationFacts,
-    rules: &Rules,
-) -> Option<RowFault> {
-    let fault = |kind, reason| Some(row.fault("statement", statement.as_str(), kind, reason));
-    let Some(account) = facts.statements.get(statement) else {
-        return fault(FaultKind::Statement, "no statement has this id".to_owned());
-    };
-    match account.may_create(
-        &content.creator_id,
-        content.amount_cents,
-        rules.currency,
-        rules.partial,
-    ) {
-        Ok(()) => None,
-        Err(refusal @ StatementRefusal::Partial { .. }) => {
-            fault(FaultKind::Partial, refusal.to_string())
-        }
-        Err(refusal) => fault(FaultKind::Statement, refusal.to_string()),
     }
 }
