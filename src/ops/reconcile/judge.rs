@@ -12,7 +12,8 @@ use crate::model::money::{Currency, with_currency};
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
 use crate::ops::adopt::{attempt_said, proven};
-use crate::store::reconcile::{LedgerEntry, LostPayout, TransferLedger};
+use crate::store::ledger::{LedgerEntry, TransferLedger};
+use crate::store::restore::LostPayout;
 use crate::stripe::Transfer;
 
 /// What every transfer of this database has in common.
