@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::accounts::{AccountView, Accounts};
-use super::balance::{Entry, EntryView, Source};
+use super::balance::{Entry, EntryExpand, EntryView, Source};
 use super::clock::seconds;
 use super::currency::{Currency, SourceType};
 use super::error::ApiError;
@@ -16,7 +16,7 @@ use super::ids::{Id, Kind};
 use super::ledger::{Ledger, Origin};
 use super::listing::{Among, ListQuery, ListView};
 use super::metadata::{self, Metadata};
-use super::reversals::ReversalView;
+use super::reversals::{ReversalExpand, ReversalView};
 
 const DESCRIPTION_LENGTH_MAX: usize = 5000;
 const GROUP_LENGTH_MAX: usize = 255;
@@ -68,13 +68,7 @@ impl Expand {
                 Some("destination") => expand.destination = true,
                 // Always null here, or always shown in full.
                 Some("source_transaction" | "reversals") => {}
-                _ => {
-                    return Err(ApiError::param(
-                        None,
-                        "expand",
-                        format!("This property cannot be expanded ({name})."),
-                    ));
-                }
+                _ => return Err(ApiError::not_expandable(&name)),
             }
         }
         Ok(expand)
@@ -428,10 +422,17 @@ impl Ledger {
             }
             _ => Expandable::Id(&*transfer.destination),
         };
-        let balance_transaction = match self.entry_view(transfer.entry) {
-            Some(view) if expand.balance_transaction => Expandable::Object(view),
-            _ => Expandable::Id(self.id(Kind::BalanceTransaction, transfer.entry)),
+        let balance_transaction = if expand.balance_transaction {
+            Expandable::Object(self.entry_view(transfer.entry, EntryExpand::Nothing)?)
+        } else {
+            Expandable::Id(self.id(Kind::BalanceTransaction, transfer.entry))
         };
+        let newest: Result<Vec<_>, _> = reversals
+            .iter()
+            .rev()
+            .take(REVERSALS_SHOWN)
+            .map(|&place| self.reversal_view(place, ReversalExpand::default()))
+            .collect();
         Ok(TransferView {
             id: self.id(Kind::Transfer, place),
             object: "transfer",
@@ -447,12 +448,7 @@ impl Ledger {
             metadata: &notes.metadata,
             reversals: ListView::new(
                 format!("/v1/transfers/{}/reversals", self.id(Kind::Transfer, place)),
-                reversals
-                    .iter()
-                    .rev()
-                    .take(REVERSALS_SHOWN)
-                    .filter_map(|&place| self.reversal_view(place))
-                    .collect(),
+                newest?,
                 reversals.len() > REVERSALS_SHOWN,
             )
             .counted(reversals.len()),
@@ -501,7 +497,7 @@ fn previous_attributes(old: &Notes, new: &Notes) -> Result<Option<Box<RawValue>>
 /// A field that is an id, or the object itself if the request asked for that.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Expandable<I, O> {
+pub(super) enum Expandable<I, O> {
     Id(I),
     Object(O),
 }
