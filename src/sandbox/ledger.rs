@@ -126,6 +126,17 @@ impl Ledger {
         ids::place(Kind::Event, &self.space, id).filter(|place| *place < self.events.len())
     }
 
+    /// When the newest thing happened that is in these books; the beginning of time when nothing did.
+    pub(super) fn newest_ms(&self) -> i64 {
+        let entry_ms = self.entries.last().map(|entry| entry.created_ms);
+        let event_ms = self
+            .events
+            .len()
+            .checked_sub(1)
+            .map(|place| self.event_created_ms(place));
+        entry_ms.max(event_ms).unwrap_or(i64::MIN)
+    }
+
     /// Whether lists show the transfer at `place` yet.
     pub(super) fn is_listed(&self, place: usize, now_ms: i64) -> bool {
         self.transfers

@@ -11,6 +11,7 @@ use super::clock::seconds;
 use super::currency::{Currency, SourceType};
 use super::error::ApiError;
 use super::events::{Change, EventType};
+use super::fill::PastTransfer;
 use super::form::Params;
 use super::ids::{Id, Kind};
 use super::ledger::{Ledger, Origin};
@@ -42,6 +43,9 @@ pub(super) struct Transfer {
     pub(super) origin: Origin,
     /// How often the answer was replayed to a later request with the same key.
     pub(super) replays: u32,
+    /// Shown as an object of another name: what a client is to make of what it cannot read.
+    #[serde(default)]
+    pub(super) unreadable: bool,
 }
 
 /// The part of a transfer that an update can change.
@@ -89,6 +93,25 @@ pub(super) struct NewTransfer {
 }
 
 impl NewTransfer {
+    /// As a request of then would have asked for it.
+    pub(super) fn of_the_past(past: PastTransfer) -> Result<Self, ApiError> {
+        let currency = known_currency(&past.currency)?;
+        let metadata = past.metadata.into_iter().collect();
+        Ok(Self {
+            amount: checked_amount(past.amount, currency)?,
+            currency,
+            destination: past.destination,
+            notes: Notes {
+                description: None,
+                metadata: Metadata::new(metadata::Change::checked(Some(metadata))?)?,
+            },
+            source_transaction: None,
+            source_type: SourceType::default(),
+            group: checked_group(past.transfer_group)?,
+            expand: Expand::default(),
+        })
+    }
+
     pub(super) fn from_params(mut params: Params) -> Result<Self, ApiError> {
         let amount = params.integer("amount")?;
         let currency = params.filled_text("currency")?;
@@ -102,8 +125,7 @@ impl NewTransfer {
         params.finish()?;
 
         let currency = currency.ok_or_else(|| ApiError::missing("currency"))?;
-        let currency = Currency::find(&currency)
-            .ok_or_else(|| ApiError::param(None, "currency", Currency::unknown(&currency)))?;
+        let currency = known_currency(&currency)?;
         let amount = checked_amount(amount.ok_or_else(|| ApiError::missing("amount"))?, currency)?;
         let destination = destination.ok_or_else(|| ApiError::missing("destination"))?;
         let source_type = match source_type {
@@ -118,12 +140,6 @@ impl NewTransfer {
                 )
             })?,
         };
-        if group
-            .as_deref()
-            .is_some_and(|group| group.chars().count() > GROUP_LENGTH_MAX)
-        {
-            return Err(too_long("transfer_group", GROUP_LENGTH_MAX));
-        }
         Ok(Self {
             amount,
             currency,
@@ -134,7 +150,7 @@ impl NewTransfer {
             },
             source_transaction,
             source_type,
-            group: group.map(Arc::from),
+            group: checked_group(group)?,
             expand,
         })
     }
@@ -182,6 +198,19 @@ impl TransferQuery {
         };
         params.finish()?;
         Ok(query)
+    }
+}
+
+fn known_currency(code: &str) -> Result<Currency, ApiError> {
+    Currency::find(code).ok_or_else(|| ApiError::param(None, "currency", Currency::unknown(code)))
+}
+
+fn checked_group(group: Option<String>) -> Result<Option<Arc<str>>, ApiError> {
+    match group {
+        Some(group) if group.chars().count() > GROUP_LENGTH_MAX => {
+            Err(too_long("transfer_group", GROUP_LENGTH_MAX))
+        }
+        group => Ok(group.map(Arc::from)),
     }
 }
 
@@ -274,6 +303,7 @@ impl Ledger {
             entry,
             origin,
             replays: 0,
+            unreadable: false,
         });
         self.announce_created(place);
         Ok(place)
@@ -435,7 +465,11 @@ impl Ledger {
             .collect();
         Ok(TransferView {
             id: self.id(Kind::Transfer, place),
-            object: "transfer",
+            object: if transfer.unreadable {
+                "transfer_unknown"
+            } else {
+                "transfer"
+            },
             amount: transfer.amount,
             amount_reversed,
             balance_transaction,
