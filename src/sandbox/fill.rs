@@ -1,9 +1,9 @@
 //! Filling the books: transfers of the past, as many as a large platform makes in a month, at the
 //! cost of making them and without a request for each.
 //!
-//! They are made where every other transfer is, need the money that they move, and cannot be told
-//! from transfers that a request made then, except that no idempotency key is known of them and
-//! that the webhook hears of none.
+//! They are made where every other transfer is and cannot be told from transfers that a request
+//! made then, except that no idempotency key is known of them and that the webhook hears of none.
+//! What they moved was there then: the balance of today is not asked for it.
 
 use std::collections::BTreeMap;
 
@@ -71,8 +71,7 @@ impl Controls {
     ///
     /// # Errors
     /// Which of them, counted from 1, cannot be made, and why: times that go back or lie ahead,
-    /// what Stripe refuses, too little money in [`Options::balances`](super::Options::balances).
-    /// Those before it are made.
+    /// or what Stripe refuses. Those before it are made.
     pub fn fill(
         &self,
         transfers: impl IntoIterator<Item = PastTransfer>,
@@ -179,7 +178,12 @@ impl Ledger {
             ));
         }
         let new = NewTransfer::of_the_past(transfer)?;
-        let place = self.transfer_create(new, accounts, origin.clone(), created_ms, 0)?;
+        let (currency, source_type, amount) = new.money();
+        let before = *self.funds.of(currency, source_type);
+        *self.funds.of(currency, source_type) = amount;
+        let made = self.transfer_create(new, accounts, origin.clone(), created_ms, 0);
+        *self.funds.of(currency, source_type) = before;
+        let place = made?;
         if unreadable && let Some(transfer) = self.transfers.get_mut(place) {
             transfer.unreadable = true;
         }

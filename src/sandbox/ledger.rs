@@ -147,7 +147,31 @@ impl Ledger {
 
 /// From a property to the places of the objects that have it, oldest first.
 #[derive(Debug)]
-pub(super) struct Index<K>(HashMap<K, Vec<usize>>);
+pub(super) struct Index<K>(HashMap<K, Places>);
+
+/// Most groups have one transfer, and there are as many groups as transfers: one place needs no
+/// memory beside the index.
+#[derive(Debug)]
+enum Places {
+    One(usize),
+    Several(Vec<usize>),
+}
+
+impl Places {
+    fn push(&mut self, place: usize) {
+        match self {
+            Self::One(first) => *self = Self::Several(vec![*first, place]),
+            Self::Several(places) => places.push(place),
+        }
+    }
+
+    fn as_slice(&self) -> &[usize] {
+        match self {
+            Self::One(place) => std::slice::from_ref(place),
+            Self::Several(places) => places,
+        }
+    }
+}
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
@@ -160,7 +184,7 @@ impl<K: Clone + Eq + Hash> Index<K> {
         if let Some(places) = self.0.get_mut(key) {
             places.push(place);
         } else {
-            self.0.insert(key.clone(), vec![place]);
+            self.0.insert(key.clone(), Places::One(place));
         }
     }
 
@@ -168,7 +192,7 @@ impl<K: Clone + Eq + Hash> Index<K> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        self.0.get(key).map_or(&[], Vec::as_slice)
+        self.0.get(key).map_or(&[], Places::as_slice)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &[usize])> {

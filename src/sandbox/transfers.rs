@@ -112,6 +112,11 @@ impl NewTransfer {
         })
     }
 
+    /// What it moves: in which currency, out of which part of the balance, and how much.
+    pub(super) fn money(&self) -> (Currency, SourceType, i64) {
+        (self.currency, self.source_type, self.amount)
+    }
+
     pub(super) fn from_params(mut params: Params) -> Result<Self, ApiError> {
         let amount = params.integer("amount")?;
         let currency = params.filled_text("currency")?;
