@@ -444,6 +444,18 @@ fn payments() -> Vec<FindingKind> {
     all.filter(|kind| kind.may_be_a_payment()).collect()
 }
 
+/// Those of some transfers about which a finding is open.
+pub(super) fn open_about_in_tx(
+    conn: &mut AnyConnection,
+    transfers: &[String],
+) -> Result<Vec<String>, StoreError> {
+    Ok(findings::table
+        .filter(findings::state.eq(FindingState::Open))
+        .filter(findings::transfer_id.assume_not_null().eq_any(transfers))
+        .select(findings::transfer_id.assume_not_null())
+        .load(conn)?)
+}
+
 /// Those of some transfers that a person accepted although no payout holds them.
 pub(super) fn accepted_of(
     conn: &mut AnyConnection,
@@ -497,6 +509,8 @@ fn see_in_tx(
         payout_id: seen.payout_id.clone(),
         attempt: seen.attempt,
         transfer_id: seen.transfer_id.clone(),
+        subject: seen.subject.clone(),
+        at_stake_cents: seen.at_stake_cents,
         expected: seen.expected.clone(),
         found: seen.found.clone(),
         state: FindingState::Open,
@@ -532,6 +546,7 @@ fn see_in_tx(
         .set((
             findings::seen_at.eq(now),
             findings::run_id.eq(&stamp.run_id),
+            findings::at_stake_cents.eq(seen.at_stake_cents),
             findings::expected.eq(&seen.expected),
             findings::found.eq(&seen.found),
             findings::state.eq(FindingState::Open),

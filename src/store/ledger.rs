@@ -2,18 +2,20 @@
 //! taken back, and whether a run is at work on it. Read in pages, so that a comparison
 //! needs the memory of one page.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use diesel::prelude::*;
 
-use crate::model::attempt::Attempt;
+use crate::model::attempt::{Attempt, AttemptOutcome};
 use crate::model::ids::{PayoutId, RunId};
+use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{creators, payout_attempts, payouts};
 use crate::model::time::{Span, Time};
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX};
+use crate::store::findings::open_about_in_tx;
 use crate::store::runs::has_ended;
 use crate::store::{Store, StoreError, reversals};
 
@@ -52,10 +54,115 @@ pub struct TransferLedger {
     pub reversed_cents: i64,
 }
 
+/// A transfer that one payout holds, by its row and by the one attempt that is paid
+/// with it: how all but a few are held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlainlyHeld {
+    /// The payout.
+    pub payout_id: PayoutId,
+    /// Of the row, minor units.
+    pub amount_cents: i32,
+    /// When the row says that it was paid, else when it was created.
+    pub paid_at: Time,
+    /// The attempt's number.
+    pub attempt: i32,
+    /// Of the attempt, minor units.
+    pub attempt_cents: i32,
+    /// Of the attempt.
+    pub currency: Currency,
+    /// `acct_…` that the attempt paid.
+    pub destination: String,
+    /// Of the attempt: real money.
+    pub livemode: bool,
+    /// When the attempt was first sent.
+    pub first_sent_at: Time,
+}
+
+/// What a glance at the ledger shows of some transfers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Glance {
+    /// Those held plainly, by their ids. Of any other, a glance says nothing.
+    pub plain: HashMap<String, PlainlyHeld>,
+    /// Those about which a finding is open.
+    pub found: HashSet<String>,
+}
+
+/// A transfer as a row or an attempt of the period holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hold {
+    /// The payout.
+    pub payout_id: PayoutId,
+    /// The attempt's number; none for the row.
+    pub attempt: Option<i32>,
+    /// `tr_…`, or what somebody wrote there.
+    pub transfer_id: String,
+}
+
+/// Where a page of [`Hold`]s ended: rows come first, then attempts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldsAfter {
+    /// Behind the row of this payout.
+    Row(PayoutId),
+    /// Behind all rows.
+    Rows,
+    /// Behind this attempt.
+    Attempt(PayoutId, i32),
+}
+
 /// Rows read at once.
 const PAGE: i64 = 1000;
 
 impl Store {
+    /// Which of these transfers are held as all should be, and about which something
+    /// was found before: two queries for a page.
+    pub fn ledger_glance(&mut self, transfers: &[String]) -> Result<Glance, StoreError> {
+        use payout_attempts as a;
+        let mut glance = Glance::default();
+        for chunk in transfers.chunks(IDS_MAX) {
+            let (rows, found) = self.read(|conn| {
+                let rows: Vec<PlainRow> = a::table
+                    .left_join(payouts::table.on(payouts::id.eq(a::payout_id)))
+                    .filter(a::transfer_id.assume_not_null().eq_any(chunk))
+                    .select((
+                        (
+                            a::transfer_id.assume_not_null(),
+                            a::payout_id,
+                            a::attempt,
+                            a::outcome,
+                            a::amount_cents,
+                            a::currency,
+                            a::destination,
+                            a::livemode,
+                            a::first_sent_at,
+                        ),
+                        (
+                            payouts::status,
+                            payouts::stripe_transfer_id,
+                            payouts::amount_cents,
+                            payouts::processed_at,
+                            payouts::created_at,
+                        )
+                            .nullable(),
+                    ))
+                    .load(conn)?;
+                Ok((rows, open_about_in_tx(conn, chunk)?))
+            })?;
+            glance.found.extend(found);
+            let mut twice = HashSet::new();
+            for (attempt, row) in rows {
+                let transfer = attempt.0.clone();
+                if glance.plain.contains_key(&transfer) || !twice.insert(transfer.clone()) {
+                    glance.plain.remove(&transfer);
+                    continue;
+                }
+                if let Some(held) = plainly_held(attempt, row) {
+                    glance.plain.insert(transfer, held);
+                }
+            }
+        }
+        Ok(glance)
+    }
+
     /// What this database holds of each transfer, in their order.
     pub fn ledger_of(
         &mut self,
@@ -148,74 +255,167 @@ impl Store {
         self.read(|conn| Ok(query.load(conn)?))
     }
 
-    /// A page of the transfers that payouts of the period hold, by the payout's
-    /// id behind `after`: recorded on the row, or on an attempt.
-    pub fn transfers_held(
+    /// A page of the transfers that payouts of the period hold, on the row or on an
+    /// attempt, and where the next page begins; none behind the last.
+    pub fn holds_in(
         &mut self,
         period: Span,
-        after: Option<&PayoutId>,
-    ) -> Result<Vec<(PayoutId, String)>, StoreError> {
-        let mut query = payouts::table
-            .filter(payouts::stripe_transfer_id.is_not_null())
-            .select((payouts::id, payouts::stripe_transfer_id.assume_not_null()))
-            .order(payouts::id)
-            .limit(PAGE)
-            .into_boxed();
-        if let Some(after) = after {
-            query = query.filter(payouts::id.gt(after));
-        }
-        // A row that other software marked may lack the moment; then its creation counts.
-        if let Some(from) = period.from {
-            query = query.filter(
-                payouts::processed_at
-                    .assume_not_null()
-                    .ge(from)
-                    .or(payouts::processed_at
-                        .is_null()
-                        .and(payouts::created_at.ge(from))),
-            );
-        }
-        if let Some(until) = period.until {
-            query = query.filter(
-                payouts::processed_at
-                    .assume_not_null()
-                    .lt(until)
-                    .or(payouts::processed_at
-                        .is_null()
-                        .and(payouts::created_at.lt(until))),
-            );
-        }
-        self.read(|conn| Ok(query.load(conn)?))
+        after: Option<&HoldsAfter>,
+    ) -> Result<(Vec<Hold>, Option<HoldsAfter>), StoreError> {
+        let (page, next) = match after {
+            None | Some(HoldsAfter::Row(_)) => {
+                let behind = match after {
+                    Some(HoldsAfter::Row(payout)) => Some(payout),
+                    _ => None,
+                };
+                let page = self.read(|conn| row_holds(conn, period, behind))?;
+                let last = page.last().map(|hold| hold.payout_id.clone());
+                (page, last.map_or(HoldsAfter::Rows, HoldsAfter::Row))
+            }
+            Some(HoldsAfter::Rows) => {
+                let page = self.read(|conn| attempt_holds(conn, period, None))?;
+                let Some(next) = page.last().and_then(behind_attempt) else {
+                    return Ok((page, None));
+                };
+                (page, next)
+            }
+            Some(HoldsAfter::Attempt(payout, attempt)) => {
+                let page =
+                    self.read(|conn| attempt_holds(conn, period, Some((payout, *attempt))))?;
+                let Some(next) = page.last().and_then(behind_attempt) else {
+                    return Ok((page, None));
+                };
+                (page, next)
+            }
+        };
+        Ok((page, Some(next)))
     }
+}
 
-    /// A page of the transfers that attempts of the period hold, as
-    /// [`transfers_held`](Self::transfers_held), behind a payout and an attempt.
-    pub fn transfers_of_attempts(
-        &mut self,
-        period: Span,
-        after: Option<&(PayoutId, i32)>,
-    ) -> Result<Vec<(PayoutId, i32, String)>, StoreError> {
-        use payout_attempts as a;
-        let mut query = a::table
-            .filter(a::transfer_id.is_not_null())
-            .select((a::payout_id, a::attempt, a::transfer_id.assume_not_null()))
-            .order((a::payout_id, a::attempt))
-            .limit(PAGE)
-            .into_boxed();
-        if let Some((payout, attempt)) = after {
-            // A range of the key first, so that its index finds the place.
-            query = query
-                .filter(a::payout_id.ge(payout))
-                .filter(a::payout_id.gt(payout).or(a::attempt.gt(attempt)));
-        }
-        if let Some(from) = period.from {
-            query = query.filter(a::first_sent_at.ge(from));
-        }
-        if let Some(until) = period.until {
-            query = query.filter(a::first_sent_at.lt(until));
-        }
-        self.read(|conn| Ok(query.load(conn)?))
+fn behind_attempt(hold: &Hold) -> Option<HoldsAfter> {
+    let attempt = hold.attempt?;
+    Some(HoldsAfter::Attempt(hold.payout_id.clone(), attempt))
+}
+
+type OfAttempt = (
+    String,
+    PayoutId,
+    i32,
+    AttemptOutcome,
+    i32,
+    Currency,
+    String,
+    bool,
+    Time,
+);
+type OfRow = (PayoutStatus, Option<String>, i32, Option<Time>, Time);
+type PlainRow = (OfAttempt, Option<OfRow>);
+
+/// A transfer's one attempt and its payout's row, where both hold it as paid.
+fn plainly_held(attempt: OfAttempt, row: Option<OfRow>) -> Option<PlainlyHeld> {
+    let (
+        transfer,
+        payout_id,
+        number,
+        outcome,
+        attempt_cents,
+        currency,
+        destination,
+        livemode,
+        first_sent_at,
+    ) = attempt;
+    let (status, held, amount_cents, processed_at, created_at) = row?;
+    let plain = outcome == AttemptOutcome::Paid
+        && status == PayoutStatus::Completed
+        && held.as_ref() == Some(&transfer);
+    plain.then_some(PlainlyHeld {
+        payout_id,
+        amount_cents,
+        paid_at: processed_at.unwrap_or(created_at),
+        attempt: number,
+        attempt_cents,
+        currency,
+        destination,
+        livemode,
+        first_sent_at,
+    })
+}
+
+fn row_holds(
+    conn: &mut AnyConnection,
+    period: Span,
+    after: Option<&PayoutId>,
+) -> Result<Vec<Hold>, StoreError> {
+    let mut query = payouts::table
+        .filter(payouts::stripe_transfer_id.is_not_null())
+        .select((payouts::id, payouts::stripe_transfer_id.assume_not_null()))
+        .order(payouts::id)
+        .limit(PAGE)
+        .into_boxed();
+    if let Some(after) = after {
+        query = query.filter(payouts::id.gt(after));
     }
+    // A row that other software marked may lack the moment; then its creation counts.
+    if let Some(from) = period.from {
+        query = query.filter(
+            payouts::processed_at
+                .assume_not_null()
+                .ge(from)
+                .or(payouts::processed_at
+                    .is_null()
+                    .and(payouts::created_at.ge(from))),
+        );
+    }
+    if let Some(until) = period.until {
+        query = query.filter(
+            payouts::processed_at
+                .assume_not_null()
+                .lt(until)
+                .or(payouts::processed_at
+                    .is_null()
+                    .and(payouts::created_at.lt(until))),
+        );
+    }
+    let rows: Vec<(PayoutId, String)> = query.load(conn)?;
+    let hold = |(payout_id, transfer_id)| Hold {
+        payout_id,
+        attempt: None,
+        transfer_id,
+    };
+    Ok(rows.into_iter().map(hold).collect())
+}
+
+fn attempt_holds(
+    conn: &mut AnyConnection,
+    period: Span,
+    after: Option<(&PayoutId, i32)>,
+) -> Result<Vec<Hold>, StoreError> {
+    use payout_attempts as a;
+    let mut query = a::table
+        .filter(a::transfer_id.is_not_null())
+        .select((a::payout_id, a::attempt, a::transfer_id.assume_not_null()))
+        .order((a::payout_id, a::attempt))
+        .limit(PAGE)
+        .into_boxed();
+    if let Some((payout, attempt)) = after {
+        // A range of the key first, so that its index finds the place.
+        query = query
+            .filter(a::payout_id.ge(payout))
+            .filter(a::payout_id.gt(payout).or(a::attempt.gt(attempt)));
+    }
+    if let Some(from) = period.from {
+        query = query.filter(a::first_sent_at.ge(from));
+    }
+    if let Some(until) = period.until {
+        query = query.filter(a::first_sent_at.lt(until));
+    }
+    let rows: Vec<(PayoutId, i32, String)> = query.load(conn)?;
+    let hold = |(payout_id, attempt, transfer_id)| Hold {
+        payout_id,
+        attempt: Some(attempt),
+        transfer_id,
+    };
+    Ok(rows.into_iter().map(hold).collect())
 }
 
 /// The payouts that hold each of these transfers, by an attempt or by their row.

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use crate::failpoint::failpoint;
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::payout::{Payout, PayoutStatus};
-use crate::model::schema::{payouts, royalty_statements};
+use crate::model::schema::{payout_reversals, payouts, royalty_statements};
 use crate::model::statement::StatementAccount;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::IDS_MAX;
@@ -23,6 +23,15 @@ pub struct StatementsToMark {
     pub unmarked: Vec<(StatementAccount, Payout)>,
     /// The last statement that was looked at; none when there is nothing behind.
     pub last: Option<StatementId>,
+}
+
+/// A statement that is marked PAID although nothing is left of what paid it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementReversed {
+    /// The statement, with its figures.
+    pub account: StatementAccount,
+    /// A payout of it that was taken back whole.
+    pub payout: PayoutId,
 }
 
 /// Rows read at once.
@@ -61,6 +70,57 @@ impl Store {
                 .collect();
             unmarked.sort_by(|(a, _), (b, _)| a.statement.id.cmp(&b.statement.id));
             Ok(StatementsToMark { unmarked, last })
+        })
+    }
+
+    /// A page of the payouts that were taken back whole, behind `after`: of them, those
+    /// whose statement is marked PAID and not covered by anything else. The last payout
+    /// looked at; none when there is nothing behind.
+    pub fn statements_reversed(
+        &mut self,
+        after: Option<&PayoutId>,
+    ) -> Result<(Vec<StatementReversed>, Option<PayoutId>), StoreError> {
+        self.read(|conn| {
+            let mut query = payout_reversals::table
+                .inner_join(payouts::table.on(payouts::id.eq(payout_reversals::payout_id)))
+                .filter(
+                    payouts::stripe_transfer_id
+                        .assume_not_null()
+                        .eq(payout_reversals::transfer_id),
+                )
+                .filter(payouts::royalty_statement_id.is_not_null())
+                .select((
+                    payouts::id,
+                    payouts::royalty_statement_id.assume_not_null(),
+                    payouts::amount_cents,
+                    payout_reversals::amount_reversed_cents,
+                ))
+                .order(payouts::id)
+                .limit(PAGE)
+                .into_boxed();
+            if let Some(after) = after {
+                query = query.filter(payouts::id.gt(after));
+            }
+            let rows: Vec<(PayoutId, StatementId, i32, i64)> = query.load(conn)?;
+            let last = rows.last().map(|(payout, ..)| payout.clone());
+            let whole = rows
+                .into_iter()
+                .filter(|(_, _, cents, reversed)| *reversed >= i64::from(*cents));
+            let mut payouts: HashMap<StatementId, PayoutId> = HashMap::new();
+            for (payout, statement, ..) in whole {
+                payouts.entry(statement).or_insert(payout);
+            }
+            let ids: Vec<StatementId> = payouts.keys().cloned().collect();
+            let mut reversed: Vec<StatementReversed> = accounts_in_tx(conn, &ids, Locks::None)?
+                .into_values()
+                .filter(|account| account.statement.paid_at.is_some() && !account.is_covered())
+                .filter_map(|account| {
+                    let payout = payouts.remove(&account.statement.id)?;
+                    Some(StatementReversed { account, payout })
+                })
+                .collect();
+            reversed.sort_by(|a, b| a.payout.cmp(&b.payout));
+            Ok((reversed, last))
         })
     }
 

@@ -15,7 +15,7 @@ use crate::ops::reconcile::judge::{Judged, Terms, is_taken_back, is_transfer_id,
 use crate::ops::search::{lists_for, may_have_paid};
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::RunStamp;
-use crate::store::ledger::TransferKey;
+use crate::store::ledger::{LedgerEntry, TransferKey, TransferLedger};
 use crate::store::thread::StoreThread;
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
@@ -81,8 +81,8 @@ impl Examiner {
             }],
             Fetched::Nothing => {
                 let holders = self.holders_of(id).await?;
-                let held = payout.filter(|payout| holders.contains(payout));
-                held.map(|payout| missing(payout, attempt, id))
+                let held = holders.iter().find(|entry| Some(&entry.id) == payout);
+                held.map(|holder| missing(holder, attempt, id))
                     .into_iter()
                     .collect()
             }
@@ -109,7 +109,7 @@ impl Examiner {
     pub(in crate::ops) async fn holders_of(
         &self,
         transfer: &str,
-    ) -> Result<Vec<PayoutId>, ProcessError> {
+    ) -> Result<Vec<LedgerEntry>, ProcessError> {
         let key = TransferKey {
             id: transfer.to_owned(),
             named: None,
@@ -119,8 +119,7 @@ impl Examiner {
             .db
             .call(move |store| store.ledger_of(&[key], lease))
             .await?;
-        let holders = held.into_iter().flat_map(|ledger| ledger.holders);
-        Ok(holders.map(|entry| entry.id).collect())
+        Ok(held.into_iter().flat_map(|ledger| ledger.holders).collect())
     }
 
     /// Judges transfers against the ledger, and keeps what was found.
@@ -148,23 +147,28 @@ impl Examiner {
         &self,
         transfers: &[Transfer],
     ) -> Result<Vec<Judged>, ProcessError> {
-        let keys: Vec<TransferKey> = transfers
-            .iter()
-            .map(|transfer| TransferKey {
-                id: transfer.id.clone(),
-                named: transfer.payout_named().map(PayoutId::new),
-            })
-            .collect();
-        let lease = self.lease;
-        let ledger = self
-            .db
-            .call(move |store| store.ledger_of(&keys, lease))
-            .await?;
-        Ok(transfers
-            .iter()
-            .zip(&ledger)
+        let ledgers = self.ledgers(transfers).await?;
+        let both = transfers.iter().zip(&ledgers);
+        Ok(both
             .map(|(transfer, ledger)| judge(transfer, ledger, &self.terms))
             .collect())
+    }
+
+    /// What the table holds of each transfer.
+    pub(in crate::ops) async fn ledgers(
+        &self,
+        transfers: &[Transfer],
+    ) -> Result<Vec<TransferLedger>, ProcessError> {
+        let key = |transfer: &Transfer| TransferKey {
+            id: transfer.id.clone(),
+            named: transfer.payout_named().map(PayoutId::new),
+        };
+        let (keys, lease): (Vec<TransferKey>, _) =
+            (transfers.iter().map(key).collect(), self.lease);
+        Ok(self
+            .db
+            .call(move |store| store.ledger_of(&keys, lease))
+            .await?)
     }
 
     pub(in crate::ops) async fn keep(
@@ -195,7 +199,7 @@ impl Examiner {
         let complete = self
             .reader
             .pages(&query, GROUP_PAGES_MAX, async |page: TransferPage| {
-                transfers.extend(page.transfers);
+                transfers.extend(page.entries);
                 odd.extend(page.odd);
                 Ok::<(), ProcessError>(())
             })
@@ -232,7 +236,7 @@ impl Examiner {
                     let fresh = |t: &Transfer| may_have_paid(t, open) && !known.contains(&t.id);
                     group
                         .transfers
-                        .extend(page.transfers.into_iter().filter(fresh));
+                        .extend(page.entries.into_iter().filter(fresh));
                     Ok::<(), ProcessError>(())
                 },
             )
@@ -343,6 +347,8 @@ pub(super) fn odd_entry(payout: Option<&PayoutId>, odd: &OddEntry) -> Discrepanc
         payout_id: payout.cloned(),
         attempt: None,
         transfer_id: odd.id.clone(),
+        subject: None,
+        at_stake_cents: None,
         expected: Some("a transfer".to_owned()),
         found: odd.error.to_string(),
     }

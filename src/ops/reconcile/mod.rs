@@ -17,36 +17,40 @@
 //! and nothing here sends, retries or gives up a payout. Memory holds one page
 //! of transfers, and of those of the period their ids.
 
+mod balance;
+mod doubt;
 pub(in crate::ops) mod examine;
 pub mod judge;
+mod listed;
+pub mod listing;
+mod progress;
 pub(in crate::ops) mod repair;
+mod sketch;
+mod statements;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::ids::{PayoutId, StatementId};
 use crate::model::money::Currency;
-use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::{
-    Discrepancy, Finding, FindingKind, FindingState, Reconciliation,
+    Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress,
 };
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Span, Time};
 use crate::ops::event::Event;
 use crate::ops::pace::Pace;
 use crate::ops::process::{ProcessError, account_of_stamp, account_of_this_database};
-use crate::ops::reconcile::examine::{Examiner, odd_entry};
+use crate::ops::reconcile::balance::balanced;
+use crate::ops::reconcile::examine::Examiner;
+use crate::ops::reconcile::judge::Terms;
+use crate::ops::reconcile::listing::Seconds;
+use crate::ops::reconcile::progress::Progress;
 use crate::ops::reconcile::repair::{Repair, Repairs};
-use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP, TransferReader};
-use crate::store::ledger::LedgerEntry;
-use crate::store::statement_marks::StatementsToMark;
+use crate::ops::transfers::{OVERLAP, TransferReader};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, Store, StoreError};
-use crate::stripe::api::TransferQuery;
-use crate::stripe::object::TransferPage;
-use crate::stripe::{Stripe, Transfer};
-use judge::{Terms, judge_without_transfer, open_attempt};
+use crate::stripe::Stripe;
 
 /// Days back from now that are compared when nothing else is said.
 pub const DAYS: u64 = 35;
@@ -67,6 +71,10 @@ pub struct Request {
     pub lease: Duration,
     /// Reads per second; none is unlimited.
     pub rate: Option<u32>,
+    /// Whether the lines of the balance are read as well.
+    pub balance: bool,
+    /// How far another run got with the same, which this one goes on from.
+    pub resumed: Option<ReconciliationProgress>,
 }
 
 /// How many findings there are of one kind and state.
@@ -79,8 +87,6 @@ pub struct Compared {
     pub reconciliation: Reconciliation,
     /// What was seen and what is open, by kind and state.
     pub counted: Counted,
-    /// Of what is open, what was found before this comparison began.
-    pub from_before: i64,
     /// Runs that hold payouts, which were left to them: nothing is clean yet.
     pub holders: Vec<Holder>,
 }
@@ -133,26 +139,28 @@ pub async fn reconcile(
         livemode,
         database_id,
     };
+    let period = request.period;
     let mut comparison = Comparison {
         tally: Reconciliation::begun(stamp.run_id.clone(), request.period, now),
         examiner: Examiner::new(db, reader, terms, stamp.clone(), request.lease),
         request,
         begun: now,
-        listed: HashSet::new(),
-        newest: None,
+        progress: Progress::begun(balanced(Seconds::of(period), now)),
+        clock,
         events,
     };
+    comparison.go_on().await?;
     comparison.payouts_in_doubt().await?;
     comparison.transfers().await?;
-    comparison.transfers_held().await?;
     comparison.findings_from_before().await?;
+    comparison.balance().await?;
     comparison.look_closer().await?;
     comparison.repair(&REPAIRED_FIRST).await?;
     comparison.statements().await?;
     comparison
         .repair(&[FindingKind::StatementNotMarked])
         .await?;
-    comparison.finish(clock).await
+    comparison.finish().await
 }
 
 /// The references under which forgotten payouts had been loaded, by the ids of
@@ -201,189 +209,15 @@ struct Comparison<'a> {
     request: Request,
     tally: Reconciliation,
     begun: Time,
-    /// Transfers that Stripe listed in the period, and those looked up by their ids.
-    listed: HashSet<String>,
-    /// The newest of them.
-    newest: Option<Time>,
+    progress: Progress,
+    clock: &'a Clock,
     events: &'a mut dyn FnMut(Event),
 }
 
 impl Comparison<'_> {
-    // --- what is compared ---------------------------------------------------------------------
-
-    /// Rows without a transfer's id come first: they are the ones in doubt.
-    async fn payouts_in_doubt(&mut self) -> Result<(), ProcessError> {
-        type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
-        let lists: [NextPage; 2] = [
-            |store, after| store.payouts_unresolved(after),
-            |store, after| store.payouts_without_transfer(after),
-        ];
-        for next_page in lists {
-            let mut after: Option<PayoutId> = None;
-            loop {
-                let behind = after.clone();
-                let ids = self
-                    .examiner
-                    .db
-                    .call(move |store| next_page(store, behind.as_ref()))
-                    .await?;
-                let Some(last) = ids.last().cloned() else {
-                    break;
-                };
-                let lease = self.examiner.lease;
-                let (entries, missing) = self
-                    .examiner
-                    .db
-                    .call(move |store| {
-                        let missing = store.payouts_known_missing(&ids)?;
-                        Ok((store.ledger_entries(&ids, lease)?, missing))
-                    })
-                    .await?;
-                for entry in entries.values().filter(|entry| !entry.busy) {
-                    if missing.contains(&entry.id) && self.is_of_the_past(entry) {
-                        let found = judge_without_transfer(entry, true);
-                        self.examiner
-                            .keep(Vec::new(), found.into_iter().collect())
-                            .await?;
-                    } else {
-                        self.payout_in_doubt(entry).await?;
-                    }
-                }
-                after = Some(last);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a row that was marked as paid without saying by what lies wholly
-    /// before the period. Its group was read once, and a transfer made since is
-    /// listed with its period: a platform may have many such rows, and asking about
-    /// each every night proves nothing new.
-    fn is_of_the_past(&self, entry: &LedgerEntry) -> bool {
-        let Some(from) = self.request.period.from else {
-            return false;
-        };
-        let (before, row) = (from.minus(FOREIGN_MARGIN), entry.payout.as_ref());
-        row.is_some_and(|row| {
-            row.status == PayoutStatus::Completed && row.created_at.max(row.updated_at) < before
-        })
-    }
-
-    async fn payout_in_doubt(&mut self, entry: &LedgerEntry) -> Result<(), ProcessError> {
-        let mut group = self.examiner.group_of(&entry.id).await?;
-        if let Some(open) = open_attempt(entry) {
-            self.examiner.paid_by_hand(open, &mut group).await?;
-        }
-        if group.transfers.is_empty() {
-            let found = judge_without_transfer(entry, group.doubts.is_empty());
-            return self
-                .examiner
-                .keep(Vec::new(), found.into_iter().collect())
-                .await;
-        }
-        self.examiner.compare(&group.transfers).await.map(drop)
-    }
-
-    /// Every transfer of the period.
-    async fn transfers(&mut self) -> Result<(), ProcessError> {
-        let query = TransferQuery {
-            created_from: self.request.period.from,
-            created_before: self.request.period.until,
-            ..TransferQuery::default()
-        };
-        let reader = self.examiner.reader.clone();
-        reader
-            .pages(&query, usize::MAX, async |page: TransferPage| {
-                self.listed_page(page).await
-            })
-            .await
-            .map(drop)
-    }
-
-    async fn listed_page(&mut self, page: TransferPage) -> Result<(), ProcessError> {
-        // Entries that move between two pages come twice.
-        let fresh: Vec<Transfer> = page
-            .transfers
-            .into_iter()
-            .filter(|transfer| self.listed.insert(transfer.id.clone()))
-            .collect();
-        let judged = self.examiner.compare(&fresh).await?;
-        let tally = &mut self.tally;
-        for (transfer, judged) in fresh.iter().zip(&judged) {
-            tally.transfer_count += 1;
-            tally.matched_count += i64::from(judged.matched);
-            if transfer.currency == self.examiner.terms.currency.as_str() {
-                tally.transfer_cents = tally.transfer_cents.saturating_add(transfer.amount);
-                tally.reversed_cents = tally
-                    .reversed_cents
-                    .saturating_add(transfer.amount_reversed);
-            }
-            self.newest = self.newest.max(Some(transfer.created));
-        }
-        if !page.odd.is_empty() {
-            let found = page.odd.iter().map(|odd| odd_entry(None, odd)).collect();
-            self.examiner.keep(Vec::new(), found).await?;
-        }
-        (self.events)(Event::Compared {
-            transfers: u64::try_from(self.tally.transfer_count).unwrap_or(0),
-            findings: self.examiner.found(),
-        });
-        Ok(())
-    }
-
-    /// Every transfer that the table holds for the period and Stripe did not list in it.
-    async fn transfers_held(&mut self) -> Result<(), ProcessError> {
-        let period = self.request.period;
-        let mut after: Option<PayoutId> = None;
-        loop {
-            let behind = after.clone();
-            let held = self
-                .examiner
-                .db
-                .call(move |store| store.transfers_held(period, behind.as_ref()))
-                .await?;
-            let Some((last, _)) = held.last().cloned() else {
-                break;
-            };
-            for (payout, transfer) in held {
-                self.transfer_held(&payout, None, &transfer).await?;
-            }
-            after = Some(last);
-        }
-        let mut after: Option<(PayoutId, i32)> = None;
-        loop {
-            let behind = after.clone();
-            let held = self
-                .examiner
-                .db
-                .call(move |store| store.transfers_of_attempts(period, behind.as_ref()))
-                .await?;
-            let Some((last, attempt, _)) = held.last().cloned() else {
-                return Ok(());
-            };
-            for (payout, attempt, transfer) in held {
-                self.transfer_held(&payout, Some(attempt), &transfer)
-                    .await?;
-            }
-            after = Some((last, attempt));
-        }
-    }
-
-    async fn transfer_held(
-        &mut self,
-        payout: &PayoutId,
-        attempt: Option<i32>,
-        id: &str,
-    ) -> Result<(), ProcessError> {
-        // Its row and its attempt both hold it.
-        if !self.listed.insert(id.to_owned()) {
-            return Ok(());
-        }
-        self.examiner.look_up(id, Some(payout), attempt).await
-    }
-
     /// Open findings of earlier runs about transfers that this one has not come
-    /// across: they stay open until Stripe or the table says otherwise.
+    /// across: they stay open until Stripe or the table says otherwise. What it has
+    /// come across is a finding of this run by now, or settled.
     async fn findings_from_before(&mut self) -> Result<(), ProcessError> {
         let mut after: Option<String> = None;
         loop {
@@ -402,113 +236,11 @@ impl Comparison<'_> {
                 let Some(id) = &finding.transfer_id else {
                     continue;
                 };
-                if self.listed.insert(id.clone()) {
-                    let payout = finding.payout_id.as_ref();
-                    self.examiner.look_up(id, payout, finding.attempt).await?;
-                }
+                let payout = finding.payout_id.as_ref();
+                self.examiner.look_up(id, payout, finding.attempt).await?;
             }
             after = Some(last);
         }
-    }
-
-    /// Covered statements that are not marked.
-    async fn statements(&mut self) -> Result<(), ProcessError> {
-        let mut after: Option<StatementId> = None;
-        loop {
-            let behind = after.clone();
-            let StatementsToMark { unmarked, last } = self
-                .examiner
-                .db
-                .call(move |store| store.statements_to_mark(behind.as_ref()))
-                .await?;
-            let found = unmarked
-                .into_iter()
-                .map(|(account, payout)| Discrepancy {
-                    kind: FindingKind::StatementNotMarked,
-                    payout_id: Some(payout.id),
-                    attempt: None,
-                    transfer_id: None,
-                    expected: Some("PAID".to_owned()),
-                    found: format!(
-                        "statement {} is {}",
-                        account.statement.id, account.statement.status
-                    ),
-                })
-                .collect();
-            self.examiner.keep(Vec::new(), found).await?;
-            let Some(last) = last else { return Ok(()) };
-            after = Some(last);
-        }
-    }
-
-    // --- what is found out about it -----------------------------------------------------------
-
-    /// A payout that Stripe paid without the table knowing may have been paid
-    /// twice: its whole group is read, and what else names it is counted.
-    async fn look_closer(&mut self) -> Result<(), ProcessError> {
-        for kind in [FindingKind::ForgottenPayout, FindingKind::StatusBehind] {
-            self.each_open(kind, async |this: &mut Self, finding: Finding| {
-                let (Some(payout), Some(transfer)) =
-                    (finding.payout_id.clone(), finding.transfer_id.clone())
-                else {
-                    return Ok(());
-                };
-                let beside = this.examiner.beside(&payout, &transfer).await?;
-                if beside.taken_back_itself && !beside.standing.is_empty() {
-                    return this.drop_taken_back(&finding).await;
-                }
-                let Some(others) = beside.others() else {
-                    return Ok(());
-                };
-                let two = Discrepancy {
-                    kind: FindingKind::TwoTransfers,
-                    expected: Some("one transfer".to_owned()),
-                    found: format!("{transfer} and {}", others.join(", ")),
-                    ..finding.discrepancy()
-                };
-                this.replace(&finding.id, vec![two]).await
-            })
-            .await?;
-        }
-        // What was in doubt for lack of a group, and then was found by metadata.
-        for kind in [FindingKind::Unresolved, FindingKind::MissingAtStripe] {
-            self.each_open(kind, async |this: &mut Self, finding: Finding| {
-                let (Some(payout), None) = (finding.payout_id.clone(), &finding.transfer_id) else {
-                    return Ok(());
-                };
-                let found = this
-                    .examiner
-                    .db
-                    .call(move |store| store.is_found_by_name(&payout))
-                    .await?;
-                if found {
-                    this.replace(&finding.id, Vec::new()).await?;
-                }
-                Ok(())
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// Forgets what was found about a transfer that was taken back whole beside
-    /// one that stands: it pays nothing any more.
-    async fn drop_taken_back(&mut self, finding: &Finding) -> Result<(), ProcessError> {
-        let reversed = Discrepancy {
-            kind: FindingKind::ReversedFully,
-            ..finding.discrepancy()
-        };
-        self.replace(&reversed.id(), Vec::new()).await?;
-        self.replace(&finding.id, Vec::new()).await
-    }
-
-    async fn replace(&mut self, id: &str, new: Vec<Discrepancy>) -> Result<(), ProcessError> {
-        let (stamp, id) = (self.examiner.stamp.clone(), id.to_owned());
-        Ok(self
-            .examiner
-            .db
-            .call(move |store| store.finding_replace(&stamp, &id, &new))
-            .await?)
     }
 
     /// Hands on the open findings of one kind that this run saw, a page at a time.
@@ -537,8 +269,6 @@ impl Comparison<'_> {
             after = Some(last);
         }
     }
-
-    // --- what is repaired ---------------------------------------------------------------------
 
     async fn repair(&mut self, kinds: &[FindingKind]) -> Result<(), ProcessError> {
         if !self.request.fix {
@@ -596,9 +326,7 @@ impl Comparison<'_> {
         )));
     }
 
-    // --- the end ------------------------------------------------------------------------------
-
-    async fn finish(mut self, clock: &Clock) -> Result<Compared, ProcessError> {
+    async fn finish(mut self) -> Result<Compared, ProcessError> {
         let (stamp, period, begun) = (self.examiner.stamp.clone(), self.request.period, self.begun);
         let lease = self.examiner.lease;
         let (counted, from_before, paid, holders) = self
@@ -626,29 +354,77 @@ impl Comparison<'_> {
                 .sum::<i64>()
         };
         let tally = &mut self.tally;
+        self.progress.tell(tally);
         (tally.payout_count, tally.payout_cents) = paid;
+        tally.open_before_count = from_before;
         tally.open_count = of(FindingState::Open);
         tally.fixed_count = of(FindingState::Fixed);
         tally.accepted_count = of(FindingState::Accepted);
         tally.clean = tally.open_count == 0 && holders.is_empty();
-        tally.finished_at = clock.now();
-        let reconciliation = self.tally.clone();
+        tally.finished_at = self.clock.now();
+        let (reconciliation, keeping) = (self.tally.clone(), self.tally);
         self.examiner
             .db
-            .call(move |store| store.reconciliation_keep(&self.tally))
+            .call(move |store| store.reconciliation_keep(&keeping))
             .await?;
         Ok(Compared {
             reconciliation,
             counted,
-            from_before,
             holders,
         })
+    }
+
+    /// Goes on from where the last comparison was cut off, where that is asked for.
+    async fn go_on(&mut self) -> Result<(), ProcessError> {
+        let Some(kept) = self.request.resumed.take() else {
+            let lease = self.examiner.lease;
+            let forget = move |store: &mut Store| store.reconciliation_progress_forget(lease);
+            return Ok(self.examiner.db.call(forget).await?);
+        };
+        let Some(progress) = Progress::from_kept(&kept.progress, &kept.seen) else {
+            let cannot = format!(
+                "how far {} got cannot be read: all is compared",
+                kept.run_id
+            );
+            (self.events)(Event::Warning(cannot));
+            return Ok(());
+        };
+        self.progress = progress;
+        let (stamp, from) = (self.examiner.stamp.clone(), kept.run_id.clone());
+        self.examiner
+            .db
+            .call(move |store| store.reconciliation_takes_over(&stamp, &from))
+            .await?;
+        (self.events)(Event::Note(format!(
+            "going on from run {}, which had compared {} transfers",
+            kept.run_id,
+            self.progress.transfers()
+        )));
+        self.save_progress().await
+    }
+
+    /// Keeps how far the reading got.
+    async fn save_progress(&self) -> Result<(), ProcessError> {
+        let (progress, seen) = self.progress.to_keep();
+        let keep = ReconciliationProgress {
+            run_id: self.examiner.stamp.run_id.clone(),
+            period_from: self.request.period.from,
+            period_until: self.request.period.until,
+            saved_at: self.clock.now(),
+            progress,
+            seen,
+        };
+        Ok(self
+            .examiner
+            .db
+            .call(move |store| store.reconciliation_progress_keep(&keep))
+            .await?)
     }
 
     /// Where all that the rollback guard looks at was compared and nothing of it
     /// is forgotten, the next guard need not read it again.
     async fn advance_watermark(&self, begun: Time) -> Result<(), ProcessError> {
-        let Some(newest) = self.newest.filter(|_| self.request.fix) else {
+        let Some(newest) = self.progress.newest().filter(|_| self.request.fix) else {
             return Ok(());
         };
         let period = self.request.period;
