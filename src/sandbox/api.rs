@@ -13,6 +13,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::endpoint::Route;
 use super::error::ApiError;
@@ -129,9 +130,8 @@ pub(super) async fn serve(
     if let Some(reply) = strike_before(&visit).await? {
         return Ok(respond(visit, reply));
     }
-    let pause = visit.latency / 2;
     let late = visit.firing.fault == Fault::ExecuteLate;
-    let reply = if pause.is_zero() && !late {
+    let reply = if visit.latency.is_zero() && !late {
         visit.execute(job)
     } else {
         // On a task of its own, which goes on when the client leaves and this future is dropped.
@@ -139,13 +139,15 @@ pub(super) async fn serve(
             if late {
                 visit.server.hang().await?;
             }
-            tokio::time::sleep(pause).await;
+            // Two moments instead of two pauses: what comes between them is not added.
+            let begun = Instant::now();
+            tokio::time::sleep_until(begun + visit.latency / 2).await;
             let reply = visit.execute(job);
-            Ok((visit, reply))
+            Ok((visit, reply, begun))
         });
-        let (returned, reply) = task.await.unwrap_or(Err(Abort::Close))?;
+        let (returned, reply, begun) = task.await.unwrap_or(Err(Abort::Close))?;
         visit = returned;
-        tokio::time::sleep(pause).await;
+        tokio::time::sleep_until(begun + visit.latency).await;
         reply
     };
     let reply = reply.unwrap_or_else(|error| visit.error_reply(&error));

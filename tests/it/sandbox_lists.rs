@@ -231,11 +231,11 @@ fn balance_transactions_are_paged_within_a_type_and_a_period() {
         (vec![-9, -8, -7, -6], &true.into())
     );
     let cursor = *ids(&first).last().unwrap();
-    let last = list(&format!(
+    let rest = list(&format!(
         "type=transfer&limit=4&{period}&starting_after={cursor}"
     ));
     assert_eq!(
-        (amounts(&last), &last["has_more"]),
+        (amounts(&rest), &rest["has_more"]),
         (vec![-5, -4, -3], &false.into())
     );
     let newer = list(&format!(

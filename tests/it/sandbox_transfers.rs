@@ -700,14 +700,14 @@ fn reversals_are_listed_in_pages() {
         post(&sandbox, &other, "").ok();
     }
     let page = |query: &str| {
-        let list = get(&sandbox, &format!("{reversals}?{query}")).ok();
-        let entries = list["data"].as_array().unwrap();
+        let page = get(&sandbox, &format!("{reversals}?{query}")).ok();
+        let entries = page["data"].as_array().unwrap();
         let amounts: Vec<_> = entries
             .iter()
             .map(|entry| entry["amount"].as_i64().unwrap())
             .collect();
         let last = entries.last().map(|entry| entry["id"].clone());
-        (amounts, list["has_more"] == true, last)
+        (amounts, page["has_more"] == true, last)
     };
     let (amounts, has_more, last) = page("limit=5");
     assert_eq!((amounts, has_more), (vec![12, 11, 10, 9, 8], true));
