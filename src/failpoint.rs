@@ -73,7 +73,7 @@ mod under_test {
     use tokio::sync::watch;
 
     /// Every failpoint, in the order of a run.
-    pub const ALL: [&str; 44] = [
+    pub const ALL: [&str; 47] = [
         "run_begin.writing",
         "run_begin.committed",
         "read.before",
@@ -114,6 +114,9 @@ mod under_test {
         "mark.writing",
         "mark.committed",
         "finding.fixed",
+        "reconcile.listed",
+        "reconciliation.progress",
+        "reconciliation.keeping",
         "look_up.writing",
         "look_up.committed",
         "let_go.writing",

@@ -44,6 +44,7 @@ mod pooled;
 mod process;
 mod readme;
 mod reconcile;
+mod reconcile_kept;
 mod resolve;
 mod restored;
 mod retry;

@@ -706,8 +706,8 @@ fn reversals_are_listed_in_pages() {
             .iter()
             .map(|entry| entry["amount"].as_i64().unwrap())
             .collect();
-        let last = entries.last().map(|entry| entry["id"].clone());
-        (amounts, page["has_more"] == true, last)
+        let cursor = entries.last().map(|entry| entry["id"].clone());
+        (amounts, page["has_more"] == true, cursor)
     };
     let (amounts, has_more, last) = page("limit=5");
     assert_eq!((amounts, has_more), (vec![12, 11, 10, 9, 8], true));

@@ -8,10 +8,11 @@
 //! not there.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
+use crate::failpoint::failpoint;
+use crate::model::ids::PayoutId;
 use crate::model::time::Span;
 use crate::ops::event::Event;
 use crate::ops::process::ProcessError;
@@ -24,8 +25,8 @@ use crate::store::ledger::{Hold, HoldsAfter, PlainlyHeld, TransferLedger};
 use crate::store::thread::StoreThread;
 use crate::stripe::Transfer;
 
-/// How often it is kept how far the reading got.
-const SAVED_EVERY: Duration = Duration::from_secs(10);
+/// It is kept how far the reading got behind the first batch, and then every so many.
+const SAVED_EVERY: u64 = 200;
 
 impl Comparison<'_> {
     /// Every transfer of the period, against the ledger and back.
@@ -33,13 +34,14 @@ impl Comparison<'_> {
         let held = HeldByTable::begin(self.examiner.db.clone(), self.request.period);
         let windows = self.progress.windows_left(self.request.period);
         let mut listing = Listing::transfers(&self.examiner.reader, windows);
-        let mut saved_at = self.clock.instant();
+        let mut batches = 0_u64;
         while let Some(batch) = listing.next().await? {
             self.listed_batch(batch).await?;
-            if self.clock.instant().duration_since(saved_at) >= SAVED_EVERY {
+            if batches.is_multiple_of(SAVED_EVERY) {
                 self.save_progress().await?;
-                saved_at = self.clock.instant();
             }
+            batches += 1;
+            failpoint!(await "reconcile.listed");
         }
         let held = held.added_up().await?;
         self.transfers_not_listed(&held).await
@@ -167,7 +169,7 @@ impl Glanced {
     /// Each row and attempt of the period that holds it, as [`holds_in`] reads them.
     fn holds(&self, transfer: &Transfer, period: Span) -> Vec<Hold> {
         let mut holds = Vec::with_capacity(2);
-        let mut held = |payout_id: &crate::model::ids::PayoutId, attempt, at| {
+        let mut held = |payout_id: &PayoutId, attempt, at| {
             if period.contains(at) {
                 holds.push(Hold {
                     payout_id: payout_id.clone(),

@@ -1,0 +1,194 @@
+//! `payouts reconcile` over time: what each comparison found is kept, one that was cut off goes on,
+//! and the balance is held against the transfers.
+
+use serde_json::Value;
+
+use crate::common::db::on_both;
+use crate::common::shop::Shop;
+use crate::reconcile::stripe_that_lists;
+
+impl Shop {
+    /// The run of the last comparison that ended.
+    fn last_comparison(&self) -> String {
+        self.one("SELECT run_id FROM payout_reconciliations ORDER BY finished_at DESC, run_id DESC LIMIT 1")
+    }
+
+    fn answer(&self, args: &[&str]) -> Value {
+        let run = self.env.run(args);
+        serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run}"))
+    }
+
+    fn lists(&self) -> u64 {
+        let ledger = self.stripe.ledger();
+        let answers = ledger.requests.get("transfers.list");
+        answers.map_or(0, |answers| answers.values().sum())
+    }
+}
+
+on_both! {
+    // What was found last month is printed again as it stood, whatever became of it since.
+    fn a_comparison_is_shown_again_as_it_stood(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(3);
+        shop.process(&[]).expect_code(0);
+        shop.reverse(&shop.transfer_of("cp0"), 300);
+        shop.transfer("c1", 4200, "");
+        let then = shop.reconcile(&[]).expect_code(1);
+        let run = shop.last_comparison();
+        shop.pass(std::time::Duration::from_secs(3600));
+        shop.reconcile(&["--fix"]).expect_code(1);
+        let shown = shop.reconcile(&["--show", &run]).expect_code(0);
+        assert_eq!(shown.stdout, then.stdout);
+        // The last one says what has been repaired since.
+        let last = shop.answer(&["reconcile", "--show", "last", "-o", "json"]);
+        assert_eq!((&last["open"], &last["fixed"]), (&1.into(), &1.into()));
+        assert_ne!(last["run_id"].as_str(), Some(run.as_str()));
+        let run = shop.reconcile(&["--show", "nobody"]).expect_code(1);
+        assert!(run.stderr.contains("no comparison that ended has this run: nobody"), "{run}");
+    }
+
+    fn only_what_is_new_is_told_with_diff(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(3);
+        shop.process(&[]).expect_code(0);
+        shop.reverse(&shop.transfer_of("cp0"), 300);
+        shop.transfer("c1", 4200, "");
+        shop.reconcile(&[]).expect_code(1);
+        let before = shop.last_comparison();
+        shop.reverse(&shop.transfer_of("cp1"), 100);
+        shop.reconcile(&["--fix", "--period", "2026-11"]).expect_code(1);
+        shop.reverse(&shop.transfer_of("cp2"), 200);
+        // One came, one went, one is as before.
+        shop.pass(std::time::Duration::from_secs(60));
+        let diff = shop.answer(&["reconcile", "--diff", &before, "-o", "json"]);
+        let told: Vec<(&str, &str)> = diff["findings"].as_array().expect("a list").iter()
+            .map(|finding| (finding["change"].as_str().unwrap_or("-"), finding["payout_id"].as_str().unwrap_or("-")))
+            .collect();
+        assert_eq!(told, [("new", "cp2"), ("gone", "cp0")]);
+        assert_eq!(diff["open"], 2);
+        let shown = shop.reconcile(&["--show", "last", "--diff", &before]).expect_code(0);
+        assert!(shown.stdout.contains(&format!("Since {before}: 1 new, 1 gone, 1 as before")), "{shown}");
+        let none = shop.reconcile(&["--show", "last", "--diff", "last"]).expect_code(0);
+        assert!(none.stdout.contains("0 new, 0 gone, 2 as before"), "{none}");
+    }
+
+    // Cut off at any batch, the next run reads the rest and comes to the same.
+    fn a_comparison_that_was_cut_off_goes_on(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        for number in 0..450 {
+            if number % 10 == 0 {
+                shop.pass(std::time::Duration::from_secs(60));
+            }
+            let id = shop.transfer("c0", 100 + number, "");
+            // The last ones are held by nobody.
+            if number < 447 {
+                shop.db.execute(&format!(
+                    "INSERT INTO payouts (id, creator_id, amount_cents, status, stripe_transfer_id, processed_at, created_at, updated_at)
+                     VALUES ('cf{number}', 'cr_c0', {}, 'COMPLETED', '{id}', '2026-11-02 09:30:00', '2026-11-01 12:00:00', '2026-11-01 12:00:00')",
+                    100 + number
+                ));
+            }
+        }
+        let refused = shop.reconcile(&["--resume"]).expect_code(3);
+        assert!(refused.stderr.contains("no comparison was cut off"), "{refused}");
+        shop.env.set("PAYOUTS_TEST_FAILPOINT", "reconcile.listed@4=kill");
+        let cut = shop.env.run(&["reconcile", "--period", "2026-11"]);
+        assert_eq!(cut.code, 137, "{cut}");
+        shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliation_progress"), "1");
+        // It may live until its lease is over, as far as anybody knows who cannot see its session.
+        shop.pass(std::time::Duration::from_secs(130));
+        let before = shop.lists();
+        let resumed = shop.answer(&["reconcile", "--resume", "--no-balance", "-o", "json"]);
+        let read = shop.lists() - before;
+        assert!(read < 6, "{read} lists were read again");
+        let told = |answer: &Value| {
+            let ids = answer["findings"].as_array().expect("a list").iter().map(|f| f["id"].clone());
+            (ids.collect::<Vec<_>>(), answer["stripe"].clone(), answer["matched"].clone(), answer["period"].clone())
+        };
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliation_progress"), "0");
+        let anew = shop.answer(&["reconcile", "--period", "2026-11", "--no-balance", "-o", "json"]);
+        assert_eq!(told(&resumed), told(&anew));
+        assert_eq!((&anew["stripe"]["transfers"], &anew["matched"]), (&451.into(), &448.into()));
+        shop.reconcile(&["--resume"]).expect_code(3);
+    }
+
+    fn a_balance_that_agrees_is_shown(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        shop.pass(std::time::Duration::from_secs(3600));
+        let agrees = shop.answer(&["reconcile", "-o", "json"]);
+        assert_eq!((&agrees["clean"], &agrees["balance"]["transfer_cents"]), (&true.into(), &2000.into()));
+        let left_out = shop.answer(&["reconcile", "--no-balance", "-o", "json"]);
+        assert_eq!((&left_out["clean"], &left_out["balance"]), (&true.into(), &Value::Null));
+    }
+
+    // What left the balance as a transfer, and no transfer that can be read says.
+    fn a_balance_that_moved_by_another_sum_is_found(db: TestDb) {
+        let mut shop = Shop::open(db);
+        let read = |id: &str, cents: i64, more: &str| format!(
+            r#"{{"id":"{id}","object":"transfer","amount":{cents},"currency":"usd","created":1793600000{more}}}"#
+        );
+        let (one, odd) = (read("tr_5", 500, r#","livemode":false"#), read("tr_6", 700, ""));
+        shop.env.set("STRIPE_API_BASE", &stripe_that_lists(&[&one, &odd], &[]));
+        let run = shop.reconcile(&["-o", "json"]).expect_code(1);
+        let answer: Value = serde_json::from_str(&run.stdout).expect("JSON");
+        let finding = &answer["findings"][0];
+        assert_eq!((&finding["kind"], &finding["subject"], &finding["at_stake_cents"], &finding["severity"]),
+            (&"balance_differs".into(), &"transfers of 2026-11-02".into(), &700.into(), &"error".into()));
+        assert_eq!(answer["balance"]["transfer_cents"], 1200);
+        assert_eq!(answer["findings"].as_array().map(Vec::len), Some(3), "{answer:#}");
+    }
+
+    // The balance tells of what was taken back in the period, also of an older transfer.
+    fn what_was_taken_back_of_an_older_transfer_is_found(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        shop.pass(std::time::Duration::from_secs(40 * 86_400));
+        shop.reverse(&shop.transfer_of("cp1"), 250);
+        shop.pass(std::time::Duration::from_secs(3600));
+        assert_eq!(shop.found(&["--period", "2026-12", "--no-balance"]), (vec![], 0));
+        assert_eq!(shop.found(&["--period", "2026-12"]), (vec!["reversed_partly cp1".into()], 1));
+        let fixed = shop.answer(&["reconcile", "--period", "2026-12", "--fix", "-o", "json"]);
+        assert_eq!(fixed["balance"]["reversed_cents"], 250);
+        assert_eq!(shop.one("SELECT amount_reversed_cents FROM payout_reversals"), "250");
+    }
+
+    // More than the ten reversals that Stripe sends along with a transfer.
+    fn many_reversals_of_one_transfer_tie_to_the_balance(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        for _ in 0..12 {
+            shop.reverse(&shop.transfer_of("cp0"), 10);
+        }
+        shop.pass(std::time::Duration::from_secs(3600));
+        assert_eq!(shop.found(&[]), (vec!["reversed_partly cp0".into()], 1));
+    }
+
+    // Scenario 9: the statement of a payout that was taken back is told, and not changed.
+    fn a_paid_statement_whose_payout_was_taken_back_is_told(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.env.run(&["create", "--from-statements", "--yes"]).expect_code(0);
+        shop.env.run(&["release", "--all-batches"]);
+        shop.db.execute("DELETE FROM payout_holds");
+        shop.process(&[]).expect_code(0);
+        let payout = shop.one("SELECT id FROM payouts");
+        shop.reverse(&shop.transfer_of(&payout), 1000);
+        // What was taken back is kept first; from then on the statement is known to be short.
+        assert_eq!(shop.found(&["--fix"]), (vec![format!("statement_reversed {payout}")], 1));
+        let found = shop.answer(&["reconcile", "-o", "json"]);
+        assert_eq!((&found["findings"][0]["subject"], &found["findings"][0]["at_stake_cents"]), (&"st1".into(), &1000.into()));
+        assert_eq!(shop.one("SELECT status FROM royalty_statements"), "PAID");
+        assert_eq!(shop.status(&payout), "COMPLETED");
+        let finding = shop.one("SELECT id FROM payout_findings WHERE kind = 'statement_reversed'");
+        shop.reconcile(&["--accept", &finding, "--reason", "agreed with the creator"]).expect_code(0);
+        assert_eq!(shop.found(&[]).1, 0);
+    }
+}
