@@ -23,13 +23,13 @@ use crate::output::ui::Ui;
 use crate::output::{Format, SCHEMA, record};
 
 /// Characters of a name, a reference or an id: more would not fit on the page.
-const TEXT_MAX: usize = 160;
+const TEXT_MAX: usize = 120;
 
 /// Characters of a text in the title.
 const TITLE_MAX: usize = 60;
 
 /// Other payouts of a statement that have a line of their own, the newest ones.
-const OTHERS_MAX: usize = 5;
+const OTHERS_MAX: usize = 3;
 
 /// Steps of a reversal that have a line of their own, the newest ones.
 const STEPS_MAX: usize = 3;
