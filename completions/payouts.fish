@@ -39,6 +39,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -s h -l help -d 'Print hel
 complete -c payouts -n "__fish_payouts_needs_command" -s V -l version -d 'Print version'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "list" -d 'List payouts, newest first, with the totals of all that match'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "show" -d 'Show all there is on a payout, and what to do next'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "receipt" -d 'Write a creator\'s receipt of a payout, as a page to print'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "create" -d 'Create payouts: one, a file of them, or what statements are owed'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "creators" -d 'Look at creators, and bring them in'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "process" -d 'Pay what is due'
@@ -103,6 +104,20 @@ complete -c payouts -n "__fish_payouts_using_subcommand show" -s q -l quiet -d '
 complete -c payouts -n "__fish_payouts_using_subcommand show" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand show" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l out -d 'Write the page to this file, for its owner alone, instead of stdout' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l force -d 'Write over the file if it is there'
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l creator -d 'Whom to pay: id, e-mail address or Stripe account; of statements, only this creator\'s' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l amount -d 'How much, in major units, such as 500.00' -r
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l amount-cents -d 'How much, in minor units, such as 50000' -r

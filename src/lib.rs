@@ -82,6 +82,10 @@
 //! walks the history in the order of its chains ([`ops::verify_history`]) and reads
 //! rows as they stand, not as this tool would write them.
 //!
+//! A row that says COMPLETED is believed as far as nothing speaks against it
+//! ([`model::record::PayoutRecord::payment_doubt`]): `payouts show` tells the doubt,
+//! and [`ops::receipt`] makes a creator's receipt only where there is none.
+//!
 //! # Invariants
 //!
 //! - An attempt is on disk before its first byte is on the wire, and a payout

@@ -245,7 +245,8 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
     Ok(Exit::Done.into())
 }
 
-/// What some payouts come to, one line for each status there is any of.
+/// What some payouts come to, one line for each status there is any of, and what was
+/// taken back.
 pub(super) fn total_lines(totals: &Totals, currency: Currency) -> Vec<(&'static str, String)> {
     let line = |status: &PayoutStatus| {
         let total = totals.of(*status);
@@ -253,7 +254,14 @@ pub(super) fn total_lines(totals: &Totals, currency: Currency) -> Vec<(&'static 
         let amount = with_currency(total.amount_cents, currency);
         (total.count > 0).then(|| (status.as_str(), format!("{amount}, {count}")))
     };
-    PayoutStatus::ALL.iter().filter_map(line).collect()
+    let taken_back = Some(totals.reversed).filter(|total| total.count > 0);
+    let taken_back = taken_back.map(|total| {
+        let count = text::count(u64::try_from(total.count).unwrap_or(0), "payout");
+        let amount = with_currency(total.amount_cents, currency);
+        ("Taken back", format!("{amount}, of {count} COMPLETED"))
+    });
+    let lines = PayoutStatus::ALL.iter().filter_map(line);
+    lines.chain(taken_back).collect()
 }
 
 /// The one creator that a text names: id, Stripe account or e-mail address.

@@ -30,7 +30,10 @@ const GROUPS: &[(&str, &[&str])] = &[
         ],
     ),
     ("Control", &["approve", "hold", "release", "cancel"]),
-    ("Records", &["creators", "statements", "batches", "report"]),
+    (
+        "Records",
+        &["creators", "statements", "batches", "report", "receipt"],
+    ),
     ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),
 ];

@@ -24,6 +24,7 @@ mod migrate;
 mod moved;
 mod page;
 mod process;
+mod receipt;
 mod reconcile;
 mod recorded;
 mod release;
@@ -126,6 +127,7 @@ enum Command {
 enum Work {
     List(list::ListArgs),
     Show(show::ShowArgs),
+    Receipt(receipt::ReceiptArgs),
     Create(create::CreateArgs),
     #[command(subcommand)]
     Creators(creators::CreatorsCommand),
@@ -160,6 +162,7 @@ impl Work {
         match self {
             Self::List(args) => list::run(cx, &args),
             Self::Show(args) => show::run(cx, &args),
+            Self::Receipt(args) => receipt::run(cx, &args),
             Self::Create(args) => create::run(cx, &args),
             Self::Creators(command) => creators::run(cx, &command),
             Self::Process(args) => process::run(cx, &args),

@@ -91,30 +91,47 @@ pub struct Total {
 
 /// Totals of a set of payouts for each status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Totals([Total; PayoutStatus::ALL.len()]);
+pub struct Totals {
+    by_status: [Total; PayoutStatus::ALL.len()],
+    /// Of the completed ones, those of whose transfers something was taken back, and
+    /// how much.
+    pub reversed: Total,
+}
 
 impl Totals {
     /// The totals of one status.
     pub fn of(&self, status: PayoutStatus) -> Total {
-        self.0[position(status)]
+        self.by_status[position(status)]
     }
 
     /// Sets the totals of one status.
     pub fn set(&mut self, status: PayoutStatus, total: Total) {
-        self.0[position(status)] = total;
+        self.by_status[position(status)] = total;
     }
 
     /// The totals of all of them together, saturating.
     pub fn all(&self) -> Total {
-        self.0.iter().fold(Total::default(), |sum, total| Total {
-            count: sum.count.saturating_add(total.count),
-            amount_cents: sum.amount_cents.saturating_add(total.amount_cents),
-        })
+        self.by_status
+            .iter()
+            .fold(Total::default(), |sum, total| Total {
+                count: sum.count.saturating_add(total.count),
+                amount_cents: sum.amount_cents.saturating_add(total.amount_cents),
+            })
+    }
+
+    /// The completed ones, and what they come to less what was taken back of them.
+    pub fn paid_less_reversed(&self) -> Total {
+        let paid = self.of(PayoutStatus::Completed);
+        Total {
+            count: paid.count,
+            amount_cents: paid.amount_cents.saturating_sub(self.reversed.amount_cents),
+        }
     }
 }
 
 impl FromIterator<(PayoutStatus, i64, i64)> for Totals {
-    /// From rows of a status, a count and a sum; a status that is missing has none.
+    /// From rows of a status, a count and a sum; a status that is missing has none, and
+    /// nothing is taken back.
     fn from_iter<I: IntoIterator<Item = (PayoutStatus, i64, i64)>>(rows: I) -> Self {
         let mut totals = Self::default();
         for (status, count, amount_cents) in rows {

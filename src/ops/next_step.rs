@@ -7,10 +7,11 @@
 use crate::model::attempt::{Attempt, AttemptOutcome, PAYOUT_ID_CHARS_MAX};
 use crate::model::history::HistoryEvent;
 use crate::model::hold::{Hold, HoldKind};
+use crate::model::ids::StatementId;
 use crate::model::money::{Currency, with_currency};
 use crate::model::payout::{Candidate, PayoutStatus, SendRules, Skip, may_send};
 use crate::model::reconciliation::{Finding, FindingKind, FindingState};
-use crate::model::record::PayoutRecord;
+use crate::model::record::{PaymentDoubt, PayoutRecord};
 use crate::model::standing::{Refusal, RetryOutlook};
 use crate::model::time::Time;
 use crate::stripe::classify::advice;
@@ -29,12 +30,8 @@ pub struct Circumstances {
 /// Says what happens next with a payout and what a person can do about it.
 pub fn next_step(record: &PayoutRecord, at: &Circumstances) -> String {
     let payout = &record.listed.payout;
-    if let Some(surplus) = record.attempt_with(AttemptOutcome::Surplus) {
-        return format!(
-            "Stripe made a second transfer for it, {}. A person must compare both in Stripe's dashboard, \
-             and reverse the one that is too many.",
-            transfer_of(surplus)
-        );
+    if let Some(surplus) = record.second_transfer() {
+        return second_transfer(surplus);
     }
     if payout.status == PayoutStatus::Completed {
         return completed(record, at.currency);
@@ -104,36 +101,10 @@ fn found(finding: &Finding) -> String {
 
 fn completed(record: &PayoutRecord, currency: Currency) -> String {
     let payout = &record.listed.payout;
-    let wrong = |finding: &&Finding| {
-        finding.state == FindingState::Open
-            && (finding.kind.is_alarm() || finding.kind == FindingKind::MissingAtStripe)
-    };
-    if let Some(finding) = record.findings.iter().find(wrong) {
-        return format!(
-            "Its row says COMPLETED, and a comparison with Stripe says otherwise: {} ({}). {}.",
-            finding.kind.meaning(),
-            finding.id,
-            finding.next_step()
-        );
-    }
-    // Of an attempt that made no transfer, or another one, nobody completes a payout here.
-    let ours = record.last_attempt().filter(|last| {
-        !last.outcome.is_unresolved() && last.transfer_id != payout.stripe_transfer_id
-    });
-    if let Some(last) = ours {
-        return format!(
-            "Its row says that it was paid with {}, and attempt {} of this tool is {}{}: other software wrote \
-             the row. `payouts reconcile` says which of it Stripe knows.",
-            payout
-                .stripe_transfer_id
-                .as_deref()
-                .unwrap_or("no transfer"),
-            last.attempt,
-            last.outcome,
-            last.transfer_id
-                .as_deref()
-                .map_or_else(String::new, |id| format!(" with {id}")),
-        );
+    match record.payment_doubt() {
+        // What was taken back is told first.
+        None | Some(PaymentDoubt::NoTransfer) => {}
+        Some(doubt) => return doubted(record, doubt, currency),
     }
     if record.listed.reversed_cents > 0 {
         return format!(
@@ -147,12 +118,81 @@ fn completed(record: &PayoutRecord, currency: Currency) -> String {
             format!("Nothing: it was paid with transfer {transfer} at {at}.")
         }
         (Some(transfer), None) => format!("Nothing: it was paid with transfer {transfer}."),
-        (None, _) => {
-            "Other software marked it as paid, and left no transfer id. Look for its transfer in \
-                      Stripe's dashboard; this tool does not send it."
-                .to_owned()
-        }
+        (None, _) => NO_TRANSFER.to_owned(),
     }
+}
+
+/// Why a row that says COMPLETED needs a person all the same.
+fn doubted(record: &PayoutRecord, doubt: PaymentDoubt<'_>, currency: Currency) -> String {
+    let payout = &record.listed.payout;
+    match doubt {
+        PaymentDoubt::Finding(finding) => {
+            let contradicts =
+                finding.kind.is_alarm() || finding.kind == FindingKind::MissingAtStripe;
+            format!(
+                "{}: {} ({}). {}.",
+                if contradicts {
+                    "Its row says COMPLETED, and a comparison with Stripe says otherwise"
+                } else {
+                    "It was paid, and a comparison with Stripe found more"
+                },
+                finding.kind.meaning(),
+                finding.id,
+                finding.next_step()
+            )
+        }
+        PaymentDoubt::SecondTransfer(second) => second_transfer(second),
+        PaymentDoubt::Unresolved(open) => format!(
+            "Its row says COMPLETED, and attempt {} of this tool is {}: nobody knows whether Stripe made a transfer \
+             for that one too. The next `payouts process` looks it up.",
+            open.attempt, open.outcome
+        ),
+        PaymentDoubt::OtherTransfer(last) => format!(
+            "Its row says that it was paid with {}, and attempt {} of this tool is {}{}: other software wrote \
+             the row. `payouts reconcile` says which of it Stripe knows.",
+            payout
+                .stripe_transfer_id
+                .as_deref()
+                .unwrap_or("no transfer"),
+            last.attempt,
+            last.outcome,
+            last.transfer_id
+                .as_deref()
+                .map_or_else(String::new, |id| format!(" with {id}")),
+        ),
+        PaymentDoubt::OtherAmount(paying) => format!(
+            "Its row says {}, and the transfer that attempt {} of this tool made was over {}: other software changed \
+             the row. A person must find out which of the two is right.",
+            with_currency(payout.amount_cents.into(), currency),
+            paying.attempt,
+            with_currency(paying.amount_cents.into(), paying.currency)
+        ),
+        PaymentDoubt::OtherStatement(paying) => format!(
+            "It was paid for statement {}, and its row says {}: other software changed the row. A person must find \
+             out which of the two is right.",
+            paying
+                .royalty_statement_id
+                .as_ref()
+                .map_or("none", StatementId::as_str),
+            payout
+                .royalty_statement_id
+                .as_ref()
+                .map_or("none", StatementId::as_str)
+        ),
+        PaymentDoubt::NoTransfer => NO_TRANSFER.to_owned(),
+    }
+}
+
+/// Of a row that says COMPLETED without a transfer.
+const NO_TRANSFER: &str = "Other software marked it as paid, and left no transfer id. Look for its transfer in \
+                           Stripe's dashboard; this tool does not send it.";
+
+fn second_transfer(second: &Attempt) -> String {
+    format!(
+        "Stripe made a second transfer for it, {}. A person must compare both in Stripe's dashboard, \
+         and reverse the one that is too many.",
+        transfer_of(second)
+    )
 }
 
 fn unresolved(record: &PayoutRecord, open: &Attempt, at: &Circumstances) -> String {
@@ -450,11 +490,11 @@ mod tests {
     use crate::model::attempt::{Attempt, AttemptOutcome};
     use crate::model::batch::BatchItem;
     use crate::model::history::HistoryRow;
-    use crate::model::ids::{BatchId, CreatorId, PayoutId, RunId, StatementId};
+    use crate::model::ids::{BatchId, CreatorId, PayoutId, RunId};
     use crate::model::listing::{LastAttempt, ListedPayout};
     use crate::model::native_enum::RoyaltyStatementStatus;
     use crate::model::payout::{CandidateStatement, Payout};
-    use crate::model::record::AttemptRecord;
+    use crate::model::record::{AttemptRecord, ReversalStep};
 
     fn at(text: &str) -> Time {
         text.parse().unwrap()
@@ -521,6 +561,7 @@ mod tests {
             holds: Vec::new(),
             attempts: Vec::new(),
             look_ups: Vec::new(),
+            reversals: Vec::new(),
             history: Vec::new(),
             findings: Vec::new(),
         };
@@ -704,6 +745,59 @@ mod tests {
                 "A person must look",
                 "nothing is sent",
             ]);
+    }
+
+    #[test]
+    fn a_row_that_says_completed_is_not_believed_against_the_ledger() {
+        let paid = |change: fn(&mut Attempt)| {
+            case(Completed)
+                .payout(|payout| payout.stripe_transfer_id = Some("tr_1".to_owned()))
+                .attempt(O::Paid, |attempt| {
+                    attempt.transfer_id = Some("tr_1".to_owned());
+                    change(attempt);
+                })
+        };
+        paid(|_| ()).says(&["Nothing: it was paid with transfer tr_1"]);
+        paid(|attempt| attempt.amount_cents = 40_000).says(&[
+            "Its row says 500.00 USD",
+            "over 400.00 USD",
+            "other software changed the row",
+        ]);
+        paid(|attempt| attempt.royalty_statement_id = Some(StatementId::new("st1")))
+            .says(&["paid for statement st1, and its row says none"]);
+        paid(|attempt| attempt.transfer_id = Some("tr_9".to_owned()))
+            .says(&["paid with tr_1", "is paid with tr_9"]);
+        paid(|_| ()).attempt(O::Unknown, |_| ()).says(&[
+            "attempt 2 of this tool is unknown",
+            "The next `payouts process` looks it up",
+        ]);
+        // Found on an attempt that was let go of before a later one was refused.
+        paid(|_| ())
+            .attempt(O::Declined, |_| ())
+            .says(&["Nothing: it was paid with transfer tr_1"]);
+    }
+
+    #[test]
+    fn a_second_transfer_that_was_taken_back_whole_needs_nothing_more() {
+        let with = |total_cents| {
+            let mut case = case(Completed)
+                .payout(|payout| payout.stripe_transfer_id = Some("tr_1".to_owned()))
+                .attempt(O::Paid, |attempt| {
+                    attempt.transfer_id = Some("tr_1".to_owned());
+                })
+                .attempt(O::Surplus, |attempt| {
+                    attempt.transfer_id = Some("tr_2".to_owned());
+                });
+            case.record.reversals.push(ReversalStep {
+                transfer_id: "tr_2".to_owned(),
+                taken_cents: total_cents,
+                total_cents,
+                seen_at: at("2026-10-06T08:00:00Z"),
+            });
+            case
+        };
+        with(49_999).says(&["second transfer"]);
+        with(50_000).says(&["Nothing: it was paid with transfer tr_1"]);
     }
 
     #[test]

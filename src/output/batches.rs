@@ -28,6 +28,10 @@ pub struct BatchProgressView {
     pub failed_count: i64,
     /// Their sum.
     pub failed_cents: i64,
+    /// Of those that are paid, those of whose transfers something was taken back.
+    pub reversed_count: i64,
+    /// What was taken back of them.
+    pub reversed_cents: i64,
 }
 
 /// Those of a batch, and how far it is behind its total.
@@ -49,6 +53,8 @@ impl Row for BatchProgressView {
         "actor",
         "run_id",
         "created_at",
+        "reversed_count",
+        "reversed_cents",
     ];
 }
 
@@ -64,6 +70,8 @@ impl BatchProgressView {
             open_cents: open.amount_cents,
             failed_count: failed.count,
             failed_cents: failed.amount_cents,
+            reversed_count: totals.reversed.count,
+            reversed_cents: totals.reversed.amount_cents,
         }
     }
 }
@@ -99,14 +107,20 @@ pub fn at_length(totals: &Totals, currency: Currency) -> String {
 
 fn in_words(totals: &Totals, sum: impl Fn(i64) -> String) -> String {
     let (paid, open, failed) = parts(totals);
-    let words: Vec<String> = [(paid, "paid"), (open, "open"), (failed, "failed")]
-        .into_iter()
-        .filter(|(total, _)| total.count > 0)
-        .map(|(total, word)| {
-            let count = grouped(u64::try_from(total.count).unwrap_or(0));
-            format!("{count} {word}{}", sum(total.amount_cents))
-        })
-        .collect();
+    // What was taken back was paid: it is told beside, and comes last.
+    let words: Vec<String> = [
+        (paid, "paid"),
+        (open, "open"),
+        (failed, "failed"),
+        (totals.reversed, "of them taken back"),
+    ]
+    .into_iter()
+    .filter(|(total, _)| total.count > 0)
+    .map(|(total, word)| {
+        let count = grouped(u64::try_from(total.count).unwrap_or(0));
+        format!("{count} {word}{}", sum(total.amount_cents))
+    })
+    .collect();
     if words.is_empty() {
         return "no payouts".to_owned();
     }

@@ -15,7 +15,7 @@ use crate::model::listing::{ListedPayout, Total, Totals};
 use crate::model::lookup::LookUp;
 use crate::model::money::Currency;
 use crate::model::payout::PayoutStatus;
-use crate::model::record::{AttemptRecord, PayoutRecord};
+use crate::model::record::{AttemptRecord, PayoutRecord, ReversalStep};
 use crate::model::standing::RetryOutlook;
 use crate::model::time::Time;
 use crate::ops::doctor::Check;
@@ -140,6 +140,13 @@ pub struct TotalsView {
     /// All of them together.
     #[serde(rename = "all")]
     pub all: TotalView,
+    /// Of the completed ones, those of whose transfers something was taken back at
+    /// Stripe, and how much.
+    #[serde(rename = "reversed")]
+    pub reversed: TotalView,
+    /// The completed ones, and their sum less what was taken back of them.
+    #[serde(rename = "paid_less_reversed")]
+    pub paid_less_reversed: TotalView,
 }
 
 impl TotalsView {
@@ -156,6 +163,8 @@ impl TotalsView {
             completed: view(totals.of(PayoutStatus::Completed)),
             failed: view(totals.of(PayoutStatus::Failed)),
             all: view(totals.all()),
+            reversed: view(totals.reversed),
+            paid_less_reversed: view(totals.paid_less_reversed()),
         }
     }
 }
@@ -200,6 +209,9 @@ pub struct RecordView<'a> {
     /// When Stripe was looked at for it while it was in doubt, oldest first: the
     /// oldest and the newest of each attempt.
     pub look_ups: Vec<LookUpView<'a>>,
+    /// What was taken back of its transfers at Stripe, each time that more of it was
+    /// seen: one transfer after the other, oldest first.
+    pub reversals: Vec<ReversalView<'a>>,
     /// What happened to it, oldest first.
     pub history: Vec<HistoryView<'a>>,
     /// What comparing with Stripe found about it and nobody has repaired.
@@ -387,6 +399,37 @@ impl<'a> LookUpView<'a> {
     }
 }
 
+/// More of a transfer was seen to be taken back at Stripe.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ReversalView<'a> {
+    /// `tr_…`.
+    pub transfer_id: &'a str,
+    /// When it was seen; Stripe took it back then or before.
+    pub seen_at: String,
+    /// What was taken back since the step before, minor units.
+    pub amount_cents: i64,
+    /// What was taken back by then in all, minor units.
+    pub total_cents: i64,
+    /// What that left of the transfer, minor units; null where its amount is not known.
+    pub left_cents: Option<i64>,
+    /// Lowercase code.
+    pub currency: &'static str,
+}
+
+impl<'a> ReversalView<'a> {
+    /// Shows a step of a record in this currency.
+    pub fn of(record: &PayoutRecord, step: &'a ReversalStep, currency: Currency) -> Self {
+        Self {
+            transfer_id: &step.transfer_id,
+            seen_at: step.seen_at.to_string(),
+            amount_cents: step.taken_cents,
+            total_cents: step.total_cents,
+            left_cents: record.left_after(step),
+            currency: currency.as_str(),
+        }
+    }
+}
+
 /// One change of a payout.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct HistoryView<'a> {
@@ -453,6 +496,11 @@ impl<'a> RecordView<'a> {
             holds: record.holds.iter().map(HoldView::of).collect(),
             attempts: record.attempts.iter().map(AttemptView::of).collect(),
             look_ups: record.look_ups.iter().map(LookUpView::of).collect(),
+            reversals: record
+                .reversals
+                .iter()
+                .map(|step| ReversalView::of(record, step, currency))
+                .collect(),
             history: record.history.iter().map(HistoryView::of).collect(),
             findings: record
                 .findings

@@ -140,6 +140,10 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: &Shown) -> String {
     if retries {
         columns.push(table::left("Next retry").shrinks_to(10).sacrificed(4));
     }
+    let taken_back = rows.iter().any(|row| row.reversed_cents > 0);
+    if taken_back {
+        columns.insert(4, table::right("Taken back"));
+    }
     let lines = rows.iter().map(|row| {
         let payout = &row.payout;
         let (status, tone) = status(row);
@@ -166,6 +170,11 @@ fn table_of(ui: &Ui, rows: &[ListedPayout], shown: &Shown) -> String {
         ];
         if retries {
             cells.push(next_retry(row, shown.now, moment).into());
+        }
+        if taken_back {
+            let cents = Some(row.reversed_cents).filter(|cents| *cents > 0);
+            let amount = cents.map(|cents| money::major(cents, shown.currency));
+            cells.insert(4, amount.unwrap_or_default().into());
         }
         cells
     });
@@ -220,13 +229,33 @@ pub fn status(row: &ListedPayout) -> (String, Tone) {
 }
 
 /// `3 payouts, 1,500.00 USD: 1 PENDING 500.00, 2 COMPLETED 1,000.00`, in as many
-/// lines as the screen needs.
+/// lines as the screen needs; and what of it was taken back, if anything was.
 fn totals_lines(totals: &Totals, currency: Currency, width: Option<u16>) -> Vec<String> {
     let all = totals.all();
     if all.count == 0 {
         return vec!["no payouts".to_owned()];
     }
-    let number = |count: i64| u64::try_from(count).unwrap_or(0);
+    let mut lines = status_lines(totals, currency, width);
+    let reversed = totals.reversed;
+    if reversed.count > 0 {
+        let paid = totals.of(PayoutStatus::Completed);
+        lines.push(format!(
+            "paid {}, taken back {} of {}, net {}",
+            money::major(paid.amount_cents, currency),
+            money::major(reversed.amount_cents, currency),
+            count(number(reversed.count), "payout"),
+            money::with_currency(totals.paid_less_reversed().amount_cents, currency)
+        ));
+    }
+    lines
+}
+
+fn number(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or(0)
+}
+
+fn status_lines(totals: &Totals, currency: Currency, width: Option<u16>) -> Vec<String> {
+    let all = totals.all();
     let parts: Vec<String> = PayoutStatus::ALL
         .iter()
         .map(|status| (status, totals.of(*status)))
@@ -270,6 +299,13 @@ mod tests {
             line(&totals),
             "1,235 payouts, 92,233,720,368,547,758.07 USD: \
              1,234 COMPLETED 92,233,720,368,547,758.02, 1 FAILED 0.05"
+        );
+        totals.set(PayoutStatus::Completed, total(3, 3000));
+        totals.reversed = total(1, 450);
+        assert_eq!(
+            line(&totals),
+            "4 payouts, 30.05 USD: 3 COMPLETED 30.00, 1 FAILED 0.05|\
+             paid 30.00, taken back 4.50 of 1 payout, net 25.50 USD"
         );
     }
 

@@ -5,6 +5,7 @@
 
 pub mod batches;
 pub mod history_check;
+pub mod html;
 pub mod json;
 pub mod json_control;
 pub mod json_process;
@@ -12,6 +13,7 @@ pub mod json_records;
 pub mod list;
 pub mod plan;
 pub mod progress;
+pub mod receipt;
 pub mod reconcile;
 pub mod record;
 pub mod report;

@@ -26,6 +26,7 @@ use crate::output::json_records::{
     BatchShowView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView, ImportRow,
     ImportView, StatementShowView, StatementView,
 };
+use crate::output::receipt::{ReceiptShowView, ReceiptView};
 use crate::output::reconcile::{FindingView, ReconcileMembers};
 use crate::output::report::{PeriodMembers, ReportLineView, ReportMembers, ReportRowView};
 use crate::output::{SCHEMA, envelope};
@@ -88,6 +89,10 @@ const ANSWERS: &[(&str, &[Shape])] = &[
         &[rows::<PayoutView<'_>, ListMembers<'_>>("payouts")],
     ),
     ("show", &[rows::<RecordView<'_>, ()>("payouts")]),
+    (
+        "receipt",
+        &[whole::<ReceiptShowView<'_>>(&[refer::<ReceiptView<'_>>])],
+    ),
     (
         "process",
         &[

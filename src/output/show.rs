@@ -35,6 +35,7 @@ pub fn page(ui: &Ui, record: &PayoutRecord, next_step: &str, currency: Currency)
         page.attempt(attempt);
     }
     look_ups(&mut page, &record.look_ups);
+    reversals(&mut page, record, currency);
     findings(&mut page, &record.findings);
     page.heading("What to do next");
     page.prose(2, next_step);
@@ -181,6 +182,34 @@ fn look_ups(page: &mut Page<'_>, look_ups: &[LookUp]) {
                 moment(one.begun_at),
                 one.attempt,
                 one.run_id
+            ),
+        );
+    }
+}
+
+/// What was taken back of its transfers, and when that was seen.
+fn reversals(page: &mut Page<'_>, record: &PayoutRecord, currency: Currency) {
+    if record.reversals.is_empty() {
+        return;
+    }
+    page.heading("Reversals");
+    for step in &record.reversals {
+        let amount = |cents: i64| with_currency(cents, currency);
+        let so_far = if step.total_cents == step.taken_cents {
+            String::new()
+        } else {
+            format!(", {} in all", amount(step.total_cents))
+        };
+        let left = record
+            .left_after(step)
+            .map_or_else(String::new, |left| format!(", {} left", amount(left)));
+        page.line(
+            2,
+            &format!(
+                "{}  {}  {} taken back{so_far}{left}",
+                moment(step.seen_at),
+                step.transfer_id,
+                amount(step.taken_cents)
             ),
         );
     }

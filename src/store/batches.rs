@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use crate::model::batch::Batch;
 use crate::model::hold::{Hold, HoldKind};
-use crate::model::ids::BatchId;
+use crate::model::ids::{BatchId, PayoutId};
 use crate::model::listing::{Total, Totals};
 use crate::model::payout::PayoutStatus;
 use crate::model::schema::{
@@ -16,6 +16,7 @@ use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{among, sum_amount_cents};
 use crate::store::holds::standing;
+use crate::store::reversals::{of_payouts_in_tx, was_reversed};
 use crate::store::{Store, StoreError};
 
 diesel::allow_columns_to_appear_in_same_group_by_clause!(items::batch_id, payouts::status);
@@ -76,8 +77,9 @@ impl Store {
         &mut self,
         ids: &[BatchId],
     ) -> Result<HashMap<BatchId, Totals>, StoreError> {
-        let rows: Vec<(Option<BatchId>, PayoutStatus, i64, i64)> = self.read(|conn| {
-            Ok(payouts::table
+        type Row = (Option<BatchId>, PayoutStatus, i64, i64);
+        let (rows, taken_back): (Vec<Row>, Vec<(BatchId, i64)>) = self.read(|conn| {
+            let rows = payouts::table
                 .inner_join(items::table.on(items::payout_id.eq(payouts::id)))
                 .filter(among(items::batch_id, ids))
                 .group_by((items::batch_id, payouts::status))
@@ -87,7 +89,8 @@ impl Store {
                     diesel::dsl::count_star(),
                     sum_amount_cents(),
                 ))
-                .load(conn)?)
+                .load(conn)?;
+            Ok((rows, taken_back(conn, ids)?))
         })?;
         let mut totals: HashMap<BatchId, Totals> = HashMap::with_capacity(ids.len());
         for (batch, status, count, amount_cents) in rows {
@@ -98,8 +101,32 @@ impl Store {
             };
             totals.entry(batch).or_default().set(status, total);
         }
+        for (batch, cents) in taken_back {
+            let reversed = &mut totals.entry(batch).or_default().reversed;
+            reversed.count = reversed.count.saturating_add(1);
+            reversed.amount_cents = reversed.amount_cents.saturating_add(cents);
+        }
         Ok(totals)
     }
+}
+
+/// What was taken back of each completed payout of these batches, minor units.
+fn taken_back(
+    conn: &mut AnyConnection,
+    ids: &[BatchId],
+) -> Result<Vec<(BatchId, i64)>, StoreError> {
+    let reversed: Vec<(Option<BatchId>, PayoutId)> = payouts::table
+        .inner_join(items::table.on(items::payout_id.eq(payouts::id)))
+        .filter(among(items::batch_id, ids))
+        .filter(payouts::status.eq(PayoutStatus::Completed))
+        .filter(was_reversed())
+        .select((items::batch_id, payouts::id))
+        .load(conn)?;
+    let payouts: Vec<&PayoutId> = reversed.iter().map(|(_, payout)| payout).collect();
+    let cents = of_payouts_in_tx(conn, &payouts)?;
+    let of_batch =
+        |(batch, payout): &(Option<BatchId>, PayoutId)| Some((batch.clone()?, *cents.get(payout)?));
+    Ok(reversed.iter().filter_map(of_batch).collect())
 }
 
 fn with_holds(

@@ -10,13 +10,12 @@ use crate::model::creator::{
 };
 use crate::model::ids::{CreatorId, IdMaker};
 use crate::model::listing::Totals;
-use crate::model::payout::{Payout, PayoutStatus};
+use crate::model::payout::Payout;
 use crate::model::schema::{creators, payouts, users};
 use crate::model::time::Time;
 use crate::store::connection::{AnyConnection, backend_of};
-use crate::store::dialect::{
-    IDS_MAX, batch_rows_max, on_each, sum_amount_cents, users_by_lower_email,
-};
+use crate::store::dialect::{IDS_MAX, batch_rows_max, on_each, users_by_lower_email};
+use crate::store::payouts::PayoutFilter;
 use crate::store::{Store, StoreError};
 
 diesel::define_sql_function! {
@@ -188,18 +187,10 @@ impl Store {
 
     /// A creator's payouts by status.
     pub fn creator_totals(&mut self, id: &CreatorId) -> Result<Totals, StoreError> {
-        let rows: Vec<(PayoutStatus, i64, i64)> = self.read(|conn| {
-            Ok(payouts::table
-                .filter(payouts::creator_id.eq(id))
-                .group_by(payouts::status)
-                .select((
-                    payouts::status,
-                    diesel::dsl::count_star(),
-                    sum_amount_cents(),
-                ))
-                .load(conn)?)
-        })?;
-        Ok(rows.into_iter().collect())
+        self.payout_totals(&PayoutFilter {
+            creators: Some(vec![id.clone()]),
+            ..PayoutFilter::default()
+        })
     }
 
     /// A creator's newest payouts.

@@ -22,6 +22,8 @@ use crate::store::connection::AnyConnection;
 use crate::store::doubt::all_look_ups_of;
 use crate::store::holds::standing;
 use crate::store::payouts::listed_of;
+use crate::store::reversals::steps_of as reversal_steps_of;
+use crate::store::statements::{StatementPayouts, statement_payouts_in_tx};
 use crate::store::{Store, StoreError, candidates};
 
 impl Store {
@@ -79,48 +81,27 @@ impl Store {
         rules: &ListRules,
     ) -> Result<PayoutRecord, StoreError> {
         let now = self.clock.now();
+        self.read(|conn| record_in_tx(conn, id, rules, now))
+    }
+
+    /// The same, and the statement that it settles with all its payouts, of one state
+    /// of the database.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no payout of this id.
+    pub fn payout_record_with_statement(
+        &mut self,
+        id: &PayoutId,
+        rules: &ListRules,
+    ) -> Result<(PayoutRecord, Option<StatementPayouts>), StoreError> {
+        let now = self.clock.now();
         self.read(|conn| {
-            let ids = std::slice::from_ref(id);
-            let listed = listed_of(conn, ids, rules, now)?
-                .pop()
-                .ok_or(StoreError::NotFound)?;
-            let payout = &listed.payout;
-            Ok(PayoutRecord {
-                candidate: candidates::candidates(conn, ids, now, true)?.pop(),
-                creator: creator_of(conn, &payout.creator_id)?,
-                statement: match &payout.royalty_statement_id {
-                    None => None,
-                    Some(statement) => royalty_statements::table
-                        .filter(royalty_statements::id.eq(statement))
-                        .first(conn)
-                        .optional()?,
-                },
-                batch: match &listed.batch_id {
-                    None => None,
-                    Some(batch) => payout_batches::table
-                        .filter(payout_batches::id.eq(batch))
-                        .first(conn)
-                        .optional()?,
-                },
-                item: payout_batch_items::table
-                    .filter(payout_batch_items::payout_id.eq(id))
-                    .first(conn)
-                    .optional()?,
-                holds: holds_on(
-                    conn,
-                    payout,
-                    listed.batch_id.as_ref().map(BatchId::as_str),
-                    now,
-                )?,
-                attempts: attempts_of(conn, id)?,
-                look_ups: all_look_ups_of(conn, id)?,
-                history: payout_history::table
-                    .filter(payout_history::payout_id.eq(id))
-                    .order(payout_history::seq)
-                    .load(conn)?,
-                findings: findings_on(conn, id)?,
-                listed,
-            })
+            let record = record_in_tx(conn, id, rules, now)?;
+            let statement = match &record.listed.payout.royalty_statement_id {
+                None => None,
+                Some(statement) => statement_payouts_in_tx(conn, statement)?,
+            };
+            Ok((record, statement))
         })
     }
 
@@ -148,6 +129,56 @@ impl Store {
             Ok(holds.into_iter().find(|hold| hold.kind == kind))
         })
     }
+}
+
+fn record_in_tx(
+    conn: &mut AnyConnection,
+    id: &PayoutId,
+    rules: &ListRules,
+    now: Time,
+) -> Result<PayoutRecord, StoreError> {
+    let ids = std::slice::from_ref(id);
+    let listed = listed_of(conn, ids, rules, now)?
+        .pop()
+        .ok_or(StoreError::NotFound)?;
+    let payout = &listed.payout;
+    Ok(PayoutRecord {
+        candidate: candidates::candidates(conn, ids, now, true)?.pop(),
+        creator: creator_of(conn, &payout.creator_id)?,
+        statement: match &payout.royalty_statement_id {
+            None => None,
+            Some(statement) => royalty_statements::table
+                .filter(royalty_statements::id.eq(statement))
+                .first(conn)
+                .optional()?,
+        },
+        batch: match &listed.batch_id {
+            None => None,
+            Some(batch) => payout_batches::table
+                .filter(payout_batches::id.eq(batch))
+                .first(conn)
+                .optional()?,
+        },
+        item: payout_batch_items::table
+            .filter(payout_batch_items::payout_id.eq(id))
+            .first(conn)
+            .optional()?,
+        holds: holds_on(
+            conn,
+            payout,
+            listed.batch_id.as_ref().map(BatchId::as_str),
+            now,
+        )?,
+        attempts: attempts_of(conn, id)?,
+        look_ups: all_look_ups_of(conn, id)?,
+        reversals: reversal_steps_of(conn, id)?,
+        history: payout_history::table
+            .filter(payout_history::payout_id.eq(id))
+            .order(payout_history::seq)
+            .load(conn)?,
+        findings: findings_on(conn, id)?,
+        listed,
+    })
 }
 
 fn creator_of(conn: &mut AnyConnection, id: &CreatorId) -> Result<Option<Creator>, StoreError> {

@@ -15,7 +15,7 @@ use diesel::sql_types::{BigInt, Bool, Integer, Text, Timestamp};
 use crate::model::attempt::AttemptOutcome;
 use crate::model::hold::HoldKind;
 use crate::model::ids::{BatchId, CreatorId, PayoutId, StatementId};
-use crate::model::listing::{LastAttempt, ListRules, ListedPayout, Totals};
+use crate::model::listing::{LastAttempt, ListRules, ListedPayout, Total, Totals};
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{
     creators, payout_attempts, payout_batch_items, payout_runs, payouts, users,
@@ -597,7 +597,33 @@ fn totals(conn: &mut AnyConnection, filter: &PayoutFilter) -> Result<Totals, Sto
             sum_amount_cents(),
         ))
         .load(conn)?;
-    Ok(rows.into_iter().collect())
+    let mut totals: Totals = rows.into_iter().collect();
+    if statuses(filter).contains(&PayoutStatus::Completed) {
+        totals.reversed = reversed_total(conn, filter)?;
+    }
+    Ok(totals)
+}
+
+/// What was taken back of those payouts that match and are COMPLETED. Few are reversed,
+/// so these are looked up, a part at a time, and held against the filter.
+fn reversed_total(conn: &mut AnyConnection, filter: &PayoutFilter) -> Result<Total, StoreError> {
+    let mut sum = Total::default();
+    let mut behind: Option<PayoutId> = None;
+    loop {
+        let ids = reversals::reversed_behind_in_tx(conn, behind.as_ref())?;
+        let matching: Vec<PayoutId> = payouts::table
+            .filter(among(payouts::id, &ids))
+            .filter(condition(filter, &[PayoutStatus::Completed], None))
+            .select(payouts::id)
+            .load(conn)?;
+        let part = reversals::total_of_in_tx(conn, &matching)?;
+        sum.count = sum.count.saturating_add(part.count);
+        sum.amount_cents = sum.amount_cents.saturating_add(part.amount_cents);
+        if ids.len() < IDS_MAX {
+            return Ok(sum);
+        }
+        behind = ids.into_iter().next_back();
+    }
 }
 
 /// A number of rows as the database takes it.

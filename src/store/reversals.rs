@@ -10,8 +10,10 @@ use crate::failpoint::failpoint;
 use crate::model::attempt::AttemptOutcome;
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::PayoutId;
+use crate::model::listing::Total;
 use crate::model::money::{Currency, with_currency};
 use crate::model::reconciliation::Reversal;
+use crate::model::record::ReversalStep;
 use crate::model::schema::{
     payout_attempts, payout_reversal_steps as steps, payout_reversals as reversals, payouts,
 };
@@ -192,6 +194,81 @@ pub(super) fn among_in_tx(
 #[diesel::dsl::auto_type]
 pub(super) fn was_reversed() -> _ {
     diesel::dsl::exists(reversals::table.filter(reversals::payout_id.eq(payouts::id)))
+}
+
+/// What was taken back of a payout's transfers, each time that more of it was seen: one
+/// transfer after the other, oldest first.
+pub(super) fn steps_of(
+    conn: &mut AnyConnection,
+    payout: &PayoutId,
+) -> Result<Vec<ReversalStep>, StoreError> {
+    let mut seen: Vec<(String, i64, Time)> = steps::table
+        .filter(steps::payout_id.eq(payout))
+        .select((
+            steps::transfer_id,
+            steps::amount_reversed_cents,
+            steps::seen_at,
+        ))
+        .load(conn)?;
+    // What is kept as the last step has one of its own, unless somebody else wrote it.
+    let last: Vec<(String, i64, Time)> = reversals::table
+        .filter(reversals::payout_id.eq(payout))
+        .select((
+            reversals::transfer_id,
+            reversals::amount_reversed_cents,
+            reversals::seen_at,
+        ))
+        .load(conn)?;
+    for (transfer, cents, at) in last {
+        let has_one = |step: &(String, i64, Time)| step.0 == transfer && step.1 == cents;
+        if !seen.iter().any(has_one) {
+            seen.push((transfer, cents, at));
+        }
+    }
+    // What is taken back only grows.
+    seen.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
+    let mut found: Vec<ReversalStep> = Vec::with_capacity(seen.len());
+    for (transfer_id, total_cents, seen_at) in seen {
+        let before = found.last().filter(|step| step.transfer_id == transfer_id);
+        found.push(ReversalStep {
+            taken_cents: total_cents.saturating_sub(before.map_or(0, |step| step.total_cents)),
+            transfer_id,
+            total_cents,
+            seen_at,
+        });
+    }
+    Ok(found)
+}
+
+/// Of how many of the given payouts something was taken back, and how much, minor units.
+pub(super) fn total_of_in_tx(
+    conn: &mut AnyConnection,
+    ids: &[PayoutId],
+) -> Result<Total, StoreError> {
+    let ids: Vec<&PayoutId> = ids.iter().collect();
+    let found = of_payouts_in_tx(conn, &ids)?;
+    Ok(found.values().fold(Total::default(), |sum, cents| Total {
+        count: sum.count.saturating_add(1),
+        amount_cents: sum.amount_cents.saturating_add(*cents),
+    }))
+}
+
+/// Payouts of whose transfers anything was taken back, in the order of their ids, those
+/// behind one only; at most `IDS_MAX`.
+pub(super) fn reversed_behind_in_tx(
+    conn: &mut AnyConnection,
+    behind: Option<&PayoutId>,
+) -> Result<Vec<PayoutId>, StoreError> {
+    let mut query = reversals::table
+        .select(reversals::payout_id)
+        .distinct()
+        .order(reversals::payout_id)
+        .limit(i64::try_from(IDS_MAX).unwrap_or(i64::MAX))
+        .into_boxed();
+    if let Some(behind) = behind {
+        query = query.filter(reversals::payout_id.gt(behind));
+    }
+    Ok(query.load(conn)?)
 }
 
 /// What is kept for these transfers, minor units.

@@ -52,6 +52,17 @@ pub struct StatementLine {
     pub run: RoyaltyRun,
 }
 
+/// A statement with every payout whose row names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatementPayouts {
+    /// The statement.
+    pub line: StatementLine,
+    /// Newest first, also what other software paid to somebody else.
+    pub payouts: Vec<Payout>,
+    /// What was taken back of those of which anything was, minor units.
+    pub reversed: HashMap<PayoutId, i64>,
+}
+
 /// What an import of statements asks for.
 #[derive(Debug, Default)]
 pub struct StatementKeys<'a> {
@@ -235,41 +246,7 @@ impl Store {
         &mut self,
         id: &StatementId,
     ) -> Result<Option<(StatementLine, Vec<Payout>)>, StoreError> {
-        self.read(|conn| {
-            let found: Option<(Statement, String, RoyaltyRun)> = statements::table
-                .inner_join(creators::table)
-                .inner_join(runs::table)
-                .filter(statements::id.eq(id))
-                .select((
-                    Statement::as_select(),
-                    creators::stage_name,
-                    RoyaltyRun::as_select(),
-                ))
-                .first(conn)
-                .optional()?;
-            let Some((statement, creator_name, run)) = found else {
-                return Ok(None);
-            };
-            let mut accounts = HashMap::from([(id.clone(), untouched(statement))]);
-            add_payouts(conn, &mut accounts)?;
-            let Some(account) = accounts.remove(id) else {
-                return Ok(None);
-            };
-            // All of them, also what other software paid to somebody else.
-            let payouts = payouts::table
-                .filter(payouts::royalty_statement_id.eq(id))
-                .order((payouts::created_at.desc(), payouts::id.desc()))
-                .select(Payout::as_select())
-                .load(conn)?;
-            Ok(Some((
-                StatementLine {
-                    account,
-                    creator_name,
-                    run,
-                },
-                payouts,
-            )))
-        })
+        self.read(|conn| statement_in_tx(conn, id))
     }
 
     /// Writes what `decide` makes of what is stored, in one transaction, and
@@ -301,6 +278,61 @@ impl Store {
         });
         decided?
     }
+}
+
+fn statement_in_tx(
+    conn: &mut AnyConnection,
+    id: &StatementId,
+) -> Result<Option<(StatementLine, Vec<Payout>)>, StoreError> {
+    let found: Option<(Statement, String, RoyaltyRun)> = statements::table
+        .inner_join(creators::table)
+        .inner_join(runs::table)
+        .filter(statements::id.eq(id))
+        .select((
+            Statement::as_select(),
+            creators::stage_name,
+            RoyaltyRun::as_select(),
+        ))
+        .first(conn)
+        .optional()?;
+    let Some((statement, creator_name, run)) = found else {
+        return Ok(None);
+    };
+    let mut accounts = HashMap::from([(id.clone(), untouched(statement))]);
+    add_payouts(conn, &mut accounts)?;
+    let Some(account) = accounts.remove(id) else {
+        return Ok(None);
+    };
+    // All of them, also what other software paid to somebody else.
+    let payouts = payouts::table
+        .filter(payouts::royalty_statement_id.eq(id))
+        .order((payouts::created_at.desc(), payouts::id.desc()))
+        .select(Payout::as_select())
+        .load(conn)?;
+    Ok(Some((
+        StatementLine {
+            account,
+            creator_name,
+            run,
+        },
+        payouts,
+    )))
+}
+
+/// A statement, its payouts, and what was taken back of each of them.
+pub(super) fn statement_payouts_in_tx(
+    conn: &mut AnyConnection,
+    id: &StatementId,
+) -> Result<Option<StatementPayouts>, StoreError> {
+    let Some((line, payouts)) = statement_in_tx(conn, id)? else {
+        return Ok(None);
+    };
+    let ids: Vec<&PayoutId> = payouts.iter().map(|payout| &payout.id).collect();
+    Ok(Some(StatementPayouts {
+        reversed: of_payouts_in_tx(conn, &ids)?,
+        line,
+        payouts,
+    }))
 }
 
 fn known_in_tx(

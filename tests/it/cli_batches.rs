@@ -72,9 +72,9 @@ on_both! {
             ");
             insta::assert_snapshot!(run(&["batches", "list", "-o", "csv"]).transcript(), @r"
             $ payouts batches list -o csv
-            id,source,sha256,payout_count,total_cents,currency,paid_count,paid_cents,open_count,open_cents,failed_count,failed_cents,held,actor,run_id,created_at
-            c000000000000000000000001,november.csv,9f5c3067c659f9364bf0143408a2153ab11c5b1ae0a2ee2cc9effcce9e7eb238,1,5000,usd,0,0,1,5000,0,0,true,tester,c000000000000000000000003,2026-11-02T10:30:00.000Z
-            c000000000000000000000002,october.csv,eafb1e940160eb125dfa1a28269317eacb2e3aeedd9ffa95132328bde799f061,4,10000,usd,2,3000,1,4000,1,3000,false,tester,c000000000000000000000004,2026-11-02T09:30:00.000Z
+            id,source,sha256,payout_count,total_cents,currency,paid_count,paid_cents,open_count,open_cents,failed_count,failed_cents,held,actor,run_id,created_at,reversed_count,reversed_cents
+            c000000000000000000000001,november.csv,9f5c3067c659f9364bf0143408a2153ab11c5b1ae0a2ee2cc9effcce9e7eb238,1,5000,usd,0,0,1,5000,0,0,true,tester,c000000000000000000000003,2026-11-02T10:30:00.000Z,0,0
+            c000000000000000000000002,october.csv,eafb1e940160eb125dfa1a28269317eacb2e3aeedd9ffa95132328bde799f061,4,10000,usd,2,3000,1,4000,1,3000,false,tester,c000000000000000000000004,2026-11-02T09:30:00.000Z,0,0
             --- stderr
             --- exit 0
             ");

@@ -175,6 +175,16 @@ on_both! {
                   "count": 3,
                   "amount_cents": 52750,
                   "currency": "usd"
+                },
+                "reversed": {
+                  "count": 0,
+                  "amount_cents": 0,
+                  "currency": "usd"
+                },
+                "paid_less_reversed": {
+                  "count": 0,
+                  "amount_cents": 0,
+                  "currency": "usd"
                 }
               }
             }

@@ -277,6 +277,16 @@ on_both! {
                   "count": 3,
                   "amount_cents": 2147583647,
                   "currency": "usd"
+                },
+                "reversed": {
+                  "count": 0,
+                  "amount_cents": 0,
+                  "currency": "usd"
+                },
+                "paid_less_reversed": {
+                  "count": 1,
+                  "amount_cents": 50000,
+                  "currency": "usd"
                 }
               },
               "payouts": [

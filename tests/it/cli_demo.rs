@@ -289,9 +289,10 @@ fn the_whole_job_is_shown() {
     Findings      0 open, 1 repaired, 0 accepted
 
     $ payouts list --creator aurora
-    Payout                     Created           Creator      Amount (USD)  Status                     Transfer / reason         Reference
-    c000000000000000000000009  ####-##-## ##:##  Aurora Lane      1,332.00  COMPLETED (part reversed)  tr_000000000000000000007  OCT-2026-001
+    Payout                     Created           Creator      Amount (USD)  Taken back  Status                     Transfer / reason         Reference
+    c000000000000000000000009  ####-##-## ##:##  Aurora Lane      1,332.00      100.00  COMPLETED (part reversed)  tr_000000000000000000007  OCT-2026-001
     1 payout, 1,332.00 USD: 1 COMPLETED 1,332.00
+    paid 1,332.00, taken back 100.00 of 1 payout, net 1,232.00 USD
 
     # The simulator's own books: 8 transfers for 8 payouts; paid twice: 0.
 

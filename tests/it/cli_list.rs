@@ -150,6 +150,16 @@ on_both! {
                   "count": 0,
                   "amount_cents": 0,
                   "currency": "usd"
+                },
+                "reversed": {
+                  "count": 0,
+                  "amount_cents": 0,
+                  "currency": "usd"
+                },
+                "paid_less_reversed": {
+                  "count": 0,
+                  "amount_cents": 0,
+                  "currency": "usd"
                 }
               },
               "next": null
@@ -343,6 +353,16 @@ on_both! {
                 "all": {
                   "count": 2,
                   "amount_cents": 100000,
+                  "currency": "usd"
+                },
+                "reversed": {
+                  "count": 0,
+                  "amount_cents": 0,
+                  "currency": "usd"
+                },
+                "paid_less_reversed": {
+                  "count": 0,
+                  "amount_cents": 0,
                   "currency": "usd"
                 }
               },

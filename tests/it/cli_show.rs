@@ -371,6 +371,7 @@ on_both! {
                     }
                   ],
                   "look_ups": [],
+                  "reversals": [],
                   "history": [
                     {
                       "seq": 1,

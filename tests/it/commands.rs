@@ -15,10 +15,11 @@ use crate::common::seed::{self, PayoutRow, batch, hold, item};
 use crate::common::shop::Shop;
 
 /// What commands must be given to succeed in [`shop`].
-const ARGUMENTS: [(&str, &[&str]); 19] = [
+const ARGUMENTS: [(&str, &[&str]); 20] = [
     ("report", &["--period", "2026-11"]),
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
     ("show", &["cp0"]),
+    ("receipt", &["cp_paid"]),
     ("retry", &["--due"]),
     ("resolve", &["cp0"]),
     ("hold", &["--creator", "cr_c0", "--reason", "audit"]),
@@ -130,6 +131,15 @@ fn shop(db: TestDb) -> Shop {
     hold(&shop.db, "batch", "b1");
     PayoutRow::new("cp_held", "cr_c0").insert(&shop.db);
     item(&shop.db, "cp_held", Some("b1"), Some("INV-1"));
+    // Too long ago for a comparison with Stripe, which knows nothing of it.
+    PayoutRow {
+        status: "COMPLETED",
+        transfer: Some("tr_paid"),
+        processed: Some("2025-01-01 08:00:00"),
+        created: "2025-01-01 08:00:00",
+        ..PayoutRow::new("cp_paid", "cr_c0")
+    }
+    .insert(&shop.db);
     files(&shop.env);
     shop
 }
@@ -417,7 +427,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
     $ payouts help json sandbox
     --- stderr
     error: no command with JSON has this name: sandbox
-    hint: those that have: create, list, show, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, migrate, doctor, help exit-codes
+    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, migrate, doctor, help exit-codes
     --- exit 2
     ");
     insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"
@@ -525,6 +535,16 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
               "type": "integer",
               "format": "int64",
               "description": "Their sum."
+            },
+            "reversed_count": {
+              "type": "integer",
+              "format": "int64",
+              "description": "Of those that are paid, those of whose transfers something was taken back."
+            },
+            "reversed_cents": {
+              "type": "integer",
+              "format": "int64",
+              "description": "What was taken back of them."
             }
           },
           "required": [
@@ -543,7 +563,9 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
             "open_count",
             "open_cents",
             "failed_count",
-            "failed_cents"
+            "failed_cents",
+            "reversed_count",
+            "reversed_cents"
           ],
           "description": "A batch and what became of its payouts."
         },

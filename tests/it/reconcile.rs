@@ -1105,9 +1105,10 @@ fn findings_are_grouped_with_what_to_do_next() {
     ");
     insta::assert_snapshot!(shop.env.run(&["list"]).transcript(), @r"
     $ payouts list
-    Payout  Created           Creator  Amount (USD)  Status                     Transfer / reason         Reference
-    cp0     2026-11-01 12:00  c0              10.00  COMPLETED (part reversed)  tr_000000000000000000001
+    Payout  Created           Creator  Amount (USD)  Taken back  Status                     Transfer / reason         Reference
+    cp0     2026-11-01 12:00  c0              10.00        3.00  COMPLETED (part reversed)  tr_000000000000000000001
     1 payout, 10.00 USD: 1 COMPLETED 10.00
+    paid 10.00, taken back 3.00 of 1 payout, net 7.00 USD
     --- stderr
     --- exit 0
     ");

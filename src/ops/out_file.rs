@@ -1,0 +1,164 @@
+//! A file that is there whole or not at all, and that nobody else may read.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+/// Names tried for the file beside the target before it is given up.
+const NAMES_MAX: u32 = 100;
+
+/// Why a file was not written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutFileError {
+    /// Nothing is written over unasked.
+    #[error("{} is there already", path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// A folder, a device, a link: never replaced, asked or not.
+    #[error("{} is no ordinary file", path.display())]
+    NoFile {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The system's reason.
+    #[error("failed to write {}", path.display())]
+    Failed {
+        /// Where.
+        path: PathBuf,
+        /// The system's error.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Writes a file for its owner alone: beside the target first, then all at once in its
+/// place. One that is there is replaced only with `replace`.
+///
+/// # Errors
+/// Then what was there before is there still, and nothing else.
+pub fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), OutFileError> {
+    let failed = |source| OutFileError::Failed {
+        path: path.to_owned(),
+        source,
+    };
+    match path.symlink_metadata() {
+        Ok(there) if !there.is_file() => {
+            return Err(OutFileError::NoFile {
+                path: path.to_owned(),
+            });
+        }
+        Ok(_) if !replace => {
+            return Err(OutFileError::Exists {
+                path: path.to_owned(),
+            });
+        }
+        _ => {}
+    }
+    let (beside, mut file) = file_beside(path).map_err(failed)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| move_to(&beside, path, replace));
+    if written.is_err() {
+        // What went wrong is worth more than that this is left behind.
+        let _ = fs::remove_file(&beside);
+    }
+    written.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => OutFileError::Exists {
+            path: path.to_owned(),
+        },
+        _ => failed(source),
+    })
+}
+
+/// Makes a new, hidden file in the folder of another.
+fn file_beside(path: &Path) -> io::Result<(PathBuf, File)> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
+    let mut number = 0;
+    loop {
+        let mut hidden = std::ffi::OsString::from(".");
+        hidden.push(name);
+        hidden.push(format!(".{}-{number}.tmp", std::process::id()));
+        let beside = path.with_file_name(hidden);
+        let made = File::options()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&beside);
+        match made {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES_MAX => {
+                number += 1;
+            }
+            made => return Ok((beside, made?)),
+        }
+    }
+}
+
+/// Gives a file its name. A rename replaces whatever has appeared there meanwhile, a
+/// link does not; where the file system has no links, somebody could slip in between.
+fn move_to(beside: &Path, path: &Path, replace: bool) -> io::Result<()> {
+    if replace {
+        return fs::rename(beside, path);
+    }
+    match fs::hard_link(beside, path) {
+        Ok(()) => fs::remove_file(beside),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(error),
+        Err(_) if path.symlink_metadata().is_ok() => Err(io::ErrorKind::AlreadyExists.into()),
+        Err(_) => fs::rename(beside, path),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn names(folder: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_file_is_written_whole_for_its_owner_and_replaced_only_when_that_is_asked() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.html");
+        write(&path, b"one", false).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let refused = write(&path, b"two", false).unwrap_err();
+        assert!(matches!(refused, OutFileError::Exists { .. }), "{refused}");
+        assert_eq!(fs::read(&path).unwrap(), b"one");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write(&path, b"two", true).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(names(folder.path()), ["a.html"]);
+    }
+
+    #[test]
+    fn what_is_no_file_is_never_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("target");
+        fs::write(&target, b"kept").unwrap();
+        let link = folder.path().join("link");
+        symlink(&target, &link).unwrap();
+        for path in [folder.path(), &link, &folder.path().join("nowhere/a.html")] {
+            for replace in [false, true] {
+                write(path, b"new", replace).unwrap_err();
+            }
+        }
+        assert_eq!(fs::read(&target).unwrap(), b"kept");
+        assert_eq!(names(folder.path()), ["link", "target"]);
+    }
+}
