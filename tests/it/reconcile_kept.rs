@@ -13,7 +13,7 @@ impl Shop {
         self.one("SELECT run_id FROM payout_reconciliations ORDER BY finished_at DESC, run_id DESC LIMIT 1")
     }
 
-    fn answer(&self, args: &[&str]) -> Value {
+    fn compared(&self, args: &[&str]) -> Value {
         let run = self.env.run(args);
         serde_json::from_str(&run.stdout).unwrap_or_else(|_| panic!("{run}"))
     }
@@ -40,7 +40,7 @@ on_both! {
         let shown = shop.reconcile(&["--show", &run]).expect_code(0);
         assert_eq!(shown.stdout, then.stdout);
         // The last one says what has been repaired since.
-        let last = shop.answer(&["reconcile", "--show", "last", "-o", "json"]);
+        let last = shop.compared(&["reconcile", "--show", "last", "-o", "json"]);
         assert_eq!((&last["open"], &last["fixed"]), (&1.into(), &1.into()));
         assert_ne!(last["run_id"].as_str(), Some(run.as_str()));
         let run = shop.reconcile(&["--show", "nobody"]).expect_code(1);
@@ -60,7 +60,7 @@ on_both! {
         shop.reverse(&shop.transfer_of("cp2"), 200);
         // One came, one went, one is as before.
         shop.pass(std::time::Duration::from_secs(60));
-        let diff = shop.answer(&["reconcile", "--diff", &before, "-o", "json"]);
+        let diff = shop.compared(&["reconcile", "--diff", &before, "-o", "json"]);
         let told: Vec<(&str, &str)> = diff["findings"].as_array().expect("a list").iter()
             .map(|finding| (finding["change"].as_str().unwrap_or("-"), finding["payout_id"].as_str().unwrap_or("-")))
             .collect();
@@ -101,7 +101,7 @@ on_both! {
         // It may live until its lease is over, as far as anybody knows who cannot see its session.
         shop.pass(std::time::Duration::from_secs(130));
         let before = shop.lists();
-        let resumed = shop.answer(&["reconcile", "--resume", "--no-balance", "-o", "json"]);
+        let resumed = shop.compared(&["reconcile", "--resume", "--no-balance", "-o", "json"]);
         let read = shop.lists() - before;
         assert!(read < 6, "{read} lists were read again");
         let told = |answer: &Value| {
@@ -109,7 +109,7 @@ on_both! {
             (ids.collect::<Vec<_>>(), answer["stripe"].clone(), answer["matched"].clone(), answer["period"].clone())
         };
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliation_progress"), "0");
-        let anew = shop.answer(&["reconcile", "--period", "2026-11", "--no-balance", "-o", "json"]);
+        let anew = shop.compared(&["reconcile", "--period", "2026-11", "--no-balance", "-o", "json"]);
         assert_eq!(told(&resumed), told(&anew));
         assert_eq!((&anew["stripe"]["transfers"], &anew["matched"]), (&451.into(), &448.into()));
         shop.reconcile(&["--resume"]).expect_code(3);
@@ -120,9 +120,9 @@ on_both! {
         shop.payouts(2);
         shop.process(&[]).expect_code(0);
         shop.pass(std::time::Duration::from_secs(3600));
-        let agrees = shop.answer(&["reconcile", "-o", "json"]);
+        let agrees = shop.compared(&["reconcile", "-o", "json"]);
         assert_eq!((&agrees["clean"], &agrees["balance"]["transfer_cents"]), (&true.into(), &2000.into()));
-        let left_out = shop.answer(&["reconcile", "--no-balance", "-o", "json"]);
+        let left_out = shop.compared(&["reconcile", "--no-balance", "-o", "json"]);
         assert_eq!((&left_out["clean"], &left_out["balance"]), (&true.into(), &Value::Null));
     }
 
@@ -153,7 +153,7 @@ on_both! {
         shop.pass(std::time::Duration::from_secs(3600));
         assert_eq!(shop.found(&["--period", "2026-12", "--no-balance"]), (vec![], 0));
         assert_eq!(shop.found(&["--period", "2026-12"]), (vec!["reversed_partly cp1".into()], 1));
-        let fixed = shop.answer(&["reconcile", "--period", "2026-12", "--fix", "-o", "json"]);
+        let fixed = shop.compared(&["reconcile", "--period", "2026-12", "--fix", "-o", "json"]);
         assert_eq!(fixed["balance"]["reversed_cents"], 250);
         assert_eq!(shop.one("SELECT amount_reversed_cents FROM payout_reversals"), "250");
     }
@@ -183,7 +183,7 @@ on_both! {
         shop.reverse(&shop.transfer_of(&payout), 1000);
         // What was taken back is kept first; from then on the statement is known to be short.
         assert_eq!(shop.found(&["--fix"]), (vec![format!("statement_reversed {payout}")], 1));
-        let found = shop.answer(&["reconcile", "-o", "json"]);
+        let found = shop.compared(&["reconcile", "-o", "json"]);
         assert_eq!((&found["findings"][0]["subject"], &found["findings"][0]["at_stake_cents"]), (&"st1".into(), &1000.into()));
         assert_eq!(shop.one("SELECT status FROM royalty_statements"), "PAID");
         assert_eq!(shop.status(&payout), "COMPLETED");
