@@ -91,6 +91,26 @@ impl TransferReader {
         self.patiently("list balance transactions", ask).await
     }
 
+    /// A list of at most so many pages as one page. It has more behind it when it is
+    /// longer.
+    pub(super) async fn whole(
+        &self,
+        query: &TransferQuery,
+        pages_max: usize,
+    ) -> Result<TransferPage, ReadFailed> {
+        let mut whole = self.page(query, None).await?;
+        for _ in 1..pages_max {
+            if !whole.has_more {
+                break;
+            }
+            let next = self.page(query, whole.last_id.as_deref()).await?;
+            whole.entries.extend(next.entries);
+            whole.odd.extend(next.odd);
+            (whole.has_more, whole.last_id) = (next.has_more, next.last_id);
+        }
+        Ok(whole)
+    }
+
     /// Each time that something of a transfer was taken back.
     pub(super) async fn reversals(&self, transfer: &str) -> Result<Vec<Reversal>, ReadFailed> {
         let mut reversals = Vec::new();

@@ -1,11 +1,15 @@
 //! Payouts in doubt: those that may have been paid although they bear no transfer's
 //! id, and those that may have been paid twice.
 
+use std::sync::Arc;
+
 use crate::model::ids::PayoutId;
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::{Discrepancy, Finding, FindingKind};
 use crate::ops::process::ProcessError;
 use crate::ops::reconcile::Comparison;
+use crate::ops::reconcile::at_once::AtOnce;
+use crate::ops::reconcile::examine::Examiner;
 use crate::ops::reconcile::judge::{judge_without_transfer, open_attempt};
 use crate::ops::transfers::FOREIGN_MARGIN;
 use crate::store::ledger::LedgerEntry;
@@ -40,16 +44,21 @@ impl Comparison<'_> {
                         Ok((store.ledger_entries(&ids, lease)?, missing))
                     })
                     .await?;
-                for entry in entries.values().filter(|entry| !entry.busy) {
-                    if missing.contains(&entry.id) && self.is_of_the_past(entry) {
-                        let found = judge_without_transfer(entry, true);
+                let mut look_ups = AtOnce::new();
+                for entry in entries.into_values().filter(|entry| !entry.busy) {
+                    if missing.contains(&entry.id) && self.is_of_the_past(&entry) {
+                        let found = judge_without_transfer(&entry, true);
                         self.examiner
                             .keep(Vec::new(), found.into_iter().collect())
                             .await?;
                     } else {
-                        self.payout_in_doubt(entry).await?;
+                        let examiner = Arc::clone(&self.examiner);
+                        look_ups
+                            .begin(async move { examiner.payout_in_doubt(&entry).await })
+                            .await?;
                     }
                 }
+                look_ups.end().await?;
                 after = Some(last);
             }
         }
@@ -70,47 +79,24 @@ impl Comparison<'_> {
         })
     }
 
-    async fn payout_in_doubt(&mut self, entry: &LedgerEntry) -> Result<(), ProcessError> {
-        let mut group = self.examiner.group_of(&entry.id).await?;
-        if let Some(open) = open_attempt(entry) {
-            self.examiner.paid_by_hand(open, &mut group).await?;
-        }
-        if group.transfers.is_empty() {
-            let found = judge_without_transfer(entry, group.doubts.is_empty());
-            return self
-                .examiner
-                .keep(Vec::new(), found.into_iter().collect())
-                .await;
-        }
-        self.examiner.compare(&group.transfers).await.map(drop)
-    }
-
     /// A payout that Stripe paid without the table knowing may have been paid
     /// twice: its whole group is read, and what else names it is counted.
     pub(super) async fn look_closer(&mut self) -> Result<(), ProcessError> {
         for kind in [FindingKind::ForgottenPayout, FindingKind::StatusBehind] {
-            self.each_open(kind, async |this: &mut Self, finding: Finding| {
-                let (Some(payout), Some(transfer)) =
-                    (finding.payout_id.clone(), finding.transfer_id.clone())
-                else {
-                    return Ok(());
-                };
-                let beside = this.examiner.beside(&payout, &transfer).await?;
-                if beside.taken_back_itself && !beside.standing.is_empty() {
-                    return this.drop_taken_back(&finding).await;
+            let mut after = None;
+            loop {
+                let page = self.open_page(kind, after).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.id.clone());
+                let mut look_ups = AtOnce::new();
+                for finding in page {
+                    let examiner = Arc::clone(&self.examiner);
+                    look_ups
+                        .begin(async move { examiner.only_payment(&finding).await })
+                        .await?;
                 }
-                let Some(others) = beside.others() else {
-                    return Ok(());
-                };
-                let two = Discrepancy {
-                    kind: FindingKind::TwoTransfers,
-                    expected: Some("one transfer".to_owned()),
-                    found: format!("{transfer} and {}", others.join(", ")),
-                    ..finding.discrepancy()
-                };
-                this.replace(&finding.id, vec![two]).await
-            })
-            .await?;
+                look_ups.end().await?;
+            }
         }
         // What was in doubt for lack of a group, and then was found by metadata.
         for kind in [FindingKind::Unresolved, FindingKind::MissingAtStripe] {
@@ -124,7 +110,7 @@ impl Comparison<'_> {
                     .call(move |store| store.is_found_by_name(&payout))
                     .await?;
                 if found {
-                    this.replace(&finding.id, Vec::new()).await?;
+                    this.examiner.replace(&finding.id, Vec::new()).await?;
                 }
                 Ok(())
             })
@@ -132,10 +118,45 @@ impl Comparison<'_> {
         }
         Ok(())
     }
+}
+
+impl Examiner {
+    async fn payout_in_doubt(&self, entry: &LedgerEntry) -> Result<(), ProcessError> {
+        let mut group = self.group_of(&entry.id).await?;
+        if let Some(open) = open_attempt(entry) {
+            self.paid_by_hand(open, &mut group).await?;
+        }
+        if group.transfers.is_empty() {
+            let found = judge_without_transfer(entry, group.doubts.is_empty());
+            return self.keep(Vec::new(), found.into_iter().collect()).await;
+        }
+        self.compare(&group.transfers).await.map(drop)
+    }
+
+    /// Holds an unrecorded transfer against whatever else may have paid its payout.
+    async fn only_payment(&self, finding: &Finding) -> Result<(), ProcessError> {
+        let (Some(payout), Some(transfer)) = (&finding.payout_id, &finding.transfer_id) else {
+            return Ok(());
+        };
+        let beside = self.beside(payout, transfer).await?;
+        if beside.taken_back_itself && !beside.standing.is_empty() {
+            return self.drop_taken_back(finding).await;
+        }
+        let Some(others) = beside.others() else {
+            return Ok(());
+        };
+        let two = Discrepancy {
+            kind: FindingKind::TwoTransfers,
+            expected: Some("one transfer".to_owned()),
+            found: format!("{transfer} and {}", others.join(", ")),
+            ..finding.discrepancy()
+        };
+        self.replace(&finding.id, vec![two]).await
+    }
 
     /// Forgets what was found about a transfer that was taken back whole beside
     /// one that stands: it pays nothing any more.
-    async fn drop_taken_back(&mut self, finding: &Finding) -> Result<(), ProcessError> {
+    async fn drop_taken_back(&self, finding: &Finding) -> Result<(), ProcessError> {
         let reversed = Discrepancy {
             kind: FindingKind::ReversedFully,
             ..finding.discrepancy()
@@ -144,10 +165,9 @@ impl Comparison<'_> {
         self.replace(&finding.id, Vec::new()).await
     }
 
-    async fn replace(&mut self, id: &str, new: Vec<Discrepancy>) -> Result<(), ProcessError> {
-        let (stamp, id) = (self.examiner.stamp.clone(), id.to_owned());
+    async fn replace(&self, id: &str, new: Vec<Discrepancy>) -> Result<(), ProcessError> {
+        let (stamp, id) = (self.stamp.clone(), id.to_owned());
         Ok(self
-            .examiner
             .db
             .call(move |store| store.finding_replace(&stamp, &id, &new))
             .await?)

@@ -194,22 +194,18 @@ impl Examiner {
             group: Some(group.to_owned()),
             ..TransferQuery::default()
         };
-        let mut transfers = Vec::new();
-        let mut odd: Vec<OddEntry> = Vec::new();
-        let complete = self
-            .reader
-            .pages(&query, GROUP_PAGES_MAX, async |page: TransferPage| {
-                transfers.extend(page.entries);
-                odd.extend(page.odd);
-                Ok::<(), ProcessError>(())
-            })
-            .await?;
+        let TransferPage {
+            entries: transfers,
+            odd,
+            has_more,
+            ..
+        } = self.reader.whole(&query, GROUP_PAGES_MAX).await?;
         let mut doubts: Vec<String> = odd
             .iter()
             .map(|odd| odd.id.as_deref().unwrap_or("an entry without an id"))
             .map(|id| format!("{id}, which cannot be read"))
             .collect();
-        if !complete {
+        if has_more {
             doubts.push("more that were not read".to_owned());
         }
         let found: Vec<Discrepancy> = odd.iter().map(|odd| odd_entry(Some(payout), odd)).collect();
@@ -227,21 +223,12 @@ impl Examiner {
     ) -> Result<(), ProcessError> {
         let [_, to_its_account] = lists_for(open);
         let known: HashSet<String> = group.transfers.iter().map(|t| t.id.clone()).collect();
-        let complete = self
-            .reader
-            .pages(
-                &to_its_account,
-                GROUP_PAGES_MAX,
-                async |page: TransferPage| {
-                    let fresh = |t: &Transfer| may_have_paid(t, open) && !known.contains(&t.id);
-                    group
-                        .transfers
-                        .extend(page.entries.into_iter().filter(fresh));
-                    Ok::<(), ProcessError>(())
-                },
-            )
-            .await?;
-        if !complete {
+        let listed = self.reader.whole(&to_its_account, GROUP_PAGES_MAX).await?;
+        let fresh = |t: &Transfer| may_have_paid(t, open) && !known.contains(&t.id);
+        group
+            .transfers
+            .extend(listed.entries.into_iter().filter(fresh));
+        if listed.has_more {
             group
                 .doubts
                 .push("more to its account that were not read".to_owned());

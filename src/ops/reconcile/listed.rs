@@ -8,6 +8,7 @@
 //! not there.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
@@ -17,6 +18,7 @@ use crate::model::time::Span;
 use crate::ops::event::Event;
 use crate::ops::process::ProcessError;
 use crate::ops::reconcile::Comparison;
+use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::examine::odd_entry;
 use crate::ops::reconcile::judge::{Judged, agrees, judge};
 use crate::ops::reconcile::listing::{Batch, Listing};
@@ -133,15 +135,20 @@ impl Comparison<'_> {
         let mut after = None;
         loop {
             let (page, next) = holds_in(&self.examiner.db, self.request.period, after).await?;
+            let mut look_ups = AtOnce::new();
             for hold in page {
                 if missing.suspects(&parts_of(&hold)) && looked_up.insert(hold.transfer_id.clone())
                 {
-                    let (payout, attempt) = (Some(&hold.payout_id), hold.attempt);
-                    self.examiner
-                        .look_up(&hold.transfer_id, payout, attempt)
+                    let examiner = Arc::clone(&self.examiner);
+                    look_ups
+                        .begin(async move {
+                            let (payout, attempt) = (Some(&hold.payout_id), hold.attempt);
+                            examiner.look_up(&hold.transfer_id, payout, attempt).await
+                        })
                         .await?;
                 }
             }
+            look_ups.end().await?;
             if next.is_none() {
                 return Ok(());
             }

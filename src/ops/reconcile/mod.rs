@@ -17,6 +17,7 @@
 //! and nothing here sends, retries or gives up a payout. Memory holds one page
 //! of transfers, and of those of the period their ids.
 
+mod at_once;
 mod balance;
 mod doubt;
 pub(in crate::ops) mod examine;
@@ -41,6 +42,7 @@ use crate::model::time::{Clock, Span, Time};
 use crate::ops::event::Event;
 use crate::ops::pace::Pace;
 use crate::ops::process::{ProcessError, account_of_stamp, account_of_this_database};
+use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::balance::balanced;
 use crate::ops::reconcile::examine::Examiner;
 use crate::ops::reconcile::judge::Terms;
@@ -142,7 +144,13 @@ pub async fn reconcile(
     let period = request.period;
     let mut comparison = Comparison {
         tally: Reconciliation::begun(stamp.run_id.clone(), request.period, now),
-        examiner: Examiner::new(db, reader, terms, stamp.clone(), request.lease),
+        examiner: Arc::new(Examiner::new(
+            db,
+            reader,
+            terms,
+            stamp.clone(),
+            request.lease,
+        )),
         request,
         begun: now,
         progress: Progress::begun(balanced(Seconds::of(period), now)),
@@ -205,7 +213,7 @@ const REPAIRED_FIRST: [FindingKind; 4] = [
 
 /// A comparison under way.
 struct Comparison<'a> {
-    examiner: Examiner,
+    examiner: Arc<Examiner>,
     request: Request,
     tally: Reconciliation,
     begun: Time,
@@ -229,17 +237,22 @@ impl Comparison<'_> {
                     store.findings_from_before(&run, behind.as_deref(), FINDINGS_PAGE)
                 })
                 .await?;
-            let Some(last) = page.last().map(|finding| finding.id.clone()) else {
+            let Some(last) = page.last() else {
                 return Ok(());
             };
+            after = Some(last.id.clone());
+            let mut look_ups = AtOnce::new();
             for finding in page {
-                let Some(id) = &finding.transfer_id else {
+                let Some(id) = finding.transfer_id else {
                     continue;
                 };
-                let payout = finding.payout_id.as_ref();
-                self.examiner.look_up(id, payout, finding.attempt).await?;
+                let examiner = Arc::clone(&self.examiner);
+                let (payout, attempt) = (finding.payout_id, finding.attempt);
+                look_ups
+                    .begin(async move { examiner.look_up(&id, payout.as_ref(), attempt).await })
+                    .await?;
             }
-            after = Some(last);
+            look_ups.end().await?;
         }
     }
 
@@ -249,25 +262,34 @@ impl Comparison<'_> {
         kind: FindingKind,
         mut work: impl AsyncFnMut(&mut Self, Finding) -> Result<(), ProcessError>,
     ) -> Result<(), ProcessError> {
-        let mut after: Option<String> = None;
+        let mut after = None;
         loop {
-            let (run, behind) = (self.examiner.stamp.run_id.clone(), after.clone());
-            let page = self
-                .examiner
-                .db
-                .call(move |store| {
-                    let open = Some(FindingState::Open);
-                    store.findings_of_run(&run, kind, open, behind.as_deref(), FINDINGS_PAGE)
-                })
-                .await?;
-            let Some(last) = page.last().map(|finding| finding.id.clone()) else {
+            let page = self.open_page(kind, after).await?;
+            let Some(last) = page.last() else {
                 return Ok(());
             };
+            after = Some(last.id.clone());
             for finding in page {
                 work(self, finding).await?;
             }
-            after = Some(last);
         }
+    }
+
+    /// A page of the open findings of one kind that this run saw, behind a finding.
+    async fn open_page(
+        &self,
+        kind: FindingKind,
+        after: Option<String>,
+    ) -> Result<Vec<Finding>, ProcessError> {
+        let run = self.examiner.stamp.run_id.clone();
+        Ok(self
+            .examiner
+            .db
+            .call(move |store| {
+                let open = Some(FindingState::Open);
+                store.findings_of_run(&run, kind, open, after.as_deref(), FINDINGS_PAGE)
+            })
+            .await?)
     }
 
     async fn repair(&mut self, kinds: &[FindingKind]) -> Result<(), ProcessError> {

@@ -1,0 +1,57 @@
+//! A few look-ups at once: each waits for Stripe most of the time.
+
+use tokio::task::JoinSet;
+
+use crate::ops::process::ProcessError;
+use crate::ops::reconcile::listing::READERS;
+
+/// Look-ups under way, as many as pages are read at once. Those that are dropped with it
+/// are given up.
+pub(super) struct AtOnce {
+    under_way: JoinSet<Result<(), ProcessError>>,
+}
+
+impl AtOnce {
+    pub(super) fn new() -> Self {
+        Self {
+            under_way: JoinSet::new(),
+        }
+    }
+
+    /// Begins one, as soon as there is room for it.
+    ///
+    /// # Errors
+    /// What one begun before ended with.
+    pub(super) async fn begin(
+        &mut self,
+        look_up: impl Future<Output = Result<(), ProcessError>> + Send + 'static,
+    ) -> Result<(), ProcessError> {
+        if self.under_way.len() >= READERS {
+            self.one_ends().await?;
+        }
+        self.under_way.spawn(look_up);
+        Ok(())
+    }
+
+    /// Waits until all have ended.
+    ///
+    /// # Errors
+    /// The first one of those that did not end well.
+    pub(super) async fn end(mut self) -> Result<(), ProcessError> {
+        while !self.under_way.is_empty() {
+            self.one_ends().await?;
+        }
+        Ok(())
+    }
+
+    async fn one_ends(&mut self) -> Result<(), ProcessError> {
+        match self.under_way.join_next().await {
+            Some(Err(error)) if error.is_panic() => {
+                std::panic::resume_unwind(error.into_panic());
+            }
+            Some(Ok(ended)) => ended,
+            // Nobody cancels one but whoever drops all of them.
+            Some(Err(_)) | None => Ok(()),
+        }
+    }
+}
