@@ -9,7 +9,7 @@ use crate::model::attempt::{Attempt, AttemptOutcome, idempotency_key};
 use crate::model::ids::PayoutId;
 use crate::model::money::Currency;
 use crate::model::payout::Payout;
-use crate::model::schema::payout_attempts;
+use crate::model::schema::{payout_attempts, payouts};
 use crate::model::time::Time;
 use crate::store::complete::{Completed, TransferFact, complete, completed_in_tx};
 use crate::store::connection::AnyConnection;
@@ -101,6 +101,55 @@ pub(super) fn attempt_prove_in_tx(
             "another attempt of payout {payout} is open or paid"
         ))),
     }
+}
+
+/// Writes an attempt that holds a second transfer of a payout, which a person accepts:
+/// it counts on the payout's statement from then on. Its number; none where an attempt
+/// holds it already, or where no other transfer is known to have paid the payout.
+pub(super) fn surplus_keep_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    payout: &PayoutId,
+    (transfer, cents): (&str, i32),
+) -> Result<Option<i32>, StoreError> {
+    let Some(row) = payouts::table
+        .filter(payouts::id.eq(payout))
+        .first::<Payout>(conn)
+        .optional()?
+    else {
+        return Ok(None);
+    };
+    let ledger: Vec<Attempt> = payout_attempts::table
+        .filter(payout_attempts::payout_id.eq(payout))
+        .order(payout_attempts::attempt)
+        .load(conn)?;
+    let of_attempts = ledger.iter().filter_map(|a| a.transfer_id.as_deref());
+    let held: Vec<&str> = of_attempts
+        .chain(row.stripe_transfer_id.as_deref())
+        .collect();
+    if held.is_empty() || held.contains(&transfer) {
+        return Ok(None);
+    }
+    let number = ledger
+        .last()
+        .map_or(0, |last| last.attempt)
+        .saturating_add(1);
+    let settings = settings::stamp_in_tx(conn)?;
+    let currency = settings::currency_in_tx(conn)?.unwrap_or(Currency::USD);
+    let surplus = Attempt {
+        amount_cents: cents,
+        royalty_statement_id: row.royalty_statement_id,
+        livemode: settings.as_ref().is_some_and(|stamp| stamp.livemode),
+        stripe_account: settings.map(|stamp| stamp.account).unwrap_or_default(),
+        outcome: AttemptOutcome::Surplus,
+        transfer_id: Some(transfer.to_owned()),
+        ..attempt_of_others(payout, number, stamp, currency, now)
+    };
+    on_each!(conn, c => diesel::insert_into(payout_attempts::table)
+        .values(&surplus)
+        .execute(c))?;
+    Ok(Some(number))
 }
 
 /// The number of the attempt that is to hold a transfer: the one it says, unless

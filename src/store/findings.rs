@@ -11,6 +11,7 @@ use crate::model::reconciliation::{Discrepancy, Finding, FindingKind, FindingSta
 use crate::model::schema::{payout_findings as findings, payouts};
 use crate::model::standing::FoundPayment;
 use crate::model::time::Time;
+use crate::store::adopt::surplus_keep_in_tx;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{IDS_MAX, on_each};
 use crate::store::restore::{double_in_tx, loaded_again, origin_keep_in_tx, status_if_sendable};
@@ -355,8 +356,42 @@ fn accept_in_tx(
         }
         origin_keep_in_tx(conn, lost, Some(reference))?;
     }
-    settle_in_tx(conn, stamp, now, id, FindingState::Accepted, reason)?;
-    Ok(findings::table.filter(findings::id.eq(id)).first(conn)?)
+    let id = surplus_counts_in_tx(conn, stamp, now, &finding)?.unwrap_or_else(|| id.to_owned());
+    settle_in_tx(conn, stamp, now, &id, FindingState::Accepted, reason)?;
+    Ok(findings::table.filter(findings::id.eq(&id)).first(conn)?)
+}
+
+/// A second transfer that is accepted and that no attempt holds gets one, so that it counts
+/// on the payout's statement. The finding is about that attempt from then on: its new id.
+fn surplus_counts_in_tx(
+    conn: &mut AnyConnection,
+    stamp: &RunStamp,
+    now: Time,
+    finding: &Finding,
+) -> Result<Option<String>, StoreError> {
+    let (FindingKind::TwoTransfers, Some(payout), Some(transfer), Some(cents)) = (
+        finding.kind,
+        &finding.payout_id,
+        &finding.transfer_id,
+        finding
+            .at_stake_cents
+            .and_then(|cents| i32::try_from(cents).ok()),
+    ) else {
+        return Ok(None);
+    };
+    let surplus = (transfer.as_str(), cents);
+    let Some(attempt) = surplus_keep_in_tx(conn, stamp, now, payout, surplus)? else {
+        return Ok(None);
+    };
+    let about = Discrepancy {
+        attempt: Some(attempt),
+        ..finding.discrepancy()
+    };
+    let id = about.id();
+    diesel::update(findings::table.filter(findings::id.eq(&finding.id)))
+        .set((findings::id.eq(&id), findings::attempt.eq(attempt)))
+        .execute(conn)?;
+    Ok(Some(id))
 }
 
 /// Those of some payouts that a finding, open or accepted, says a transfer was

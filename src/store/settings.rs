@@ -103,12 +103,7 @@ impl Store {
 
     /// The currency the database was stamped with, if it was.
     pub fn currency(&mut self) -> Result<Option<Currency>, StoreError> {
-        match self.setting(Setting::Currency)? {
-            None => Ok(None),
-            Some((code, _)) => code.parse().map(Some).map_err(|_| {
-                StoreError::Corrupt(format!("unknown currency {code:?} in payout_settings"))
-            }),
-        }
+        self.read(currency_in_tx)
     }
 
     /// Up to when the rollback guard has seen every transfer: the watermark, or for
@@ -246,6 +241,16 @@ pub(crate) fn currency_once_in_tx(
             "this database pays in {code}, not in {currency}"
         ))),
         _ => Ok(()),
+    }
+}
+
+/// The currency the database was stamped with, if it was.
+pub(super) fn currency_in_tx(conn: &mut AnyConnection) -> Result<Option<Currency>, StoreError> {
+    match read(conn, Setting::Currency)? {
+        None => Ok(None),
+        Some((code, _)) => code.parse().map(Some).map_err(|_| {
+            StoreError::Corrupt(format!("unknown currency {code:?} in payout_settings"))
+        }),
     }
 }
 

@@ -191,4 +191,27 @@ on_both! {
         shop.reconcile(&["--accept", &finding, "--reason", "agreed with the creator"]).expect_code(0);
         assert_eq!(shop.found(&[]).1, 0);
     }
+
+    // A person may accept that a statement was paid twice, not that nobody counts it.
+    fn a_second_transfer_that_is_accepted_counts_on_its_statement(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.env.run(&["create", "--from-statements", "--release", "--yes"]).expect_code(0);
+        shop.process(&[]).expect_code(0);
+        let payout = shop.one("SELECT id FROM payouts");
+        shop.transfer("ann", 1000, &format!("&metadata[payout_id]={payout}"));
+        assert_eq!(shop.found(&[]), (vec![format!("two_transfers {payout}")], 5));
+        let finding = shop.one("SELECT id FROM payout_findings");
+        let accepted = shop.compared(&["reconcile", "--accept", &finding, "--reason", "paid by hand", "-o", "json"]);
+        assert_eq!(accepted["findings"][0]["attempt"], 2);
+        assert_eq!(shop.outcomes(&payout), ["paid", "surplus"]);
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        // The first one is taken back: the second stands for it, and nothing is owed again.
+        shop.reverse(&shop.transfer_of(&payout), 1000);
+        shop.reconcile(&["--fix"]);
+        let again = ["create", "--from-statements", "--repay", "--reason", "taken back", "-o", "json", "--yes"];
+        assert_eq!(shop.compared(&again)["created"], 0);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payouts"), "1");
+    }
 }
