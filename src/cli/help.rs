@@ -31,6 +31,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ),
     ("Control", &["approve", "hold", "release", "cancel"]),
     ("Records", &["creators", "statements", "batches", "report"]),
+    ("Events", &["events"]),
     ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),
 ];

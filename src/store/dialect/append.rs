@@ -10,13 +10,15 @@ use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamp};
 
 use crate::model::attempt::{AnswerRow, Attempt};
 use crate::model::batch::BatchItem;
+use crate::model::event::{EventOutcome, EventState, StripeEvent};
 use crate::model::history::{HistoryHead, HistoryRow};
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::payout::NewPayout;
 use crate::model::schema::{
     payout_answers, payout_attempts, payout_batch_items, payout_history, payout_history_heads,
-    payout_statement_claims, payouts,
+    payout_statement_claims, payout_stripe_events as events, payouts,
 };
+use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::fixed::{column, fixed};
 
@@ -239,4 +241,73 @@ fn one_by_one<Row>(
     mut insert: impl FnMut(&Row) -> QueryResult<usize>,
 ) -> QueryResult<()> {
     rows.iter().try_for_each(|row| insert(row).map(drop))
+}
+
+/// Events that may be there already. Returns the ids of those that were not.
+pub(crate) fn events_append(
+    conn: &mut AnyConnection,
+    rows: &[StripeEvent],
+) -> QueryResult<Vec<String>> {
+    match conn {
+        AnyConnection::Sqlite(c) => {
+            let mut new = Vec::new();
+            for row in rows {
+                let inserted = diesel::insert_into(events::table)
+                    .values(row)
+                    .on_conflict_do_nothing()
+                    .execute(c)?;
+                if inserted == 1 {
+                    new.push(row.event_id.clone());
+                }
+            }
+            Ok(new)
+        }
+        AnyConnection::Postgres(c) => diesel::insert_into(events::table)
+            .values(rows)
+            .on_conflict_do_nothing()
+            .returning(events::event_id)
+            .get_results(c),
+    }
+}
+
+/// What became of pending events. One that somebody else has settled meanwhile stays
+/// as it is.
+pub(crate) fn events_settle(
+    conn: &mut AnyConnection,
+    rows: &[EventOutcome],
+    now: Time,
+) -> QueryResult<()> {
+    let settled_at = |row: &EventOutcome| (row.state != EventState::Pending).then_some(now);
+    match conn {
+        AnyConnection::Sqlite(c) => one_by_one(rows, |row| {
+            diesel::update(
+                events::table
+                    .filter(events::event_id.eq(&row.event_id))
+                    .filter(events::state.eq(EventState::Pending)),
+            )
+            .set((
+                events::state.eq(row.state),
+                events::tries.eq(events::tries + 1),
+                events::settled_at.eq(settled_at(row)),
+                events::payout_id.eq(&row.payout_id),
+                events::outcome.eq(&row.words),
+            ))
+            .execute(c)
+        }),
+        AnyConnection::Postgres(c) => fixed(
+            "UPDATE payout_stripe_events e SET state = n.state, tries = e.tries + 1, settled_at = n.settled_at,
+                    payout_id = n.payout_id, outcome = n.outcome
+             FROM unnest(?, ?, ?, ?, ?) AS n (event_id, state, settled_at, payout_id, outcome)
+             WHERE e.event_id = n.event_id AND e.state = 'pending'",
+        )
+        .bind::<Array<Text>, _>(column(rows, |row| row.event_id.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.state.as_str()))
+        .bind::<Array<Nullable<Timestamp>>, _>(column(rows, settled_at))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
+            row.payout_id.as_ref().map(PayoutId::as_str)
+        }))
+        .bind::<Array<Text>, _>(column(rows, |row| row.words.as_str()))
+        .execute(c)
+        .map(drop),
+    }
 }

@@ -1,0 +1,258 @@
+//! The HTTP server that takes deliveries in: bounded in size, time and number, so
+//! that whoever sends slowly, endlessly or too much holds up nobody else.
+//!
+//! What a delivery is worth is the business of an [`Endpoint`].
+
+use std::convert::Infallible;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+
+const SIGNATURE: HeaderName = HeaderName::from_static("stripe-signature");
+/// Where health is asked for; nothing is delivered there.
+pub const HEALTH: &str = "/health";
+/// Real time between two tries to accept, when the system gives no connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What one endpoint may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Of a body; Stripe's largest events are a good deal smaller.
+    pub body_bytes_max: usize,
+    /// Of all headers together.
+    pub head_bytes_max: usize,
+    /// To read the head of a request, and between two requests.
+    pub head_within: Duration,
+    /// To read a body.
+    pub body_within: Duration,
+    /// To answer a delivery that was read.
+    pub answer_within: Duration,
+    /// At the same time; further ones wait in the system's queue.
+    pub connections_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body_bytes_max: 256 * 1024,
+            head_bytes_max: 32 * 1024,
+            head_within: Duration::from_secs(10),
+            body_within: Duration::from_secs(10),
+            answer_within: Duration::from_secs(15),
+            connections_max: 512,
+        }
+    }
+}
+
+/// What is answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// `text/plain`, or `application/json` where it begins with a brace.
+    pub body: String,
+}
+
+impl Answer {
+    /// A status, and why.
+    pub fn new(status: u16, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            body: body.into(),
+        }
+    }
+}
+
+/// What deliveries come to.
+pub trait Endpoint: Send + Sync + 'static {
+    /// Takes in a delivery: the `Stripe-Signature` header, and the body byte for byte.
+    fn deliver(
+        &self,
+        signature: Option<Vec<u8>>,
+        body: Bytes,
+    ) -> impl Future<Output = Answer> + Send;
+
+    /// Says how it is.
+    fn health(&self) -> impl Future<Output = Answer> + Send;
+}
+
+/// Serves until `stop` says so, and ends when all that was begun is answered.
+/// Deliveries are taken at `path`, or at any where none is said.
+pub async fn serve<E: Endpoint>(
+    listener: TcpListener,
+    endpoint: E,
+    path: Option<String>,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let service = Arc::new(Service {
+        endpoint,
+        path,
+        limits,
+    });
+    let slots = Arc::new(Semaphore::new(limits.connections_max));
+    let mut connections = JoinSet::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = async {
+                let slot = Arc::clone(&slots).acquire_owned().await;
+                (slot, listener.accept().await)
+            } => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        while connections.try_join_next().is_some() {}
+        match accepted {
+            (Ok(slot), Ok((stream, _))) => {
+                let (service, stop) = (Arc::clone(&service), stop.clone());
+                connections.spawn(async move {
+                    service.converse(stream, stop).await;
+                    drop(slot);
+                });
+            }
+            _ => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
+    drop(listener);
+    let most = limits.body_within + limits.answer_within;
+    let ended = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(most, ended).await.is_err() {
+        connections.shutdown().await;
+    }
+}
+
+struct Service<E> {
+    endpoint: E,
+    path: Option<String>,
+    limits: Limits,
+}
+
+impl<E: Endpoint> Service<E> {
+    /// One connection, from its first request to its end.
+    async fn converse(self: Arc<Self>, stream: TcpStream, mut stop: watch::Receiver<bool>) {
+        // Answers are short, and somebody waits for each.
+        let _ = stream.set_nodelay(true);
+        let limits = self.limits;
+        let service = service_fn(move |request| {
+            let this = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(this.answer(request).await) }
+        });
+        let mut connection = pin!(
+            http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(limits.head_within)
+                .max_buf_size(limits.head_bytes_max)
+                .serve_connection(TokioIo::new(stream), service)
+        );
+        // How a connection ends is the other side's business.
+        let stopped = async { stop.wait_for(|stop| *stop).await.is_ok() };
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = stopped => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let path = request.uri().path();
+        if path == HEALTH {
+            if request.method() != Method::GET {
+                return not_allowed("GET");
+            }
+            return written(self.endpoint.health().await);
+        }
+        if self.path.as_ref().is_some_and(|only| only != path) {
+            return refused(StatusCode::NOT_FOUND, "events are delivered elsewhere");
+        }
+        if request.method() != Method::POST {
+            return not_allowed("POST");
+        }
+        let signature = match signature_of(&request) {
+            Ok(signature) => signature,
+            Err(answer) => return answer,
+        };
+        let body = match self.body(request.into_body()).await {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        let delivered = self.endpoint.deliver(signature, body);
+        match tokio::time::timeout(self.limits.answer_within, delivered).await {
+            Ok(answer) => written(answer),
+            Err(_) => written(Answer::new(503, "not stored in time; send it again")),
+        }
+    }
+
+    async fn body(&self, body: Incoming) -> Result<Bytes, Response<Full<Bytes>>> {
+        let most = self.limits.body_bytes_max;
+        let too_large = || refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
+        let said = body.size_hint().lower();
+        if said > u64::try_from(most).unwrap_or(u64::MAX) {
+            return Err(too_large());
+        }
+        let read = Limited::new(body, most).collect();
+        match tokio::time::timeout(self.limits.body_within, read).await {
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+            Ok(Err(_)) => Err(refused(StatusCode::BAD_REQUEST, "the body is cut off")),
+            Err(_) => Err(refused(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not come in time",
+            )),
+        }
+    }
+}
+
+/// The one header that counts. Two of them are nobody's signature.
+fn signature_of(request: &Request<Incoming>) -> Result<Option<Vec<u8>>, Response<Full<Bytes>>> {
+    let mut headers = request.headers().get_all(SIGNATURE).iter();
+    let first = headers.next().map(|value| value.as_bytes().to_vec());
+    if headers.next().is_some() {
+        let why = "there are two Stripe-Signature headers";
+        return Err(refused(StatusCode::BAD_REQUEST, why));
+    }
+    Ok(first)
+}
+
+fn written(answer: Answer) -> Response<Full<Bytes>> {
+    let kind = if answer.body.starts_with('{') {
+        "application/json"
+    } else {
+        "text/plain; charset=utf-8"
+    };
+    let mut body = answer.body;
+    body.push('\n');
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// Refuses a request without having read all of it: nothing can follow it.
+fn refused(status: StatusCode, why: &str) -> Response<Full<Bytes>> {
+    let mut response = written(Answer::new(status.as_u16(), why));
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+fn not_allowed(only: &'static str) -> Response<Full<Bytes>> {
+    let mut response = refused(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this is for another method; events are POSTed",
+    );
+    let headers = response.headers_mut();
+    headers.insert(ALLOW, HeaderValue::from_static(only));
+    response
+}
