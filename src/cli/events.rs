@@ -148,7 +148,7 @@ fn run_listen(cx: &mut Context, args: &ListenArgs) -> Result<Exits, CliError> {
     // What is applied is written, and answered for in the end, by one session; what
     // comes is stored by another, which never waits for the first.
     let mut store = cx.store()?;
-    let keeping = cx.store()?;
+    let keeping = cx.another_store()?;
     let secrets = secrets(cx)?;
     let stripe = cx.stripe()?;
     let currency = cx.currency(&mut store)?;

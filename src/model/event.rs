@@ -72,7 +72,7 @@ pub struct StripeEvent {
     pub came_by: CameBy,
     /// When it came first, by this machine's clock.
     pub received_at: Time,
-    /// The object as it was then, JSON; none where it is fetched or not needed.
+    /// The object as it was then, JSON; none where it is fetched, and once it is settled.
     pub snapshot: Option<String>,
     /// Where it stands.
     pub state: EventState,

@@ -48,17 +48,13 @@ impl Store {
     /// Stores events, in one transaction. Those that are there already stay as they
     /// are. Returns the ids of the new ones.
     pub fn events_keep(&mut self, rows: &[StripeEvent]) -> Result<HashSet<String>, StoreError> {
-        let most = dialect::batch_rows_max(self.backend(), EVENT_COLUMNS);
         let new = self.write(|conn| {
-            let mut new = HashSet::with_capacity(rows.len());
-            for rows in rows.chunks(most) {
-                new.extend(dialect::events_append(conn, rows)?);
-            }
+            let new = dialect::events_append(conn, rows)?;
             failpoint!("event.writing");
             Ok(new)
         })?;
         failpoint!("event.committed");
-        Ok(new)
+        Ok(new.into_iter().collect())
     }
 
     /// A page of the events that wait, in the order of their ids, behind `after`.
@@ -80,23 +76,24 @@ impl Store {
 
     /// Records what became of pending events, and what they say of accounts, in one
     /// transaction. What somebody else settled meanwhile stays as it is; of two
-    /// states of an account the newer one stays, whichever came first.
+    /// states of an account the newer one stays, whichever came first. Returns the ids
+    /// of the events that were pending until now.
     pub fn events_settle(
         &mut self,
         outcomes: &[EventOutcome],
         accounts: &[AccountState],
-    ) -> Result<(), StoreError> {
+    ) -> Result<HashSet<String>, StoreError> {
         let now = self.clock.now();
-        self.write(|conn| {
+        let settled = self.write(|conn| {
             for state in accounts {
                 account_keep(conn, state)?;
             }
-            dialect::events_settle(conn, outcomes, now)?;
+            let settled = dialect::events_settle(conn, outcomes, now)?;
             failpoint!("event_settle.writing");
-            Ok(())
+            Ok(settled)
         })?;
         failpoint!("event_settle.committed");
-        Ok(())
+        Ok(settled.into_iter().collect())
     }
 
     /// How the events stand.
@@ -265,9 +262,6 @@ impl Store {
         })
     }
 }
-
-/// Columns of `payout_stripe_events`.
-const EVENT_COLUMNS: usize = 15;
 
 fn account_keep(conn: &mut AnyConnection, new: &AccountState) -> Result<(), StoreError> {
     let inserted = on_each!(conn, c => diesel::insert_into(states::table)

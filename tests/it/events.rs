@@ -7,7 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
-use payouts::sandbox::{Fault, signature};
+use payouts::sandbox::{Fault, Options, Sandbox, SandboxClock, Webhook, signature};
 use serde_json::{Value, json};
 
 use crate::common::clients::Library;
@@ -35,11 +35,11 @@ struct Listener {
 
 impl Listener {
     fn start(env: &TestEnv) -> Self {
-        Self::start_with(env, &[])
+        Self::start_with(env, "127.0.0.1:0", &[])
     }
 
-    fn start_with(env: &TestEnv, more: &[&str]) -> Self {
-        let mut args = vec!["events", "listen", "--listen", "127.0.0.1:0"];
+    fn start_with(env: &TestEnv, address: &str, more: &[&str]) -> Self {
+        let mut args = vec!["events", "listen", "--listen", address];
         args.extend(more);
         let mut child = env
             .command(&args)
@@ -539,6 +539,25 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
+    // Scenario 17: Stripe does not send `transfer.paid` and `transfer.failed` any more. Nothing waits
+    // for them, and one that comes says what every event about a transfer says: it exists.
+    fn events_of_old_are_understood_and_not_waited_for(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.lose_an_answer();
+        let mut event = shop.stripes_events()[0].clone();
+        let listener = Listener::start(&shop.env);
+        for kind in ["transfer.failed", "transfer.paid"] {
+            event["id"] = format!("evt_{kind}").into();
+            event["type"] = kind.into();
+            assert_eq!(listener.deliver_at(&event, NOW + 121), 200);
+        }
+        wait_until("they are settled", || shop.pending_events() == "0");
+        assert_eq!(listener.interrupt().0, Some(0));
+        assert_eq!(shop.heard(), ["transfer.failed applied cp0", "transfer.paid applied cp0"]);
+        assert_eq!(shop.status("cp0"), "COMPLETED");
+        shop.assert_paid_exactly_once();
+    }
+
     // Taken and answered, so that Stripe does not switch the endpoint off, and never applied.
     fn events_of_another_account_or_mode_are_ignored(db: TestDb) {
         let mut shop = Shop::open(db);
@@ -753,6 +772,46 @@ on_both! {
         }
     }
 
+    // Delivered as Stripe delivers, while it is being paid: each event is applied once.
+    fn what_the_simulator_delivers_is_heard_while_a_run_pays(db: TestDb) {
+        let mut shop = Shop::in_real_time(db);
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port").local_addr().expect("it has one");
+        shop.stripe = Sandbox::spawn(Options {
+            clock: SandboxClock::System,
+            webhook: Some(Webhook::new(&format!("http://{free}/"), SECRET).expect("it is here")),
+            ..Options::at_free_port()
+        })
+        .expect("it starts");
+        shop.env.set("STRIPE_API_BASE", &shop.stripe.base_url());
+        shop.payouts(30);
+        let listener = Listener::start_with(&shop.env, &free.to_string(), &[]);
+        shop.process(&[]).expect_code(0);
+        wait_until("all are heard", || shop.one("SELECT COUNT(*) FROM payout_stripe_events") == "30");
+        assert_eq!(listener.interrupt().0, Some(0));
+        // What came before its id was stored waits for the next look.
+        shop.pull(&[]).expect_code(0);
+        assert_eq!(shop.one("SELECT COUNT(*) FROM payout_stripe_events WHERE state = 'applied'"), "30");
+        shop.assert_paid_exactly_once();
+    }
+
+    // What a person accepted is not reported again.
+    fn an_accepted_finding_stays_accepted(db: TestDb) {
+        let mut shop = Shop::open(db);
+        let transfer = shop.transfer("c9", 500, "");
+        shop.pull(&[]).expect_code(0);
+        shop.pass(HOUR);
+        shop.pull(&[]).expect_code(1);
+        let finding = shop.one("SELECT id FROM payout_findings");
+        shop.env.run(&["reconcile", "--accept", &finding, "--reason", "meant"]).expect_code(0);
+        let path = format!("/v1/transfers/{transfer}");
+        sandbox_client::post(&shop.stripe, &path, "description=seen").api_key("sk_test_shop").ok();
+        shop.pull(&[]).expect_code(0);
+        shop.pass(HOUR);
+        shop.pull(&[]).expect_code(0);
+        assert_eq!(shop.pending_events(), "0");
+        assert_eq!(shop.one("SELECT state FROM payout_findings"), "accepted");
+    }
+
     // Whoever sends slowly or endlessly holds up nobody.
     fn slow_bodies_and_endless_headers_hold_nobody_up(db: TestDb) {
         let shop = Shop::open(db);
@@ -869,7 +928,7 @@ fn a_listener_ends_at_once_at_the_second_signal() {
 #[test]
 fn it_listens_where_it_is_told_and_only_with_a_secret() {
     let mut shop = Shop::open(TestDb::sqlite());
-    let listener = Listener::start_with(&shop.env, &["--path", "/stripe"]);
+    let listener = Listener::start_with(&shop.env, "127.0.0.1:0", &["--path", "/stripe"]);
     assert_eq!(listener.deliver(&stranger("a")), 200);
     assert_eq!(
         listener

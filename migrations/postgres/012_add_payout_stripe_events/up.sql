@@ -15,7 +15,7 @@ CREATE TABLE "payout_stripe_events" (
     "created_at" TIMESTAMP(3) NOT NULL,
     "came_by" TEXT NOT NULL,
     "received_at" TIMESTAMP(3) NOT NULL,
-    -- The object as it was then; none where it is fetched, or is not needed.
+    -- The object as it was then; none where it is fetched, and once it is settled.
     "snapshot" TEXT,
     "state" TEXT NOT NULL,
     "tries" INTEGER NOT NULL,

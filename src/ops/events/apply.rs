@@ -108,16 +108,25 @@ impl<'a> Applier<'a> {
             }
             settled.push(self.look_closer(event, now, events).await?);
         }
-        for (outcome, _) in &settled {
-            self.applied.count(outcome.state);
-        }
-        let (outcomes, accounts): (Vec<_>, Vec<_>) = settled.into_iter().unzip();
+        let (outcomes, accounts): (Vec<EventOutcome>, Vec<Option<AccountState>>) =
+            settled.into_iter().unzip();
         let accounts: Vec<AccountState> = accounts.into_iter().flatten().collect();
-        Ok(self
+        let states: Vec<(String, EventState)> = outcomes
+            .iter()
+            .map(|outcome| (outcome.event_id.clone(), outcome.state))
+            .collect();
+        let settled = self
             .examiner
             .db
             .call(move |store| store.events_settle(&outcomes, &accounts))
-            .await?)
+            .await?;
+        for (event_id, state) in states {
+            // What somebody else was faster with is theirs to count.
+            if settled.contains(&event_id) {
+                self.applied.count(state);
+            }
+        }
+        Ok(())
     }
 
     /// What the snapshots alone settle: that the table says the same already, or that
@@ -230,45 +239,53 @@ impl<'a> Applier<'a> {
         }
         let payout = payout_of(&ledger);
         let mut recorded = None;
-        if let Some(behind) = of_kind(&judged, FindingKind::StatusBehind) {
-            match self.behind(&behind, &transfer, &judged, events).await? {
-                Behind::Adopted => {
+        let closely = self.closely(&judged, &transfer).await?;
+        if let Some(behind) = of_kind(&closely, FindingKind::StatusBehind) {
+            let done = if self.made_here(&behind, &transfer, &judged) {
+                self.repair(&behind, &transfer, &judged, events).await?
+            } else {
+                Err(format!(
+                    "{}, and {}",
+                    behind.expected.as_deref().unwrap_or("no row"),
+                    behind.found
+                ))
+            };
+            match done {
+                Ok(_) => {
                     recorded = Some(format!("paid by {id}: recorded"));
                     judged = self.judged(&transfer).await?.1;
                 }
-                Behind::Moot(words) => {
-                    self.examiner.keep(vec![id.to_owned()], Vec::new()).await?;
-                    return Ok(applied(event, payout, words));
-                }
-                Behind::Two(two) => {
-                    let words = two.found.clone();
-                    self.examiner.keep(vec![id.to_owned()], vec![two]).await?;
-                    self.found(&[FindingKind::TwoTransfers]);
-                    events(Event::Warning(format!("two_transfers: {words}")));
-                    return Ok(reported(event, payout, format!("two_transfers: {words}")));
-                }
-                Behind::Not(why) if !event.has_waited(now) => {
-                    return Ok(waits(event, payout, why));
-                }
-                Behind::Not(_) => {}
+                Err(why) if !event.has_waited(now) => return Ok(waits(event, payout, why)),
+                Err(_) => {}
             }
         }
         for kind in [FindingKind::ReversedFully, FindingKind::ReversedPartly] {
-            if let Some(reversed) = of_kind(&judged, kind) {
+            if let Some(reversed) = of_kind(&judged.found, kind) {
                 let kept = self.repair(&reversed, &transfer, &judged, events).await?;
                 recorded = recorded.or(kept.ok().map(|_| reversed.found));
             }
         }
         // What is left is kept as findings, and what is gone is settled.
-        let left = self
-            .examiner
-            .compare(std::slice::from_ref(&transfer))
+        let (_, judged) = self.judged(&transfer).await?;
+        let left = self.closely(&judged, &transfer).await?;
+        self.examiner
+            .keep(vec![id.to_owned()], left.clone())
             .await?;
-        let left = left.into_iter().flat_map(|judged| judged.found);
-        let left: Vec<Discrepancy> = left.collect();
         if left.is_empty() {
             let words = recorded.unwrap_or_else(|| "the table says the same".to_owned());
             return Ok(applied(event, payout, words));
+        }
+        let about = vec![id.to_owned()];
+        let db = &self.examiner.db;
+        let doubted = db
+            .call(move |store| store.transfers_doubted(&about))
+            .await?;
+        if doubted.is_empty() {
+            return Ok(applied(
+                event,
+                payout,
+                "it differs, and a person accepted that",
+            ));
         }
         let kinds: Vec<FindingKind> = left.iter().map(|found| found.kind).collect();
         self.found(&kinds);
@@ -281,47 +298,39 @@ impl<'a> Applier<'a> {
         Ok(reported(event, payout, words))
     }
 
-    /// What the table does not know as paid. Recorded is what this database made,
-    /// by the attempt that made it, and only where nothing else may have paid the
-    /// payout: what `process` would record.
-    async fn behind(
-        &self,
-        behind: &Discrepancy,
-        transfer: &Transfer,
-        judged: &Judged,
-        events: &mut dyn FnMut(Event),
-    ) -> Result<Behind, ProcessError> {
+    /// Whether an attempt of this database made what the table does not know as paid,
+    /// so that it may be recorded: what `process` would record.
+    fn made_here(&self, behind: &Discrepancy, transfer: &Transfer, judged: &Judged) -> bool {
         let ours = transfer.metadata.get("database") == Some(&self.examiner.terms.database_id);
-        let Some(payout) = behind
-            .payout_id
-            .as_ref()
-            .filter(|_| ours && behind.attempt.is_some() && judged.may_be_adopted())
-        else {
-            return Ok(Behind::Not(format!(
-                "{}, and {}",
-                behind.expected.as_deref().unwrap_or("no row"),
-                behind.found
-            )));
-        };
-        let beside = self.examiner.beside(payout, &transfer.id).await?;
-        if beside.taken_back_itself && !beside.standing.is_empty() {
-            return Ok(Behind::Moot(format!(
-                "taken back whole, beside {}",
-                beside.standing.join(", ")
-            )));
+        ours && behind.attempt.is_some() && judged.may_be_adopted()
+    }
+
+    /// What was found, with what a payment that the table does not know turns out to
+    /// be beside the payout's other transfers: one too many, or nothing any more.
+    async fn closely(
+        &self,
+        judged: &Judged,
+        transfer: &Transfer,
+    ) -> Result<Vec<Discrepancy>, ProcessError> {
+        let mut found = judged.found.clone();
+        for kind in [FindingKind::StatusBehind, FindingKind::ForgottenPayout] {
+            let Some(at) = found.iter().position(|one| one.kind == kind) else {
+                continue;
+            };
+            let Some(payout) = found[at].payout_id.clone() else {
+                continue;
+            };
+            let beside = self.examiner.beside(&payout, &transfer.id).await?;
+            if beside.taken_back_itself && !beside.standing.is_empty() {
+                found.retain(|one| one.kind != kind && one.kind != FindingKind::ReversedFully);
+            } else if let Some(others) = beside.others() {
+                let one = &mut found[at];
+                one.kind = FindingKind::TwoTransfers;
+                one.expected = Some("one transfer".to_owned());
+                one.found = format!("{} and {}", transfer.id, others.join(", "));
+            }
         }
-        if let Some(others) = beside.others() {
-            return Ok(Behind::Two(Discrepancy {
-                kind: FindingKind::TwoTransfers,
-                expected: Some("one transfer".to_owned()),
-                found: format!("{} and {}", transfer.id, others.join(", ")),
-                ..behind.clone()
-            }));
-        }
-        Ok(match self.repair(behind, transfer, judged, events).await? {
-            Ok(_) => Behind::Adopted,
-            Err(why) => Behind::Not(why),
-        })
+        Ok(found)
     }
 
     async fn repair(
@@ -383,17 +392,6 @@ enum Look {
     Closer,
 }
 
-/// What came of a transfer that the table does not know as a payment.
-enum Behind {
-    Adopted,
-    /// It pays nothing any more.
-    Moot(String),
-    /// It is one of several.
-    Two(Discrepancy),
-    /// Nothing was recorded, and why.
-    Not(String),
-}
-
 fn first_look(event: &StripeEvent, ledger: &TransferLedger, judged: &Judged, now: Time) -> Look {
     let payout = payout_of(ledger);
     if judged.matched && judged.found.is_empty() {
@@ -419,12 +417,8 @@ fn payout_of(ledger: &TransferLedger) -> Option<PayoutId> {
     entries(ledger).next().map(|entry| entry.id.clone())
 }
 
-fn of_kind(judged: &Judged, kind: FindingKind) -> Option<Discrepancy> {
-    judged
-        .found
-        .iter()
-        .find(|found| found.kind == kind)
-        .cloned()
+fn of_kind(found: &[Discrepancy], kind: FindingKind) -> Option<Discrepancy> {
+    found.iter().find(|found| found.kind == kind).cloned()
 }
 
 fn key_of(transfer: &Transfer) -> TransferKey {

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::body::Bytes;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -26,7 +25,7 @@ use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, Store, StoreError};
 use crate::stripe::Stripe;
 use crate::stripe::webhook::read::Event;
-use crate::stripe::webhook::server::{Answer, Endpoint, Limits, serve};
+use crate::stripe::webhook::server::{Answer, Body, Endpoint, Limits, serve};
 use crate::stripe::webhook::signature::{Secrets, verify};
 
 /// Events stored in one transaction at most.
@@ -271,7 +270,7 @@ struct Door {
 const AGAIN: u16 = 503;
 
 impl Endpoint for Door {
-    async fn deliver(&self, signature: Option<Vec<u8>>, body: Bytes) -> Answer {
+    async fn deliver(&self, signature: Option<Vec<u8>>, body: Body) -> Answer {
         let now = self.clock.now();
         let signed = verify(
             &self.secrets,

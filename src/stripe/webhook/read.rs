@@ -334,6 +334,7 @@ impl EventPage {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn event(kind: &str, object: &str) -> String {
         format!(
@@ -493,5 +494,29 @@ mod tests {
         assert_eq!((page.events.len(), page.odd.len()), (1, 1));
         assert_eq!(page.last_id.as_deref(), Some("evt_2"));
         assert!(EventPage::read(br#"{"object":"list","has_more":true,"data":[]}"#).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_makes_it_panic(body in prop::collection::vec(any::<u8>(), 0..256)) {
+            let _ = (Event::read(&body), EventPage::read(&body), Capability::read(&body));
+        }
+
+        /// Whatever the type and the object say, an event that is about something has
+        /// an id that can be asked for, and no more than its own object is kept.
+        #[test]
+        fn what_it_is_about_has_an_id(
+            kind in prop::sample::select(TYPES.to_vec()),
+            object in prop::sample::select(vec!["transfer", "account", "capability", "charge"]),
+            id in "(tr_|acct_|transfers)?[a-z/.]{0,6}", account in "(acct_)?[a-z]{0,4}",
+        ) {
+            let object = format!(r#"{{"id":"{id}","object":"{object}","account":"{account}"}}"#);
+            if let Ok(read) = Event::read(event(kind, &object).as_bytes()) {
+                prop_assert_eq!(read.about == About::Nothing, read.object_id.is_none());
+                prop_assert_eq!(read.snapshot.is_some(), read.object_id.is_some());
+                let named = read.object_id.unwrap_or_default();
+                prop_assert!(named == id || named == account || named.is_empty());
+            }
+        }
     }
 }

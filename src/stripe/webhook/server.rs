@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
-use hyper::body::{Body, Bytes, Incoming};
+pub use hyper::body::Bytes as Body;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{ALLOW, CONNECTION, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -80,7 +81,7 @@ pub trait Endpoint: Send + Sync + 'static {
     fn deliver(
         &self,
         signature: Option<Vec<u8>>,
-        body: Bytes,
+        body: Body,
     ) -> impl Future<Output = Answer> + Send;
 
     /// Says how it is.
@@ -163,7 +164,7 @@ impl<E: Endpoint> Service<E> {
         let _ = connection.await;
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Body>> {
         let path = request.uri().path();
         if path == HEALTH {
             if request.method() != Method::GET {
@@ -192,7 +193,7 @@ impl<E: Endpoint> Service<E> {
         }
     }
 
-    async fn body(&self, body: Incoming) -> Result<Bytes, Response<Full<Bytes>>> {
+    async fn body(&self, body: Incoming) -> Result<Body, Response<Full<Body>>> {
         let most = self.limits.body_bytes_max;
         let too_large = || refused(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large");
         let said = body.size_hint().lower();
@@ -213,7 +214,7 @@ impl<E: Endpoint> Service<E> {
 }
 
 /// The one header that counts. Two of them are nobody's signature.
-fn signature_of(request: &Request<Incoming>) -> Result<Option<Vec<u8>>, Response<Full<Bytes>>> {
+fn signature_of(request: &Request<Incoming>) -> Result<Option<Vec<u8>>, Response<Full<Body>>> {
     let mut headers = request.headers().get_all(SIGNATURE).iter();
     let first = headers.next().map(|value| value.as_bytes().to_vec());
     if headers.next().is_some() {
@@ -223,7 +224,7 @@ fn signature_of(request: &Request<Incoming>) -> Result<Option<Vec<u8>>, Response
     Ok(first)
 }
 
-fn written(answer: Answer) -> Response<Full<Bytes>> {
+fn written(answer: Answer) -> Response<Full<Body>> {
     let kind = if answer.body.starts_with('{') {
         "application/json"
     } else {
@@ -240,14 +241,14 @@ fn written(answer: Answer) -> Response<Full<Bytes>> {
 }
 
 /// Refuses a request without having read all of it: nothing can follow it.
-fn refused(status: StatusCode, why: &str) -> Response<Full<Bytes>> {
+fn refused(status: StatusCode, why: &str) -> Response<Full<Body>> {
     let mut response = written(Answer::new(status.as_u16(), why));
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
-fn not_allowed(only: &'static str) -> Response<Full<Bytes>> {
+fn not_allowed(only: &'static str) -> Response<Full<Body>> {
     let mut response = refused(
         StatusCode::METHOD_NOT_ALLOWED,
         "this is for another method; events are POSTed",
