@@ -3,6 +3,7 @@
 //! that takes long keeps Stripe waiting.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +37,8 @@ const WAITING_MAX: usize = 2048;
 const BATCHES_MAX: usize = 64;
 /// How often what waits is looked at again.
 const AGAIN_EVERY: Duration = Duration::from_secs(10);
+/// Real time for what was stored last to be applied, once nothing more can come.
+const LAST_TRY: Duration = Duration::from_secs(5);
 /// How often it is looked at whether a sign of life is due.
 const PULSE: Duration = Duration::from_secs(1);
 /// A sign of life is given this often within a lease.
@@ -87,7 +90,7 @@ pub struct Heard {
 }
 
 /// Listens until `signals` counts one, then ends in good order: what was begun is
-/// answered, what was stored is tried once.
+/// answered, and what was stored is applied, as far as that does not take long.
 ///
 /// # Errors
 /// Only before it listens: the database, a read at Stripe, a key of another account
@@ -137,7 +140,7 @@ pub async fn listen(
         counters: Arc::clone(&heard),
     };
     let (stop, stopping) = watch::channel(false);
-    let mut signalled = signals.clone();
+    let mut signalled = signals;
     tokio::spawn(async move {
         // Without anybody to count signals there is none to come.
         if signalled.wait_for(|count| *count > 0).await.is_ok() {
@@ -150,35 +153,48 @@ pub async fn listen(
         door,
         request.path,
         request.limits,
-        stopping.clone(),
+        stopping,
     ));
     let keeper = tokio::spawn(keeper.keep(arrivals));
-    let mut again = clock.beat(AGAIN_EVERY);
+    let stored = async { server.await.is_ok() & keeper.await.is_ok() };
     let mut applied = Applied::default();
     let mut refused_before = 0;
-    loop {
+    let ended = {
+        let applying = async {
+            let mut again = clock.beat(AGAIN_EVERY);
+            loop {
+                let all = tokio::select! {
+                    batch = fresh.recv() => {
+                        let Some(batch) = batch else { return };
+                        let mut pass = Applier::new(&examiner);
+                        let done = pass.apply(&batch, events).await;
+                        applied.add(pass.applied);
+                        recover(&examiner, done, events).await;
+                        heard.missed.swap(false, Ordering::Relaxed)
+                    }
+                    _ = again.tick() => {
+                        refused_before = heard.tell_refused(refused_before, events);
+                        true
+                    }
+                };
+                if all {
+                    let done = apply_pending(&examiner, events).await;
+                    let done = done.map(|more| applied.add(more));
+                    recover(&examiner, done, events).await;
+                }
+            }
+        };
+        let (mut applying, mut stored) = (pin!(applying), pin!(stored));
         tokio::select! {
-            batch = fresh.recv() => {
-                let Some(batch) = batch else { break };
-                let mut pass = Applier::new(&examiner);
-                let done = pass.apply(&batch, events).await;
-                applied.add(pass.applied);
-                recover(&examiner, done, events).await;
+            ended = stored.as_mut() => {
+                // What is not applied by then waits for whoever looks next.
+                let _ = tokio::time::timeout(LAST_TRY, applying).await;
+                ended
             }
-            _ = again.tick() => {
-                refused_before = heard.tell_refused(refused_before, events);
-                let done = apply_pending(&examiner, events).await;
-                let done = done.map(|more| applied.add(more));
-                recover(&examiner, done, events).await;
-            }
+            // Nothing more can come: both have ended.
+            () = applying.as_mut() => stored.await,
         }
-        if heard.missed.swap(false, Ordering::Relaxed) && !*stopping.borrow() {
-            let done = apply_pending(&examiner, events).await;
-            let done = done.map(|more| applied.add(more));
-            recover(&examiner, done, events).await;
-        }
-    }
-    let ended = server.await.is_ok() & keeper.await.is_ok();
+    };
     heard.tell_refused(refused_before, events);
     if !ended {
         return Err(StoreError::Stopped.into());
