@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::common::clients::Library;
 use crate::common::db::{TestDb, on_both};
 use crate::common::env::{Run, TestEnv};
+use crate::common::pooler::Pooler;
 use crate::common::shop::Shop;
 use crate::process::signal;
 use crate::sandbox_client;
@@ -907,6 +908,29 @@ fn while_the_database_is_away_stripe_is_told_to_send_again() {
     assert_eq!(shop.one("SELECT COUNT(*) FROM payout_stripe_events"), "3");
     let (code, said) = listener.interrupt();
     assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn events_are_heard_through_a_pooler() {
+    let mut shop = Shop::open(TestDb::postgres());
+    let pooler = Pooler::before(&shop.db);
+    shop.env.set("DATABASE_URL", &pooler.url("&pgbouncer=true"));
+    shop.lose_an_answer();
+    shop.reverse(&shop.transfers()[0].id, 300);
+    let listener = Listener::start(&shop.env);
+    for event in shop.stripes_events() {
+        assert_eq!(listener.deliver_at(&event, NOW + 121), 200);
+    }
+    wait_until("they are settled", || shop.pending_events() == "0");
+    assert_eq!(listener.interrupt().0, Some(0));
+    shop.pull(&[]).expect_code(0);
+    assert_eq!(shop.status("cp0"), "COMPLETED");
+    assert_eq!(
+        shop.one("SELECT CAST(amount_reversed_cents AS TEXT) FROM payout_reversals"),
+        "300"
+    );
+    assert!(!pooler.log().contains("ERROR"), "{}", pooler.log());
+    shop.assert_paid_exactly_once();
 }
 
 #[test]
