@@ -257,3 +257,158 @@ fn not_allowed(only: &'static str) -> Response<Full<Body>> {
     headers.insert(ALLOW, HeaderValue::from_static(only));
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::sync::Notify;
+    use tokio::task::JoinHandle;
+
+    /// Says how long a body was; answers `wait` only when it is told to.
+    #[derive(Clone, Default)]
+    struct Measure(Arc<Notify>);
+
+    impl Endpoint for Measure {
+        async fn deliver(&self, _: Option<Vec<u8>>, body: Body) -> Answer {
+            if body == "wait" {
+                self.0.notified().await;
+            }
+            Answer::new(200, body.len().to_string())
+        }
+
+        async fn health(&self) -> Answer {
+            Answer::new(200, "{}")
+        }
+    }
+
+    const SOON: Duration = Duration::from_millis(50);
+    const HANGS: Duration = Duration::from_secs(20);
+
+    struct Served {
+        address: SocketAddr,
+        stop: watch::Sender<bool>,
+        ended: JoinHandle<()>,
+    }
+
+    async fn served(endpoint: Measure, limits: Limits) -> Served {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopping) = watch::channel(false);
+        let ended = tokio::spawn(serve(listener, endpoint, None, limits, stopping));
+        Served {
+            address,
+            stop,
+            ended,
+        }
+    }
+
+    async fn open(address: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    /// All that is said until the connection ends, which it must.
+    async fn said(mut stream: TcpStream) -> String {
+        let mut said = Vec::new();
+        let read = tokio::time::timeout(HANGS, stream.read_to_end(&mut said)).await;
+        let _ = read.expect("it does not end");
+        String::from_utf8(said).unwrap()
+    }
+
+    fn post(body: &str) -> String {
+        let length = body.len();
+        format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
+        )
+    }
+
+    #[tokio::test]
+    async fn what_comes_too_slowly_is_cut_off() {
+        let limits = Limits {
+            head_within: SOON,
+            body_within: SOON,
+            ..Limits::default()
+        };
+        let served = served(Measure::default(), limits).await;
+        let slow_body = "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{";
+        let answer = said(open(served.address, slow_body).await).await;
+        assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+        let answer = said(open(served.address, "POST / HTTP/1.1\r\nHost:").await).await;
+        assert!(!answer.contains("200"), "{answer}");
+        // Nor is a connection kept on which nothing more comes.
+        let kept = post("abc").replace("Connection: close\r\n", "");
+        let answer = said(open(served.address, &kept).await).await;
+        assert!(answer.ends_with("\r\n\r\n3\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn connections_that_are_too_many_wait_for_their_turn() {
+        let limits = Limits {
+            head_within: SOON,
+            connections_max: 1,
+            ..Limits::default()
+        };
+        let served = served(Measure::default(), limits).await;
+        let first = open(served.address, "").await;
+        let answer = said(open(served.address, &post("abc")).await).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        drop(first);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_answered_in_time_is_to_be_sent_again() {
+        let limits = Limits {
+            answer_within: SOON,
+            ..Limits::default()
+        };
+        let served = served(Measure::default(), limits).await;
+        let answer = said(open(served.address, &post("wait")).await).await;
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn what_was_begun_is_answered_before_it_ends() {
+        let endpoint = Measure::default();
+        let served = served(endpoint.clone(), Limits::default()).await;
+        let begun = open(served.address, &post("wait")).await;
+        let idle = open(served.address, "").await;
+        // Whoever came before is being read once somebody who came later is answered.
+        said(open(served.address, &post("abc")).await).await;
+        served.stop.send_replace(true);
+        while TcpStream::connect(served.address).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        endpoint.0.notify_one();
+        let answer = said(begun).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(said(idle).await, "");
+        tokio::time::timeout(HANGS, served.ended)
+            .await
+            .expect("it ends")
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_no_further_than_its_limit() {
+        let limits = Limits {
+            body_bytes_max: 4,
+            ..Limits::default()
+        };
+        let served = served(Measure::default(), limits).await;
+        let chunked = "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n";
+        for (request, status) in [
+            (post("abcd").as_str(), 200),
+            (&post("abcde"), 413),
+            (chunked, 413),
+        ] {
+            let answer = said(open(served.address, request).await).await;
+            assert!(
+                answer.starts_with(&format!("HTTP/1.1 {status}")),
+                "{answer}"
+            );
+        }
+    }
+}
