@@ -53,6 +53,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End pay
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "report" -d 'Export a period for the books, with lines that tie to zero'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "events" -d 'Hear what Stripe says: reversals, transfers, accounts that change'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "migrate" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "init" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "doctor" -d 'Check that everything a run needs is there'
@@ -499,6 +500,64 @@ complete -c payouts -n "__fish_payouts_using_subcommand report" -s q -l quiet -d
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -f -a "listen" -d 'Take in the events that Stripe delivers'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -f -a "pull" -d 'Ask Stripe for the events since the last time'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -f -a "list" -d 'List the events that came, and what became of them'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l listen -d 'Where to listen; port 0 takes any that is free' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l path -d 'Take deliveries at this path only, such as /stripe' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l tolerance -d 'How far the time of a signature may lie from now' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l allow-remote -d 'Allow an address that other machines can reach; Stripe delivers over HTTPS only, so something in front of it must speak that'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l limit -d 'At most this many, up to 1000' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l after -d 'Go on behind this id, the last of the page before' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l pending -d 'Only those that wait to be applied'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'

@@ -62,17 +62,19 @@ pub enum ConfigError {
     /// The `.env` file does not parse.
     #[error("the file .env cannot be read: {0}")]
     DotEnv(String),
-    /// The file that holds the key.
-    #[error("the key file {} (STRIPE_SECRET_KEY_FILE) cannot be read: {reason}", path.display())]
-    KeyFile {
+    /// A file that holds a secret.
+    #[error("the file {} ({name}) cannot be read: {reason}", path.display())]
+    SecretFile {
+        /// The variable that names it.
+        name: &'static str,
         /// Its path.
         path: PathBuf,
         /// The system's words.
         reason: String,
     },
-    /// Both ways to give a key are used.
-    #[error("both STRIPE_SECRET_KEY and STRIPE_SECRET_KEY_FILE are set; use one")]
-    TwoKeys,
+    /// Both ways to give a secret are used.
+    #[error("both {0} and {1} are set; use one")]
+    TwoSecrets(&'static str, &'static str),
     /// There is nowhere to put the embedded database.
     #[error("no data directory: neither XDG_DATA_HOME nor HOME is set")]
     NoDataDirectory,
@@ -264,6 +266,8 @@ pub struct Config {
     pub pooled: bool,
     /// The secret key.
     pub stripe_key: Option<SecretString>,
+    /// What Stripe signs events with. Read only where it is needed.
+    pub webhook_secret: WebhookSecret,
     /// Another address than Stripe's.
     pub stripe_api_base: Option<String>,
     /// Keys that move real money may be used.
@@ -353,6 +357,7 @@ impl Config {
             database,
             database_origin,
             stripe_key: stripe_key(env)?,
+            webhook_secret: WebhookSecret::of(env),
             stripe_api_base: env.get(&vars::STRIPE_API_BASE).map(|(t, _)| t.to_owned()),
             live: flags.live || env.value(&vars::LIVE, false, switch)?,
             currency: env
@@ -482,20 +487,54 @@ fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), C
 }
 
 fn stripe_key(env: &Environment) -> Result<Option<SecretString>, ConfigError> {
-    match (
-        env.get(&vars::STRIPE_SECRET_KEY),
-        env.get(&vars::STRIPE_SECRET_KEY_FILE),
-    ) {
-        (Some(_), Some(_)) => Err(ConfigError::TwoKeys),
+    let (value, file) = (&vars::STRIPE_SECRET_KEY, &vars::STRIPE_SECRET_KEY_FILE);
+    match (env.get(value), env.get(file)) {
+        (Some(_), Some(_)) => Err(ConfigError::TwoSecrets(value.name, file.name)),
         (Some((key, _)), None) => Ok(Some(SecretString::from(key.trim()))),
-        (None, Some((path, _))) => {
-            let text = std::fs::read_to_string(path).map_err(|e| ConfigError::KeyFile {
-                path: PathBuf::from(path),
-                reason: e.to_string(),
-            })?;
-            Ok(Some(SecretString::from(text.trim())))
-        }
+        (None, Some((path, _))) => secret_in(file, Path::new(path)).map(Some),
         (None, None) => Ok(None),
+    }
+}
+
+/// The secret in a file that a variable names.
+fn secret_in(variable: &Variable, path: &Path) -> Result<SecretString, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::SecretFile {
+        name: variable.name,
+        path: path.to_owned(),
+        reason: e.to_string(),
+    })?;
+    Ok(SecretString::from(text.trim()))
+}
+
+/// What Stripe signs events with, as it is configured: a command that takes no
+/// deliveries need not be able to read it.
+#[derive(Debug, Clone)]
+pub struct WebhookSecret {
+    value: Option<SecretString>,
+    file: Option<PathBuf>,
+}
+
+impl WebhookSecret {
+    fn of(env: &Environment) -> Self {
+        let text = |variable| env.get(variable).map(|(text, _)| text.trim());
+        Self {
+            value: text(&vars::STRIPE_WEBHOOK_SECRET).map(SecretString::from),
+            file: text(&vars::STRIPE_WEBHOOK_SECRET_FILE).map(PathBuf::from),
+        }
+    }
+
+    /// One secret or more, as they were written; none where nobody set any.
+    pub fn read(&self) -> Result<Option<SecretString>, ConfigError> {
+        let (value, file) = (
+            &vars::STRIPE_WEBHOOK_SECRET,
+            &vars::STRIPE_WEBHOOK_SECRET_FILE,
+        );
+        match (&self.value, &self.file) {
+            (Some(_), Some(_)) => Err(ConfigError::TwoSecrets(value.name, file.name)),
+            (Some(secret), None) => Ok(Some(secret.clone())),
+            (None, Some(path)) => secret_in(file, path).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 }
 

@@ -34,6 +34,8 @@ variables! {
     STRIPE_SECRET_KEY = "STRIPE_SECRET_KEY", "sk_… or rk_…; never a flag", "none", secret;
     STRIPE_SECRET_KEY_FILE = "STRIPE_SECRET_KEY_FILE", "a file that holds the key, for systemd credentials", "none";
     STRIPE_API_BASE = "STRIPE_API_BASE", "another address than Stripe's, for the sandbox and tests", "https://api.stripe.com";
+    STRIPE_WEBHOOK_SECRET = "STRIPE_WEBHOOK_SECRET", "whsec_…, with which Stripe signs events; up to four, with commas between them, of two endpoints and while one is replaced", "none", secret;
+    STRIPE_WEBHOOK_SECRET_FILE = "STRIPE_WEBHOOK_SECRET_FILE", "a file that holds that secret", "none";
     LIVE = "PAYOUTS_LIVE", "1 allows keys that move real money; not read from .env", "off";
     PG_POOLER = "PAYOUTS_PG_POOLER", "`transaction` behind a transaction pooler, else `none`", "none";
     CURRENCY = "PAYOUTS_CURRENCY", "three-letter code; one database pays one currency", "usd";

@@ -73,7 +73,7 @@ mod under_test {
     use tokio::sync::watch;
 
     /// Every failpoint, in the order of a run.
-    pub const ALL: [&str; 47] = [
+    pub const ALL: [&str; 53] = [
         "run_begin.writing",
         "run_begin.committed",
         "read.before",
@@ -121,6 +121,12 @@ mod under_test {
         "look_up.committed",
         "let_go.writing",
         "let_go.committed",
+        "event.writing",
+        "event.committed",
+        "event_settle.writing",
+        "event_settle.committed",
+        "pull.writing",
+        "pull.committed",
     ];
 
     /// Every bug that can be planted: which rule is taken away.

@@ -56,6 +56,14 @@
 //! with `--fix` those that prove themselves are repaired, a transfer by the same
 //! functions with which `process` adopts one.
 //!
+//! # What Stripe says by itself
+//!
+//! `payouts events listen` and `events pull` ([`ops::events`]) store events and apply
+//! them afterwards. An event is a hint: what follows from it is what a comparison of
+//! that one transfer, as Stripe has it now, would come to. So their order and number
+//! decide nothing, and only the storing must not be lost: a delivery is answered once
+//! it is committed, many in one transaction. [`stripe::webhook`] proves who sent it.
+//!
 //! # Nobody knows
 //!
 //! What a lost answer leaves is unknown, and stays so until something proves it.

@@ -71,6 +71,16 @@ impl Context {
         Ok(store)
     }
 
+    /// The same database in a further session.
+    pub(crate) fn another_store(&self) -> Result<Store, CliError> {
+        Ok(Store::open(
+            &self.config.database,
+            Open::Existing,
+            self.config.pooled,
+            self.clock.clone(),
+        )?)
+    }
+
     /// The Stripe key, and whether it moves real money; a live one only when allowed.
     pub(crate) fn stripe_key(&self) -> Result<(&SecretString, bool), CliError> {
         let key = self.config.stripe_key.as_ref().ok_or_else(|| {

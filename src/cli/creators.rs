@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
+use crate::cli::events;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::input;
 use crate::cli::page::PageArgs;
@@ -132,6 +133,8 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
             }
             table::render(ui, &columns, found.iter().map(cells).collect())
         })?;
+    let ids: Vec<CreatorId> = found.iter().map(|creator| creator.id.clone()).collect();
+    events::tell_of(cx, &mut store, &ids)?;
     PageArgs::tell_next(cx, "payouts creators list", next.as_ref());
     Ok(Exit::Done.into())
 }
@@ -202,7 +205,18 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
     };
     let hold = store.hold_on(&target)?;
     let released = store.hold_last_release(&target)?;
-    let view = CreatorShowView::new(&creator, hold.as_ref(), &totals, &payouts, currency);
+    let account = store
+        .creator_accounts(Some(std::slice::from_ref(&creator.id)))?
+        .pop()
+        .map(|of| of.state);
+    let view = CreatorShowView::new(
+        &creator,
+        hold.as_ref(),
+        account.as_ref(),
+        &totals,
+        &payouts,
+        currency,
+    );
     record::print(
         cx.format,
         &cx.ui,
@@ -225,6 +239,16 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
                 ),
                 ("Onboarding", creator.onboarding_status.clone()),
             ];
+            if let Some(state) = &account {
+                lines.push((
+                    "Stripe says",
+                    format!(
+                        "{}, as of {} UTC",
+                        text::clean(&state.in_words()),
+                        text::minute(state.as_of)
+                    ),
+                ));
+            }
             if let Some(deleted_at) = creator.deleted_at {
                 lines.push(("Deleted", format!("{} UTC", text::minute(deleted_at))));
             }
@@ -242,6 +266,7 @@ fn show_creator(cx: &Context, store: &mut Store, text: &str) -> Result<Exits, Cl
             shown
         },
     )?;
+    events::tell_of(cx, store, std::slice::from_ref(&creator.id))?;
     Ok(Exit::Done.into())
 }
 

@@ -34,6 +34,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Records",
         &["creators", "statements", "batches", "report", "receipt"],
     ),
+    ("Events", &["events"]),
     ("Operations", &["migrate", "doctor", "completions", "help"]),
     ("Try it", &["demo", "sandbox"]),
 ];

@@ -13,6 +13,7 @@ mod creators;
 mod demo;
 mod doctor;
 pub mod error;
+mod events;
 pub mod exit;
 mod from_statements;
 mod help;
@@ -144,6 +145,8 @@ enum Work {
     #[command(subcommand)]
     Statements(statements::StatementsCommand),
     Report(report::ReportArgs),
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     Migrate(migrate::MigrateArgs),
     Doctor(doctor::DoctorArgs),
     Demo(demo::DemoArgs),
@@ -176,6 +179,7 @@ impl Work {
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
             Self::Report(args) => report::run(cx, &args),
+            Self::Events(command) => events::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Doctor(args) => doctor::run(cx, &args),
             Self::Demo(args) => demo::run(cx, &args),

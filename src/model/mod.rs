@@ -9,6 +9,7 @@ pub mod approval;
 pub mod attempt;
 pub mod batch;
 pub mod creator;
+pub mod event;
 pub mod history;
 pub mod hold;
 pub mod ids;

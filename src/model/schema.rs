@@ -29,6 +29,21 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_account_states (stripe_account, livemode) {
+        stripe_account -> Text,
+        livemode -> Bool,
+        transfers -> Text,
+        disabled_reason -> Nullable<Text>,
+        as_of -> Timestamp,
+        event_id -> Text,
+        seen_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_answers (payout_id, attempt, send) {
         payout_id -> Text,
         attempt -> Int4,
@@ -119,6 +134,19 @@ diesel::table! {
         actor -> Text,
         run_id -> Text,
         created_at -> Timestamp,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
+    payout_event_pulls (stripe_account, livemode) {
+        stripe_account -> Text,
+        livemode -> Bool,
+        pulled_until -> Timestamp,
+        run_id -> Text,
+        pulled_at -> Timestamp,
     }
 }
 
@@ -365,6 +393,29 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_stripe_events (event_id) {
+        event_id -> Text,
+        kind -> Text,
+        object_id -> Nullable<Text>,
+        account -> Nullable<Text>,
+        livemode -> Bool,
+        api_version -> Nullable<Text>,
+        created_at -> Timestamp,
+        came_by -> Text,
+        received_at -> Timestamp,
+        snapshot -> Nullable<Text>,
+        state -> Text,
+        tries -> Int4,
+        settled_at -> Nullable<Timestamp>,
+        payout_id -> Nullable<Text>,
+        outcome -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payouts (id) {
         id -> Text,
         creator_id -> Text,
@@ -435,6 +486,7 @@ diesel::joinable!(payout_approvals -> payout_runs (run_id));
 diesel::joinable!(payout_attempts -> payout_runs (run_id));
 diesel::joinable!(payout_batch_items -> payout_batches (batch_id));
 diesel::joinable!(payout_batches -> payout_runs (run_id));
+diesel::joinable!(payout_event_pulls -> payout_runs (run_id));
 diesel::joinable!(payout_findings -> payout_runs (run_id));
 diesel::joinable!(payout_hold_releases -> payout_runs (run_id));
 diesel::joinable!(payout_lookups -> payout_runs (run_id));
@@ -448,11 +500,13 @@ diesel::joinable!(royalty_statements -> royalty_runs (royalty_run_id));
 
 diesel::allow_tables_to_appear_in_same_query!(
     creators,
+    payout_account_states,
     payout_answers,
     payout_approvals,
     payout_attempts,
     payout_batch_items,
     payout_batches,
+    payout_event_pulls,
     payout_findings,
     payout_history,
     payout_history_heads,
@@ -468,6 +522,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     payout_runs,
     payout_settings,
     payout_statement_claims,
+    payout_stripe_events,
     payouts,
     royalty_runs,
     royalty_statements,

@@ -21,6 +21,11 @@ pub enum Event {
         /// Discrepancies so far.
         findings: u64,
     },
+    /// A part of Stripe's events is stored.
+    Pulled {
+        /// Events so far.
+        events: u64,
+    },
     /// A part of the history was checked.
     Verified {
         /// Rows so far.

@@ -10,6 +10,7 @@ pub mod creators;
 pub mod doctor;
 pub mod error_file;
 pub mod event;
+pub mod events;
 pub mod fault;
 pub mod from_statements;
 pub mod hold;

@@ -10,6 +10,7 @@ use crate::model::time::Time;
 use crate::ops::pace::Pace;
 use crate::stripe::api::{BalanceLines, ReadError, TransferQuery};
 use crate::stripe::object::{BalanceTransaction, Page, Reversal, TransferPage};
+use crate::stripe::webhook::read::{Capability, EventPage};
 use crate::stripe::{Stripe, Transfer};
 
 /// Read before whatever a read goes on from, for transfers that appear late in lists.
@@ -177,14 +178,34 @@ impl TransferReader {
     /// One transfer; none when Stripe says that there is no such one.
     pub(super) async fn transfer(&self, id: &str) -> Result<Option<Transfer>, ReadFailed> {
         let ask = || self.stripe.transfer(id);
-        match self.patiently("read a transfer", ask).await {
-            Ok(transfer) => Ok(Some(transfer)),
-            Err(ReadFailed {
-                source: ReadError::Refused { status, .. },
-                ..
-            }) if status == NOT_FOUND => Ok(None),
-            Err(error) => Err(error),
+        absent(self.patiently("read a transfer", ask).await)
+    }
+
+    /// Hands on the events of these types since a moment, page by page, to the last.
+    pub(super) async fn event_pages<E: From<ReadFailed>>(
+        &self,
+        types: &[&str],
+        since: Time,
+        mut each: impl AsyncFnMut(EventPage) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut after: Option<String> = None;
+        loop {
+            let ask = || self.stripe.event_page(types, since, after.as_deref());
+            let page = self.patiently("list events", ask).await?;
+            let (more, last) = (page.has_more, page.last_id.clone());
+            each(page).await?;
+            if !more {
+                return Ok(());
+            }
+            after = last;
         }
+    }
+
+    /// Whether an account can take transfers; none when Stripe says that there is no
+    /// such account.
+    pub(super) async fn capability(&self, id: &str) -> Result<Option<Capability>, ReadFailed> {
+        let ask = || self.stripe.capability(id);
+        absent(self.patiently("read an account", ask).await)
     }
 
     // Not an `AsyncFn`: what that returns cannot be spawned.
@@ -219,5 +240,17 @@ impl TransferReader {
             self.pace.clock().sleep(wait).await;
             wait *= 2;
         }
+    }
+}
+
+/// What Stripe has; none where it says that it has no such thing.
+fn absent<T>(read: Result<T, ReadFailed>) -> Result<Option<T>, ReadFailed> {
+    match read {
+        Ok(thing) => Ok(Some(thing)),
+        Err(ReadFailed {
+            source: ReadError::Refused { status, .. },
+            ..
+        }) if status == NOT_FOUND => Ok(None),
+        Err(error) => Err(error),
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::model::batch::Batch;
 use crate::model::creator::Creator;
+use crate::model::event::AccountState;
 use crate::model::hold::Hold;
 use crate::model::ids::PayoutId;
 use crate::model::listing::{ListedPayout, Totals};
@@ -71,6 +72,8 @@ pub struct CreatorShowView<'a> {
     pub creator: CreatorView,
     /// Why nothing is paid to them; null when nothing holds them.
     pub hold: Option<HoldView<'a>>,
+    /// What the newest event says of their Stripe account; null where none came.
+    pub account_state: Option<AccountStateView<'a>>,
     /// What the payouts come to, by status, as in `list`.
     pub totals: TotalsView,
     /// The newest ten.
@@ -80,10 +83,12 @@ pub struct CreatorShowView<'a> {
 }
 
 impl<'a> CreatorShowView<'a> {
-    /// Of a creator, the hold on them, and the newest payouts.
+    /// Of a creator, the hold on them, what is known of their account, and the newest
+    /// payouts.
     pub fn new(
         creator: &Creator,
         hold: Option<&'a Hold>,
+        account: Option<&'a AccountState>,
         totals: &Totals,
         payouts: &[Payout],
         currency: Currency,
@@ -92,12 +97,34 @@ impl<'a> CreatorShowView<'a> {
             schema: SCHEMA,
             creator: CreatorView::from(creator),
             hold: hold.map(HoldView::of),
+            account_state: account.map(AccountStateView::from),
             totals: TotalsView::of(totals, currency),
             payouts: payouts
                 .iter()
                 .map(|payout| PayoutBriefView::of(payout, currency))
                 .collect(),
             currency: currency.as_str(),
+        }
+    }
+}
+
+/// What Stripe says of an account.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AccountStateView<'a> {
+    /// Stripe's word for the capability to take transfers: `active`, `inactive`, …
+    pub transfers: &'a str,
+    /// Stripe's word for why it is not active.
+    pub disabled_reason: Option<&'a str>,
+    /// When Stripe said so.
+    pub as_of: String,
+}
+
+impl<'a> From<&'a AccountState> for AccountStateView<'a> {
+    fn from(state: &'a AccountState) -> Self {
+        Self {
+            transfers: &state.transfers,
+            disabled_reason: state.disabled_reason.as_deref(),
+            as_of: state.as_of.to_string(),
         }
     }
 }

@@ -4,6 +4,7 @@
 //! and bars go to stderr.
 
 pub mod batches;
+pub mod events;
 pub mod history_check;
 pub mod html;
 pub mod json;

@@ -63,6 +63,10 @@ impl Progress {
                     count(findings, "finding")
                 ));
             }
+            Event::Pulled { events } => {
+                self.reached(None, events);
+                self.say(format!("{} stored", count(events, "event")));
+            }
             Event::Reported { payouts } => {
                 self.reached(None, payouts);
                 self.say(format!("{} read", count(payouts, "payout")));

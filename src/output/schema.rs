@@ -12,6 +12,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::output::batches::BatchProgressView;
+use crate::output::events::{EventCountView, EventView, EventsMembers, PullMembers};
 use crate::output::history_check::{HistoryFindingView, HistoryMembers};
 use crate::output::json::{
     CheckView, DoctorMembers, ExitView, ListMembers, MigrationSqlView, MigrationView, PageMembers,
@@ -165,6 +166,14 @@ const ANSWERS: &[(&str, &[Shape])] = &[
             rows::<ReportRowView<'_>, ReportMembers<'_>>("payouts"),
             rows::<ReportLineView, PeriodMembers<'_>>("lines"),
         ],
+    ),
+    (
+        "events pull",
+        &[rows::<EventCountView, PullMembers<'_>>("results")],
+    ),
+    (
+        "events list",
+        &[rows::<EventView<'_>, EventsMembers<'_>>("events")],
     ),
     (
         "migrate",

@@ -47,6 +47,7 @@ const POSTGRES: &[SqlMigration] = tree!(
     "008_add_payout_reconciliation",
     "009_add_payout_hold_releases",
     "010_add_payout_lookups",
+    "011_add_payout_stripe_events",
 );
 
 const SQLITE: &[SqlMigration] = tree!(
@@ -58,6 +59,7 @@ const SQLITE: &[SqlMigration] = tree!(
     "008_add_payout_reconciliation",
     "009_add_payout_hold_releases",
     "010_add_payout_lookups",
+    "011_add_payout_stripe_events",
 );
 
 /// This version's migrations for a backend, oldest first.

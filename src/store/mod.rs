@@ -22,6 +22,7 @@ pub(crate) mod dialect;
 pub mod doubt;
 mod enums;
 pub mod error;
+pub mod events;
 pub mod findings;
 pub mod foreign;
 pub mod health;

@@ -16,6 +16,7 @@ use crate::stripe::object::{
     Unreadable, account_id,
 };
 use crate::stripe::transport::{Exchange, Reply, Timeouts, Transport, TransportError};
+use crate::stripe::webhook::read::{Capability, EventPage};
 
 /// The `Stripe-Version` of new attempts; an open attempt is resent with its own.
 pub fn api_version() -> String {
@@ -314,6 +315,31 @@ impl Stripe {
         let query = serde_urlencoded::to_string(query).unwrap_or_default();
         let reply = self.get(&format!("/v1/events?{query}")).await?;
         Ok(CreationPage::read(&reply.body)?)
+    }
+
+    /// One page of the events of these types, newest first, behind the event
+    /// `after`. Stripe keeps them for 30 days.
+    pub async fn event_page(
+        &self,
+        types: &[&str],
+        since: Time,
+        after: Option<&str>,
+    ) -> Result<EventPage, ReadError> {
+        let limit = PAGE.to_string();
+        let since = since.unix_seconds().to_string();
+        let mut query = vec![("limit", limit.as_str()), ("created[gte]", &since)];
+        query.extend(types.iter().map(|kind| ("types[]", *kind)));
+        query.extend(after.map(|after| ("starting_after", after)));
+        // Pairs of texts always serialise.
+        let query = serde_urlencoded::to_string(query).unwrap_or_default();
+        let reply = self.get(&format!("/v1/events?{query}")).await?;
+        Ok(EventPage::read(&reply.body)?)
+    }
+
+    /// Whether an account can take transfers. `id` is one that Stripe made.
+    pub async fn capability(&self, id: &str) -> Result<Capability, ReadError> {
+        let reply = self.get(&format!("/v1/accounts/{id}")).await?;
+        Ok(Capability::read(&reply.body)?)
     }
 
     async fn read<R: StripeRequest>(&self, request: &R) -> Result<Reply, ReadError> {

@@ -13,6 +13,7 @@ pub mod api;
 pub mod classify;
 pub mod object;
 pub mod transport;
+pub mod webhook;
 
 pub use api::{Stripe, TransferRequest};
 pub use classify::{Finding, Judgement, RunEffect};

@@ -36,6 +36,11 @@ def answer(call, ids=(), parameters=None, options=None):
     parameters = parameters or {}
     if call == "webhook":
         return {"value": plain(stripe.Webhook.construct_event(**parameters))}
+    if call == "sign":
+        # As its own tests sign.
+        signed = f"{parameters['timestamp']}.{parameters['payload']}"
+        code = stripe.WebhookSignature._compute_signature(signed, parameters["secret"])
+        return {"value": f"t={parameters['timestamp']},v1={code}"}
     if call == "transfers.all":
         pages = v1.transfers.list(parameters, options or {})
         return {"value": [transfer.id for transfer in pages.auto_paging_iter()]}

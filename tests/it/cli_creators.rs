@@ -252,6 +252,7 @@ on_both! {
                 "created_at": "2026-01-01T00:00:00.000Z"
               },
               "hold": null,
+              "account_state": null,
               "totals": {
                 "PENDING": {
                   "count": 2,

@@ -72,6 +72,8 @@ fn a_new_machine_is_told_everything_at_once() {
     STRIPE_SECRET_KEY                 none                                                          default
     STRIPE_SECRET_KEY_FILE            none                                                          default
     STRIPE_API_BASE                   https://api.stripe.com                                        default
+    STRIPE_WEBHOOK_SECRET             none                                                          default
+    STRIPE_WEBHOOK_SECRET_FILE        none                                                          default
     PAYOUTS_LIVE                      off                                                           default
     PAYOUTS_PG_POOLER                 none                                                          default
     PAYOUTS_CURRENCY                  usd                                                           default

@@ -68,8 +68,9 @@ on_both! {
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
+            011_add_payout_stripe_events   applied
             --- stderr
-            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups
+            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events
             --- exit 0
             ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
@@ -82,6 +83,7 @@ on_both! {
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
+            011_add_payout_stripe_events   applied
             --- stderr
             DATABASE is up to date
             --- exit 0
@@ -104,6 +106,7 @@ on_both! {
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
+            011_add_payout_stripe_events   applied
             --- stderr
             --- exit 0
             ");
@@ -123,6 +126,7 @@ on_both! {
             008_add_payout_reconciliation  pending
             009_add_payout_hold_releases   pending
             010_add_payout_lookups         pending
+            011_add_payout_stripe_events   pending
             --- stderr
             --- exit 1
             ");
@@ -138,7 +142,8 @@ on_both! {
             007_add_payout_queue_index     applied
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
-            010_add_payout_lookups         pending
+            010_add_payout_lookups         applied
+            011_add_payout_stripe_events   pending
             --- stderr
             --- exit 1
             ");
@@ -153,6 +158,7 @@ on_both! {
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
+            011_add_payout_stripe_events   applied
             --- stderr
             --- exit 0
             ");
@@ -195,6 +201,10 @@ on_both! {
                 },
                 {
                   "name": "010_add_payout_lookups",
+                  "applied": true
+                },
+                {
+                  "name": "011_add_payout_stripe_events",
                   "applied": false
                 }
               ]
@@ -211,7 +221,8 @@ on_both! {
             007_add_payout_queue_index,true
             008_add_payout_reconciliation,true
             009_add_payout_hold_releases,true
-            010_add_payout_lookups,false
+            010_add_payout_lookups,true
+            011_add_payout_stripe_events,false
             --- stderr
             --- exit 1
             ");
@@ -224,8 +235,9 @@ on_both! {
             {"name":"008_add_payout_reconciliation","applied":true}
             {"name":"009_add_payout_hold_releases","applied":true}
             {"name":"010_add_payout_lookups","applied":true}
+            {"name":"011_add_payout_stripe_events","applied":true}
             --- stderr
-            DATABASE: ran 010_add_payout_lookups
+            DATABASE: ran 011_add_payout_stripe_events
             --- exit 0
             "#);
         }
@@ -250,7 +262,7 @@ on_both! {
         env.run(&["migrate", "--revert"]).expect_code(0);
         let before = objects(&db);
         let run = env.run(&["migrate", "--dry-run"]).expect_code(0);
-        assert_eq!(run.stdout, sql(&["010_add_payout_lookups"]));
+        assert_eq!(run.stdout, sql(&["011_add_payout_stripe_events"]));
         assert_eq!(objects(&db), before);
 
         env.run(&["migrate"]).expect_code(0);
@@ -328,6 +340,7 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     008_add_payout_reconciliation  pending
     009_add_payout_hold_releases   pending
     010_add_payout_lookups         pending
+    011_add_payout_stripe_events   pending
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
     --- exit 1
@@ -342,9 +355,10 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     008_add_payout_reconciliation  applied
     009_add_payout_hold_releases   applied
     010_add_payout_lookups         applied
+    011_add_payout_stripe_events   applied
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups
+    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events
     --- exit 0
     ");
     assert!(
@@ -371,13 +385,14 @@ on_both! {
             007_add_payout_queue_index     applied
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
-            010_add_payout_lookups         pending
+            010_add_payout_lookups         applied
+            011_add_payout_stripe_events   pending
             --- stderr
-            reverted 010_add_payout_lookups
+            reverted 011_add_payout_stripe_events
             --- exit 0
             ");
         }
-        for _ in 0..5 {
+        for _ in 0..6 {
             env.run(&["migrate", "--revert"]).expect_code(0);
         }
         insta::allow_duplicates! {
@@ -391,6 +406,7 @@ on_both! {
             008_add_payout_reconciliation  pending
             009_add_payout_hold_releases   pending
             010_add_payout_lookups         pending
+            011_add_payout_stripe_events   pending
             --- stderr
             reverted 001_add_platform_tables
             --- exit 0
@@ -401,7 +417,7 @@ on_both! {
     fn tables_with_rows_are_not_reverted(db: TestDb) {
         let env = machine(&db);
         env.run(&["migrate"]).expect_code(0);
-        for _ in ["010", "009", "008", "007"] {
+        for _ in ["012", "010", "009", "008", "007"] {
             env.run(&["migrate", "--revert"]).expect_code(0);
         }
         db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00', NULL)");
@@ -459,6 +475,7 @@ fn a_platforms_tables_are_not_reverted() {
         &["migrate", "--revert"],
         &["migrate", "--revert"],
         &["migrate", "--revert"],
+        &["migrate", "--revert"],
     ] {
         env.run(args).expect_code(0);
     }
@@ -472,6 +489,7 @@ fn a_platforms_tables_are_not_reverted() {
     008_add_payout_reconciliation  pending
     009_add_payout_hold_releases   pending
     010_add_payout_lookups         pending
+    011_add_payout_stripe_events   pending
     --- stderr
     reverted 007_add_payout_queue_index
     --- exit 0
@@ -502,7 +520,7 @@ on_both! {
             insta::assert_snapshot!(transcript(&env.run(&["process"]), &db), @r"
             $ payouts process
             --- stderr
-            error: the database lacks 2 of this version's migrations: 009_add_payout_hold_releases, 010_add_payout_lookups
+            error: the database lacks 2 of this version's migrations: 010_add_payout_lookups, 011_add_payout_stripe_events
             hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
             --- exit 3
             ");
@@ -564,7 +582,7 @@ fn an_empty_postgresql_database_stops_a_command() {
     insta::assert_snapshot!(transcript(&machine_with_key(&db).run(&["process"]), &db), @r"
     $ payouts process
     --- stderr
-    error: the database lacks 7 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups
+    error: the database lacks 8 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");

@@ -15,7 +15,7 @@ use crate::common::seed::{self, PayoutRow, batch, hold, item};
 use crate::common::shop::Shop;
 
 /// What commands must be given to succeed in [`shop`].
-const ARGUMENTS: [(&str, &[&str]); 20] = [
+const ARGUMENTS: [(&str, &[&str]); 21] = [
     ("report", &["--period", "2026-11"]),
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
     ("show", &["cp0"]),
@@ -49,6 +49,7 @@ const ARGUMENTS: [(&str, &[&str]); 20] = [
     ("statements import", &["statements.csv"]),
     ("batches show", &["b1"]),
     ("sandbox", &["--listen", "127.0.0.1:0"]),
+    ("events listen", &["--listen", "127.0.0.1:0"]),
     ("completions", &["bash"]),
     ("demo", &["--folder", "demo"]),
 ];
@@ -70,9 +71,10 @@ const READ_NO_SETTINGS: [(&str, &str); 2] = [
 ];
 
 /// Commands that write for people or shells alone, and refuse other formats, or ignore them.
-const NOT_FOR_MACHINES: [(&str, &str); 4] = [
+const NOT_FOR_MACHINES: [(&str, &str); 5] = [
     ("demo", "a story for people; other formats are refused"),
     ("sandbox", "lines for a shell; other formats are refused"),
+    ("events listen", "an address; other formats are refused"),
     ("completions", "a script; other formats are refused"),
     (
         "help",
@@ -81,7 +83,10 @@ const NOT_FOR_MACHINES: [(&str, &str); 4] = [
 ];
 
 /// Commands that do not come to an end by themselves.
-const GO_ON: [(&str, &str); 1] = [("sandbox", "it serves until it is interrupted")];
+const GO_ON: [(&str, &str); 2] = [
+    ("sandbox", "it serves until it is interrupted"),
+    ("events listen", "it serves until it is interrupted"),
+];
 
 fn is_in(table: &[(&str, &str)], command: &str) -> bool {
     table.iter().any(|(name, _)| *name == command)
@@ -123,7 +128,8 @@ fn line(command: &str) -> Vec<&str> {
 
 /// One of everything that a command may be asked for.
 fn shop(db: TestDb) -> Shop {
-    let shop = Shop::open(db);
+    let mut shop = Shop::open(db);
+    shop.env.set("STRIPE_WEBHOOK_SECRET", "whsec_shop");
     shop.payouts(1);
     shop.statement("st1", "c0", 3000);
     seed::run(&shop.db, "run1", None);

@@ -29,6 +29,7 @@ mod connection;
 mod control;
 mod create_files;
 mod disk;
+mod events;
 mod failpoints;
 mod from_statements;
 mod fuzz;

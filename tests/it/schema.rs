@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use payouts::model::attempt::AttemptOutcome;
+use payouts::model::event::{CameBy, EventState};
 use payouts::model::hold::HoldKind;
 use payouts::model::lookup::LookUpFinding;
 use payouts::model::native_enum::{PayoutStatus, RoyaltyRunStatus, RoyaltyStatementStatus};
@@ -111,6 +112,8 @@ on_both! {
             ("payout_reconciliations.source", texts!(Source)),
             ("payout_hold_releases.kind", texts!(HoldKind)),
             ("payout_lookups.found", texts!(LookUpFinding)),
+            ("payout_stripe_events.came_by", texts!(CameBy)),
+            ("payout_stripe_events.state", texts!(EventState)),
         ]
         .map(|(column, texts)| (column.to_owned(), texts))
         .into();

@@ -80,6 +80,7 @@ on_both! {
 
     fn a_table_of_the_ledger_with_a_row_stands_in_the_way_of_reverting(db: TestDb) {
         let mut store = db.migrated();
+        assert_eq!(store.migrate_revert().unwrap(), "011_add_payout_stripe_events");
         assert_eq!(store.migrate_revert().unwrap(), "010_add_payout_lookups");
         assert_eq!(store.migrate_revert().unwrap(), "009_add_payout_hold_releases");
         assert_eq!(store.migrate_revert().unwrap(), "008_add_payout_reconciliation");
@@ -113,6 +114,7 @@ on_both! {
 
     fn who_let_go_of_what_is_not_reverted(db: TestDb) {
         let mut store = db.migrated();
+        assert_eq!(store.migrate_revert().unwrap(), "011_add_payout_stripe_events");
         assert_eq!(store.migrate_revert().unwrap(), "010_add_payout_lookups");
         db.execute(
             "INSERT INTO payout_runs (id, command, arguments, actor, host, version, started_at, seen_at)
@@ -130,6 +132,7 @@ on_both! {
         let mut store = db.migrated();
         creator(&db);
         payout(&db);
+        assert_eq!(store.migrate_revert().unwrap(), "011_add_payout_stripe_events");
         assert_eq!(store.migrate_revert().unwrap(), "010_add_payout_lookups");
         assert_eq!(store.migrate_revert().unwrap(), "009_add_payout_hold_releases");
         assert_eq!(store.migrate_revert().unwrap(), "008_add_payout_reconciliation");
@@ -166,7 +169,7 @@ on_both! {
 
     fn what_is_pending_is_named(db: TestDb) {
         let mut store = db.migrated();
-        for _ in 0..5 {
+        for _ in 0..6 {
             store.migrate_revert().unwrap();
         }
         match store.require_current_schema() {
@@ -178,7 +181,8 @@ on_both! {
                         "007_add_payout_queue_index",
                         "008_add_payout_reconciliation",
                         "009_add_payout_hold_releases",
-                        "010_add_payout_lookups"
+                        "010_add_payout_lookups",
+                        "011_add_payout_stripe_events"
                     ]
                 );
             }
@@ -298,6 +302,7 @@ fn nothing_of_the_platforms_is_reverted() {
     let before = platform::state(&db);
     let mut store = db.migrated();
     for newest in [
+        "011_add_payout_stripe_events",
         "010_add_payout_lookups",
         "009_add_payout_hold_releases",
         "008_add_payout_reconciliation",
@@ -345,7 +350,7 @@ fn a_table_that_the_role_may_not_read_is_still_the_platforms() {
 fn an_index_that_failed_half_way_is_built_anew() {
     let db = TestDb::postgres();
     let mut store = db.migrated();
-    for _ in ["010", "009", "008", "007"] {
+    for _ in ["011", "010", "009", "008", "007"] {
         store.migrate_revert().unwrap();
     }
     creator(&db);
@@ -373,7 +378,7 @@ fn an_index_that_failed_half_way_is_built_anew() {
 fn an_index_is_not_built_twice() {
     let db = TestDb::postgres();
     let mut store = db.migrated();
-    for _ in ["010", "009", "008", "007"] {
+    for _ in ["011", "010", "009", "008", "007"] {
         store.migrate_revert().unwrap();
     }
     db.execute(r#"CREATE INDEX "payout_queue_idx" ON "payouts" ("status", "created_at", "id")"#);

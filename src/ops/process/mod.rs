@@ -35,7 +35,11 @@ use crate::model::payout::{SendRules, Skip};
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
+use crate::ops::events::apply::apply_pending;
+use crate::ops::events::suggest::suggestions;
 use crate::ops::pace::Pace;
+use crate::ops::reconcile::examine::Examiner;
+use crate::ops::reconcile::judge::Terms;
 use crate::ops::search::Search;
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::Store;
@@ -292,6 +296,9 @@ pub struct Report {
     pub(crate) newest_transfer: Option<Time>,
 }
 
+/// Suggestions told by a run; `payouts events list` has all.
+const SUGGESTED: usize = 10;
+
 /// Failures kept for the summary; the rest is counted.
 pub const FAILURES_KEPT: usize = 1000;
 
@@ -396,6 +403,7 @@ impl Session {
         events: &mut dyn FnMut(Event),
     ) -> Result<(), ProcessError> {
         self.resends = self.resolve(stamp, events).await?;
+        self.apply_events(stamp, events).await?;
         self.search_foreign_first(stamp, events).await?;
         self.surplus().await?;
         for payout in self.db.call(Store::processing_stuck).await? {
@@ -410,6 +418,42 @@ impl Session {
             .db
             .call(move |store| store.attempts_holders(own.as_ref(), lease))
             .await?;
+        Ok(())
+    }
+
+    /// Applies events that wait, behind what the look-ups recorded, and tells what
+    /// they say of the accounts to be paid.
+    async fn apply_events(
+        &mut self,
+        stamp: Option<&RunStamp>,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<(), ProcessError> {
+        if let Some(stamp) = stamp {
+            let terms = Terms {
+                currency: self.settings.currency,
+                livemode: self.livemode,
+                database_id: self.database_id.clone(),
+            };
+            let (db, lease) = (self.db.clone(), self.settings.lease);
+            let examiner = Examiner::new(db, self.reader(), terms, stamp.clone(), lease);
+            let applied = apply_pending(&examiner, events).await?;
+            for (kind, count) in applied.kinds {
+                let told = format!(
+                    "{kind}: {}, by {}; `payouts reconcile` says more",
+                    kind.meaning(),
+                    plural(usize::try_from(count).unwrap_or(usize::MAX), "event")
+                );
+                if kind.is_alarm() {
+                    self.report.alarms.push(told);
+                } else {
+                    self.report.findings.push(told);
+                }
+            }
+        }
+        let suggested = self.db.call(|store| suggestions(store, None)).await?;
+        for suggestion in suggested.iter().take(SUGGESTED) {
+            events(Event::Note(suggestion.in_words()));
+        }
         Ok(())
     }
 

@@ -40,6 +40,7 @@ use crate::model::reconciliation::{
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Span, Time};
 use crate::ops::event::Event;
+use crate::ops::events::apply::apply_pending;
 use crate::ops::pace::Pace;
 use crate::ops::process::{ProcessError, account_of_stamp, account_of_this_database};
 use crate::ops::reconcile::at_once::AtOnce;
@@ -158,6 +159,7 @@ pub async fn reconcile(
         events,
     };
     comparison.go_on().await?;
+    apply_pending(&comparison.examiner, comparison.events).await?;
     comparison.payouts_in_doubt().await?;
     comparison.transfers().await?;
     comparison.findings_from_before().await?;

@@ -10,13 +10,15 @@ use diesel::sql_types::{Array, Bool, Integer, Nullable, Text, Timestamp};
 
 use crate::model::attempt::{AnswerRow, Attempt};
 use crate::model::batch::BatchItem;
+use crate::model::event::{EventOutcome, EventState, StripeEvent};
 use crate::model::history::{HistoryHead, HistoryRow};
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::payout::NewPayout;
 use crate::model::schema::{
     payout_answers, payout_attempts, payout_batch_items, payout_history, payout_history_heads,
-    payout_statement_claims, payouts,
+    payout_statement_claims, payout_stripe_events as events, payouts,
 };
+use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::fixed::{column, fixed};
 
@@ -239,4 +241,121 @@ fn one_by_one<Row>(
     mut insert: impl FnMut(&Row) -> QueryResult<usize>,
 ) -> QueryResult<()> {
     rows.iter().try_for_each(|row| insert(row).map(drop))
+}
+
+/// Events that may be there already. Returns the ids of those that were not.
+pub(crate) fn events_append(
+    conn: &mut AnyConnection,
+    rows: &[StripeEvent],
+) -> QueryResult<Vec<String>> {
+    match conn {
+        AnyConnection::Sqlite(c) => {
+            let mut new = Vec::new();
+            for row in rows {
+                let inserted = diesel::insert_into(events::table)
+                    .values(row)
+                    .on_conflict_do_nothing()
+                    .execute(c)?;
+                if inserted == 1 {
+                    new.push(row.event_id.clone());
+                }
+            }
+            Ok(new)
+        }
+        AnyConnection::Postgres(c) => fixed(
+            "INSERT INTO payout_stripe_events (event_id, kind, object_id, account, livemode, api_version,
+                 created_at, came_by, received_at, snapshot, state, tries, settled_at, payout_id, outcome)
+             SELECT * FROM unnest(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO NOTHING RETURNING event_id",
+        )
+        .bind::<Array<Text>, _>(column(rows, |row| row.event_id.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.kind.as_str()))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.object_id.as_deref()))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.account.as_deref()))
+        .bind::<Array<Bool>, _>(column(rows, |row| row.livemode))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.api_version.as_deref()))
+        .bind::<Array<Timestamp>, _>(column(rows, |row| row.created_at))
+        .bind::<Array<Text>, _>(column(rows, |row| row.came_by.as_str()))
+        .bind::<Array<Timestamp>, _>(column(rows, |row| row.received_at))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.snapshot.as_deref()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.state.as_str()))
+        .bind::<Array<Integer>, _>(column(rows, |row| row.tries))
+        .bind::<Array<Nullable<Timestamp>>, _>(column(rows, |row| row.settled_at))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
+            row.payout_id.as_ref().map(PayoutId::as_str)
+        }))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| row.outcome.as_deref()))
+        .load::<EventId>(c)
+        .map(ids),
+    }
+}
+
+/// The id of an event, as PostgreSQL gives it back.
+#[derive(QueryableByName)]
+struct EventId {
+    #[diesel(sql_type = Text)]
+    event_id: String,
+}
+
+fn ids(rows: Vec<EventId>) -> Vec<String> {
+    rows.into_iter().map(|row| row.event_id).collect()
+}
+
+/// What became of pending events. One that somebody else has settled meanwhile stays
+/// as it is; returns the ids of the others. What is settled needs its snapshot no more.
+pub(crate) fn events_settle(
+    conn: &mut AnyConnection,
+    rows: &[EventOutcome],
+    now: Time,
+) -> QueryResult<Vec<String>> {
+    let settled_at = |row: &EventOutcome| (row.state != EventState::Pending).then_some(now);
+    match conn {
+        AnyConnection::Sqlite(c) => {
+            let mut settled = Vec::with_capacity(rows.len());
+            for row in rows {
+                let waiting = || {
+                    events::table
+                        .filter(events::event_id.eq(&row.event_id))
+                        .filter(events::state.eq(EventState::Pending))
+                };
+                let tried = (
+                    events::state.eq(row.state),
+                    events::tries.eq(events::tries + 1),
+                    events::payout_id.eq(&row.payout_id),
+                    events::outcome.eq(&row.words),
+                );
+                let changed = match settled_at(row) {
+                    None => diesel::update(waiting()).set(tried).execute(c)?,
+                    Some(at) => diesel::update(waiting())
+                        .set((
+                            tried,
+                            events::settled_at.eq(at),
+                            events::snapshot.eq(None::<String>),
+                        ))
+                        .execute(c)?,
+                };
+                if changed == 1 {
+                    settled.push(row.event_id.clone());
+                }
+            }
+            Ok(settled)
+        }
+        AnyConnection::Postgres(c) => fixed(
+            "UPDATE payout_stripe_events e SET state = n.state, tries = e.tries + 1,
+                     settled_at = n.settled_at, payout_id = n.payout_id, outcome = n.outcome,
+                     snapshot = CASE WHEN n.settled_at IS NULL THEN e.snapshot END
+                 FROM unnest(?, ?, ?, ?, ?) AS n (event_id, state, settled_at, payout_id, outcome)
+                 WHERE e.event_id = n.event_id AND e.state = 'pending'
+                 RETURNING e.event_id",
+        )
+        .bind::<Array<Text>, _>(column(rows, |row| row.event_id.as_str()))
+        .bind::<Array<Text>, _>(column(rows, |row| row.state.as_str()))
+        .bind::<Array<Nullable<Timestamp>>, _>(column(rows, settled_at))
+        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
+            row.payout_id.as_ref().map(PayoutId::as_str)
+        }))
+        .bind::<Array<Text>, _>(column(rows, |row| row.words.as_str()))
+        .load::<EventId>(c)
+        .map(ids),
+    }
 }

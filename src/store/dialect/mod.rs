@@ -10,8 +10,8 @@ mod settle;
 
 pub(crate) use among::among;
 pub(crate) use append::{
-    answers_append, attempts_append, history_append, history_begin, items_append, payouts_append,
-    statement_claims_append,
+    answers_append, attempts_append, events_append, events_settle, history_append, history_begin,
+    items_append, payouts_append, statement_claims_append,
 };
 pub(crate) use claim::{payouts_claim, skipping_locked};
 pub(crate) use settle::{PaidRow, settle_paid};
@@ -214,6 +214,11 @@ pub(crate) fn sum_attempts_cents() -> diesel::expression::SqlLiteral<BigInt> {
 /// with bound values SQLite would not use the index.
 pub(crate) fn unresolved() -> diesel::expression::SqlLiteral<Bool> {
     diesel::dsl::sql("payout_attempts.outcome IN ('sending', 'unknown')")
+}
+
+/// Events that wait, written as the partial index has it.
+pub(crate) fn events_pending() -> diesel::expression::SqlLiteral<Bool> {
+    diesel::dsl::sql("payout_stripe_events.state = 'pending'")
 }
 
 /// Values one statement may hold on SQLite.

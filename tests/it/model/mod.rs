@@ -363,6 +363,13 @@ fn way_to(at: &'static str, action: Action, workers: usize) -> Vec<Op> {
             Op::Reverse { all: false },
             Op::Reconcile(trap),
         ],
+        "event" | "event_settle" | "pull" => vec![
+            payouts(Payee::Usual),
+            undisturbed(),
+            Op::Reverse { all: false },
+            Op::Pull(trap),
+            Op::Pull(None),
+        ],
         "mark" => vec![
             Op::Statement,
             undisturbed(),

@@ -34,6 +34,8 @@ pub(crate) enum Op {
     Accept,
     /// `reconcile --fix`.
     Reconcile(Option<Trap>),
+    /// `events pull`.
+    Pull(Option<Trap>),
     /// `approve` of everything that is pending.
     Approve(Option<Trap>),
     /// `hold` of a payout, or of everything.
@@ -576,7 +578,7 @@ impl Dice {
     }
 
     fn anything(&mut self) -> Op {
-        match self.0.u32(..35) {
+        match self.0.u32(..36) {
             0..=2 => Op::Payouts {
                 count: self.0.usize(1..=2),
                 to: self.one(&[Payee::Usual, Payee::Usual, Payee::Incapable, Payee::Closed]),
@@ -615,6 +617,7 @@ impl Dice {
             29 => Op::ForeignUnmarks,
             30..=32 => self.resolve(),
             33 => Op::Approve(self.trap()),
+            34 => Op::Pull(self.trap()),
             _ => Op::Reverse {
                 all: self.percent(50),
             },

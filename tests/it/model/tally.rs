@@ -125,6 +125,7 @@ impl Tally {
             "ForeignUnmarks",
             "Cancel",
             "Reconcile",
+            "Pull",
             "Hold",
             "Unhold",
             "UnholdOne",

@@ -16,6 +16,7 @@ use payouts::model::money::Currency;
 use payouts::model::payout::SendRules;
 use payouts::model::time::Clock;
 use payouts::ops::consent::{Agreement, Consent};
+use payouts::ops::events::pull;
 use payouts::ops::process::{ProcessError, Report, Session, Settings};
 use payouts::ops::reconcile::{self, default_period};
 use payouts::ops::resolve::{self, Looked, Resolver};
@@ -293,6 +294,7 @@ impl World {
             | Op::Retry(_)
             | Op::Cancel(_)
             | Op::Reconcile(_)
+            | Op::Pull(_)
             | Op::Approve(_)
             | Op::Hold { .. }
             | Op::Unhold
@@ -524,6 +526,7 @@ impl World {
             Op::Retry(trap)
             | Op::Cancel(trap)
             | Op::Reconcile(trap)
+            | Op::Pull(trap)
             | Op::LookAgain(trap)
             | Op::LetGo(trap)
             | Op::Paid { trap, .. }
@@ -746,6 +749,9 @@ impl Work {
             Op::Reconcile(_) => self.with_stripe(store, async |db| {
                 Ended::said(&stamp, self.reconcile(db, &stamp).await)
             }),
+            Op::Pull(_) => self.with_stripe(store, async |db| {
+                Ended::said(&stamp, self.pull(db, &stamp).await)
+            }),
             _ => {
                 let moved = self.by_hand(&mut store, &stamp);
                 (
@@ -865,6 +871,18 @@ impl Work {
         };
         let stripe = Arc::new(client(&self.base, 1));
         reconcile::reconcile(db, stripe, &self.clock, request, stamp, &mut |_| {})
+            .await
+            .map(drop)
+    }
+
+    async fn pull(&self, db: StoreThread, stamp: &RunStamp) -> Result<(), ProcessError> {
+        let request = pull::Request {
+            currency: Currency::USD,
+            lease: LEASE,
+            rate: None,
+        };
+        let stripe = Arc::new(client(&self.base, 1));
+        pull::pull(db, stripe, &self.clock, request, stamp, &mut |_| {})
             .await
             .map(drop)
     }
