@@ -132,6 +132,8 @@ pub struct TableRows<T> {
 /// What the first record says of all others.
 #[derive(Debug, Clone)]
 pub struct Header {
+    /// The line it stands on; 0 for arguments.
+    pub line: u64,
     /// The column of each cell; an empty name for one that is read past.
     columns: Vec<&'static str>,
     /// What the file calls them.
@@ -151,6 +153,12 @@ impl Header {
     /// Whether there is such a column.
     pub fn has(&self, column: &str) -> bool {
         self.columns.contains(&column)
+    }
+
+    /// What the file calls a column that it has.
+    pub fn name_of(&self, column: &str) -> Option<&str> {
+        let place = self.columns.iter().position(|name| *name == column)?;
+        self.names.get(place).map(String::as_str)
     }
 
     /// What the file calls the columns that are not read.
@@ -187,6 +195,11 @@ impl<'r> Row<'r> {
             text
         };
         (!text.is_empty()).then_some(text)
+    }
+
+    /// What stands before the decimals of an amount.
+    pub fn decimal(&self) -> DecimalMark {
+        self.header.decimal
     }
 
     /// Something wrong with the cell under a column.
@@ -301,6 +314,7 @@ pub fn one_row<T>(
     };
     let record = Record::of(given().map(|(_, text)| text));
     let header = Header {
+        line: 0,
         columns: given().map(|(name, _)| name).collect(),
         names: Vec::new(),
         cells: record.len(),
@@ -390,13 +404,30 @@ impl TableFile {
         self.survey.lines
     }
 
+    /// What somebody said about how it is written.
+    pub fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
     /// Begins to read its rows.
     pub fn reader(&self, columns: Columns) -> Result<RowReader<'_>, Refused> {
+        self.reader_by(columns, &self.dialect)
+    }
+
+    /// The same of a file that somebody else's software wrote: columns that are not
+    /// known are read past, whether or not anybody says so.
+    pub fn reader_past_others(&self, columns: Columns) -> Result<RowReader<'_>, Refused> {
+        let mut dialect = self.dialect.clone();
+        dialect.ignored.push(ALL_OTHERS.to_owned());
+        self.reader_by(columns, &dialect)
+    }
+
+    fn reader_by(&self, columns: Columns, dialect: &Dialect) -> Result<RowReader<'_>, Refused> {
         // Cells of a file in another encoding say nothing worth reporting.
         if !self.survey.faults.is_empty() {
             return Err(Refused::Faults(self.survey.faults.clone()));
         }
-        RowReader::new(self, columns)
+        RowReader::new(self, columns, dialect)
     }
 
     /// Hands each row of the right form to `read`, which may add faults of its own.
@@ -447,7 +478,7 @@ pub struct RowReader<'f> {
 }
 
 impl<'f> RowReader<'f> {
-    fn new(file: &'f TableFile, columns: Columns) -> Result<Self, Refused> {
+    fn new(file: &'f TableFile, columns: Columns, dialect: &Dialect) -> Result<Self, Refused> {
         let mut records = Records {
             text: Text::new(&file.content, file.survey.encoding),
             piece: Vec::new(),
@@ -458,7 +489,7 @@ impl<'f> RowReader<'f> {
         };
         let failed = |source| Refused::File(unreadable(&file.name, source));
         records.fill().map_err(failed)?;
-        records.separator = separator_of(records.rest(), columns, &file.dialect);
+        records.separator = separator_of(records.rest(), columns, dialect);
         let mut found = records.next_record().map_err(failed)?;
         if found && announces_separator(&records.record) {
             found = records.next_record().map_err(failed)?;
@@ -472,8 +503,7 @@ impl<'f> RowReader<'f> {
                 "the file is empty",
             )]));
         }
-        let mut header =
-            header_of(&records.record, columns, &file.dialect).map_err(Refused::Faults)?;
+        let mut header = header_of(&records.record, columns, dialect).map_err(Refused::Faults)?;
         header.separator = records.separator;
         header.marked = file.survey.marked;
         Ok(Self {
