@@ -65,12 +65,15 @@ mod moment;
 mod row;
 mod survey;
 
+use std::io::Read;
+use std::path::Path;
+
 use jiff::tz::TimeZone;
 
 use crate::ops::fault::RowFault;
 use crate::ops::stripe_report::header::{KNOWN, ReportHeader};
 use crate::ops::stripe_report::row::read_row;
-use crate::ops::table_file::{Columns, FileError, Refused, RowReader, TableFile};
+use crate::ops::table_file::{Columns, Dialect, FileError, Limits, Refused, RowReader, TableFile};
 
 pub use header::{Layout, OPTIONAL_COLUMNS, map_column};
 pub use moment::Precision;
@@ -83,6 +86,32 @@ const COLUMNS: Columns = Columns {
     known: KNOWN,
     required: &[],
 };
+
+/// The largest report that is read: a month of some ten million transfers.
+pub const LIMITS: Limits = Limits {
+    bytes: 4 << 30,
+    rows: 50_000_000,
+};
+
+/// Opens a report; what `dialect` says of its columns comes from [`map_column`].
+///
+/// # Errors
+/// When it cannot be read, or is larger than [`LIMITS`].
+pub fn open(path: &Path, dialect: Dialect) -> Result<TableFile, FileError> {
+    TableFile::open_within(path, dialect, LIMITS)
+}
+
+/// The same of whatever `from` holds, to its end.
+///
+/// # Errors
+/// As of [`open`], and when it cannot be copied to a temporary file.
+pub fn read(
+    name: impl Into<String>,
+    from: impl Read,
+    dialect: Dialect,
+) -> Result<TableFile, FileError> {
+    TableFile::read_within(name, from, dialect, LIMITS)
+}
 
 /// What a row of a file is.
 #[expect(
@@ -167,7 +196,6 @@ mod tests {
     use crate::model::money::DecimalMark;
     use crate::ops::fault::FaultKind;
     use crate::ops::period::zone;
-    use crate::ops::table_file::Dialect;
 
     /// What a file says, a line each: what people would ask of it.
     fn read_as(text: impl AsRef<[u8]>, maps: &[&str], zone_name: &str) -> Vec<String> {
@@ -179,7 +207,7 @@ mod tests {
     }
 
     fn read_by(text: impl AsRef<[u8]>, dialect: Dialect, zone_name: &str) -> Vec<String> {
-        let file = TableFile::read_as("report.csv", text.as_ref(), dialect).unwrap();
+        let file = read("report.csv", text.as_ref(), dialect).unwrap();
         let mut reader = match ReportReader::new(&file, &zone(zone_name).unwrap()) {
             Ok(reader) => reader,
             Err(Refused::Faults(faults)) => return faults.iter().map(told).collect(),
@@ -238,7 +266,7 @@ mod tests {
         line
     }
 
-    fn read(text: impl AsRef<[u8]>) -> Vec<String> {
+    fn read_plain(text: impl AsRef<[u8]>) -> Vec<String> {
         read_as(text, &[], "UTC")
     }
 
@@ -249,7 +277,7 @@ mod tests {
             txn_1QxB,2026-10-05 14:00:00,2026-10-07 00:00:00,usd,120.00,3.78,116.22,charge,\"Order 7,\nin two lines\"\n\
             txn_1QxC,2026-10-06 09:30:02,2026-10-06 09:30:02,usd,24.08,0.00,24.08,transfer_reversal,REFUND FOR TRANSFER\n";
         assert_eq!(
-            read(text),
+            read_plain(text),
             [
                 "2 transfer source - transfer - txn txn_1QxA at 2026-10-05T13:04:11.000Z (second) -82408 usd fee 0 net -82408",
                 "3 passed charge",
@@ -295,7 +323,7 @@ mod tests {
             txn_1,2026-10-05 13:04:11,2026-10-05 13:04:11,usd,824.08,0.00,824.08,charge,,acct_1Ann\n\
             txn_2,2026-10-05 13:04:11,2026-10-05 13:04:11,usd,-8.00,0.00,-8.00,transfer,,acct_1Ann\n";
         assert_eq!(
-            read(text),
+            read_plain(text),
             [
                 "2 passed charge",
                 "3 transfer source - transfer - txn txn_2 at 2026-10-05T13:04:11.000Z (second) -800 usd fee 0 net -800 of acct_1Ann",
@@ -328,7 +356,7 @@ mod tests {
         let old = "\"ID\",\"Type\",\"Source\",\"Amount\",\"Fee\",\"Net\",\"Currency\",\"Created (UTC)\",\"Available On (UTC)\"\n\
             \"txn_1\",\"Transfer\",\"tr_1\",\"-29.00\",\"0.00\",\"-29.00\",\"aud\",\"2026-01-21 07:21\",\"2026-01-27 00:00\"\n";
         assert_eq!(
-            read(old),
+            read_plain(old),
             [
                 "2 transfer source tr_1 transfer tr_1 txn txn_1 at 2026-01-21T07:21:00.000Z (minute) -2900 aud fee 0 net -2900"
             ]
@@ -382,7 +410,7 @@ mod tests {
 
     #[test]
     fn a_header_is_told_all_that_it_lacks() {
-        let refused = read("\n\nBalance,Currency,Net\n1,usd,2\n");
+        let refused = read_plain("\n\nBalance,Currency,Net\n1,usd,2\n");
         assert_eq!(refused.len(), 1, "{refused:?}");
         for said in [
             "3  \"\": the header lacks source_id or balance_transaction_id (Source or id)",
@@ -396,8 +424,12 @@ mod tests {
             assert!(refused[0].contains(said), "{said}: {refused:?}");
         }
         assert!(!refused[0].contains("currency (Currency)"), "{refused:?}");
-        assert!(read("a,b\n").join("").contains("no column was recognised"));
-        assert!(read("").join("").contains("the file is empty"));
+        assert!(
+            read_plain("a,b\n")
+                .join("")
+                .contains("no column was recognised")
+        );
+        assert!(read_plain("").join("").contains("the file is empty"));
         let gone = read_as("created,currency,gross,source_id\n", &["net=Netto"], "UTC");
         assert_eq!(
             gone,
@@ -420,7 +452,7 @@ mod tests {
     fn what_cannot_be_read_exactly_is_refused_where_it_stands() {
         let only = |row: &str| {
             let header = "balance_transaction_id,created,currency,gross,fee,net,reporting_category,source_id,transfer_metadata[payout_id]";
-            read(format!("{header}\n{row}\n")).join(" + ")
+            read_plain(format!("{header}\n{row}\n")).join(" + ")
         };
         let with = |at: usize, text: &str| {
             let mut cells = [

@@ -47,13 +47,14 @@ pub(super) fn moment(text: &str, zone: &TimeZone) -> Result<Moment, String> {
         });
     };
     let Some(shown) = written.shown() else {
-        return Err(format!("there is no such time; {FORMS}"));
+        return Err(no_such_time());
     };
     let (first, last, repeated) = match offset_of(rest) {
         Offset::Seconds(seconds) => {
             let utc = shown.checked_sub_signed(TimeDelta::seconds(seconds));
-            let utc = utc.ok_or_else(|| "there is no such time".to_owned())?;
-            (Time::from_utc(utc), Time::from_utc(utc), false)
+            let utc = utc.map(|utc| utc.and_utc().timestamp_millis());
+            let time = utc.and_then(time_of).ok_or_else(no_such_time)?;
+            (time, time, false)
         }
         Offset::Unsaid => in_zone(&written, shown, zone)?,
         Offset::Odd => return Err(format!("not a time zone at its end; {FORMS}")),
@@ -196,9 +197,7 @@ fn in_zone(
         let time = Time::from_utc(shown);
         return Ok((time, time, false));
     }
-    let civil = written
-        .civil()
-        .ok_or_else(|| "there is no such time".to_owned())?;
+    let civil = written.civil().ok_or_else(no_such_time)?;
     let ambiguous = zone.to_ambiguous_timestamp(civil);
     let repeated = match ambiguous.offset() {
         AmbiguousOffset::Unambiguous { .. } => false,
@@ -211,14 +210,24 @@ fn in_zone(
         }
     };
     let time = |moment: Result<jiff::Timestamp, jiff::Error>| {
-        let moment = moment.map_err(|_| "there is no such time".to_owned())?;
-        Ok::<_, String>(Time::from_millis(moment.as_millisecond()))
+        let millis = moment.ok().map(jiff::Timestamp::as_millisecond);
+        millis.and_then(time_of).ok_or_else(no_such_time)
     };
     Ok((
         time(ambiguous.earlier())?,
         time(ambiguous.later())?,
         repeated,
     ))
+}
+
+/// The moment so many milliseconds after 1970; none beyond the years that are kept.
+fn time_of(millis: i64) -> Option<Time> {
+    let time = Time::from_millis(millis);
+    (time.millis() == millis).then_some(time)
+}
+
+fn no_such_time() -> String {
+    format!("there is no such time; {FORMS}")
 }
 
 #[cfg(test)]
@@ -295,6 +304,8 @@ mod tests {
             "2026-10-05 13:04:60",
             "2026-02-30 13:04",
             "0000-01-01 00:00",
+            "0001-01-01 00:00:00+00:01",
+            "9999-12-31 23:59:59-00:01",
             "2026-10-05 13:04 CET",
             "2026-10-05 13:04:11+2",
             "2026-10-05 13:04:11+24:00",

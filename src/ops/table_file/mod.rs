@@ -35,11 +35,28 @@ use crate::ops::table_file::text::{Content, Survey, Text, unreadable};
 pub use records::Record;
 pub use text::Encoding;
 
-/// The largest file that is read, in bytes: about four million rows.
+/// The largest file that is imported, in bytes: about four million rows.
 pub const FILE_BYTES_MAX: u64 = 256 << 20;
 
-/// The most rows one file may have. New ids sort as made for somewhat more.
+/// The most rows a file may have that is imported. New ids sort as made for somewhat more.
 pub const ROWS_MAX: usize = 1_500_000;
+
+/// How much is read of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Its bytes; what cannot be read twice is copied to a temporary file.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: usize,
+}
+
+impl Limits {
+    /// Of a file whose rows become rows of the database.
+    pub const IMPORT: Self = Self {
+        bytes: FILE_BYTES_MAX,
+        rows: ROWS_MAX,
+    };
+}
 
 /// The longest cell, in characters: what Stripe keeps of a metadata value, which
 /// ids and references become.
@@ -68,17 +85,21 @@ pub enum FileError {
         #[source]
         source: std::io::Error,
     },
-    /// More than [`FILE_BYTES_MAX`].
-    #[error("{name} is larger than {} MiB; split it", FILE_BYTES_MAX >> 20)]
+    /// More bytes than its [`Limits`] say.
+    #[error("{name} is larger than {} MiB; split it", bytes_max >> 20)]
     TooLarge {
         /// The file's path, or `stdin`.
         name: String,
+        /// What it may have.
+        bytes_max: u64,
     },
-    /// More than [`ROWS_MAX`].
-    #[error("{name} has more than {ROWS_MAX} rows; split it")]
+    /// More rows than its [`Limits`] say.
+    #[error("{name} has more than {rows_max} rows; split it")]
     TooManyRows {
         /// The file's path, or `stdin`.
         name: String,
+        /// What it may have.
+        rows_max: usize,
     },
     /// Somebody wrote to it between two readings.
     #[error("{name} was changed while it was read")]
@@ -108,6 +129,7 @@ pub struct TableFile {
     content: Content,
     survey: Survey,
     dialect: Dialect,
+    rows_max: usize,
 }
 
 /// The columns a kind of file may have.
@@ -352,7 +374,13 @@ impl TableFile {
 
     /// Reads a file of which somebody says how it is written.
     pub fn open_as(path: &Path, dialect: Dialect) -> Result<Self, FileError> {
-        Self::surveyed(path.display().to_string(), Content::open(path), dialect)
+        Self::open_within(path, dialect, Limits::IMPORT)
+    }
+
+    /// The same of one that may be of another size.
+    pub fn open_within(path: &Path, dialect: Dialect, limits: Limits) -> Result<Self, FileError> {
+        let content = Content::open(path, limits.bytes);
+        Self::surveyed(path.display().to_string(), content, dialect, limits)
     }
 
     /// Reads whatever `from` holds, to its end.
@@ -366,16 +394,31 @@ impl TableFile {
         from: impl Read,
         dialect: Dialect,
     ) -> Result<Self, FileError> {
-        Self::surveyed(name.into(), Content::copy(from), dialect)
+        Self::read_within(name, from, dialect, Limits::IMPORT)
+    }
+
+    /// The same of what may be of another size.
+    pub fn read_within(
+        name: impl Into<String>,
+        from: impl Read,
+        dialect: Dialect,
+        limits: Limits,
+    ) -> Result<Self, FileError> {
+        let content = Content::copy(from, limits.bytes);
+        Self::surveyed(name.into(), content, dialect, limits)
     }
 
     fn surveyed(
         name: String,
         content: std::io::Result<Option<Content>>,
         dialect: Dialect,
+        limits: Limits,
     ) -> Result<Self, FileError> {
         match content.map_err(|source| unreadable(&name, source))? {
-            None => Err(FileError::TooLarge { name }),
+            None => Err(FileError::TooLarge {
+                name,
+                bytes_max: limits.bytes,
+            }),
             Some(content) => {
                 let survey = Survey::of(&content, dialect.encoding)
                     .map_err(|source| unreadable(&name, source))?;
@@ -384,6 +427,7 @@ impl TableFile {
                     content,
                     survey,
                     dialect,
+                    rows_max: limits.rows,
                 })
             }
         }
@@ -534,8 +578,11 @@ impl<'f> RowReader<'f> {
                 Err(FileError::Changed { name: name.clone() })
             };
         }
-        if self.rows >= ROWS_MAX {
-            return Err(FileError::TooManyRows { name: name.clone() });
+        if self.rows >= self.file.rows_max {
+            return Err(FileError::TooManyRows {
+                name: name.clone(),
+                rows_max: self.file.rows_max,
+            });
         }
         self.rows += 1;
         let row = Row {
@@ -739,6 +786,20 @@ mod tests {
         let endless = std::io::repeat(b'x');
         let error = TableFile::read("stdin", endless).unwrap_err();
         assert_eq!(error.to_string(), "stdin is larger than 256 MiB; split it");
+        let limits = Limits {
+            bytes: 3 << 20,
+            rows: 1,
+        };
+        let endless = std::io::repeat(b'x');
+        let error = TableFile::read_within("stdin", endless, Dialect::default(), limits);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "stdin is larger than 3 MiB; split it"
+        );
+        let two = b"creator,amount\nann,1\nben,2\n".as_slice();
+        let file = TableFile::read_within("t.csv", two, Dialect::default(), limits).unwrap();
+        let error = file.rows(COLUMNS, |_, _| ()).unwrap_err();
+        assert_eq!(error.to_string(), "t.csv has more than 1 rows; split it");
     }
 
     /// Bytes that come close to a file now and then.
