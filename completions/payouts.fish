@@ -231,6 +231,8 @@ complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l period -d 
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l from -d 'From this day, month or RFC 3339 time on' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l to -d 'Up to this day or month, included, or this RFC 3339 time' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l tz -d 'Whose days and months are meant, such as Europe/Berlin' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l show -d 'Print what the comparison of this run found, as it stood then, instead of comparing; `last` is the last one' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l diff -d 'Print only what is open and was not in the comparison of this run, and what is gone since; `last` is the last one' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l accept -d 'Accept this finding as it is, instead of comparing; may be repeated' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l reason -d 'Why it is accepted' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
@@ -241,6 +243,8 @@ complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l color -d '
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l resume -d 'Go on from where the last comparison was cut off, over the same time'
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l no-balance -d 'Leave out the lines of Stripe\'s balance: half the pages to read'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l fix -d 'Apply the repairs that are provably safe'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s y -l yes -d 'Ask nothing'

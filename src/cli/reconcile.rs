@@ -1,6 +1,6 @@
 //! `payouts reconcile`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use clap::Args;
@@ -14,14 +14,17 @@ use crate::cli::recorded::recorded;
 use crate::cli::selection;
 use crate::model::ids::RunId;
 use crate::model::money::Currency;
-use crate::model::reconciliation::{Finding, FindingKind, FindingState};
+use crate::model::reconciliation::{
+    Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress,
+};
+use crate::model::run::Holder;
 use crate::model::time::Span;
 use crate::ops::period;
 use crate::ops::process::ProcessError;
 use crate::ops::reconcile::{Compared, Request, default_period, reconcile, references_forgotten};
 use crate::output::progress::Progress;
 use crate::output::reconcile::{
-    FindingView, ReconcileMembers, SHOWN, fixed_group, open_group, summary,
+    FindingView, ReconcileMembers, SHOWN, open_group, settled_group, summary,
 };
 use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream};
 use crate::output::text::{count, held_by};
@@ -62,6 +65,29 @@ pub(super) struct ReconcileArgs {
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = period::zone, help_heading = "Selection")]
     tz: TimeZone,
 
+    /// Go on from where the last comparison was cut off, over the same time
+    #[arg(long, conflicts_with_all = ["period", "from", "to", "accept"], help_heading = "Selection")]
+    resume: bool,
+
+    /// Leave out the lines of Stripe's balance: half the pages to read
+    #[arg(long, conflicts_with = "accept", help_heading = "Selection")]
+    no_balance: bool,
+
+    /// Print what the comparison of this run found, as it stood then, instead of
+    /// comparing; `last` is the last one
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["fix", "resume", "no_balance", "period", "from", "to", "accept"], help_heading = "Selection")]
+    show: Option<String>,
+
+    /// Print only what is open and was not in the comparison of this run, and what
+    /// is gone since; `last` is the last one
+    #[arg(
+        long,
+        value_name = "RUN",
+        conflicts_with = "accept",
+        help_heading = "Selection"
+    )]
+    diff: Option<String>,
+
     /// Apply the repairs that are provably safe
     #[arg(long, help_heading = "Repair")]
     fix: bool,
@@ -82,11 +108,14 @@ pub(super) struct ReconcileArgs {
     reason: Option<String>,
 }
 
+/// The last comparison that ended, in place of a run's id.
+const LAST: &str = "last";
+
 /// It writes as it goes, and every write stands alone.
 const AT_ONCE: GivesUp = GivesUp {
     at: 1,
     message: "interrupted",
-    hint: "what was found and repaired until then is kept; run it again",
+    hint: "what was found and repaired until then is kept; `payouts reconcile --resume` goes on from there",
 };
 
 pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliError> {
@@ -95,14 +124,35 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
         let references = references_forgotten_of(cx, &mut store, &args.accept)?;
         return accept(cx, &mut store, args, &references);
     }
+    let before = args
+        .diff
+        .as_deref()
+        .map(|run| Ok::<_, CliError>(kept(&mut store, run)?.run_id))
+        .transpose()?;
+    if let Some(run) = &args.show {
+        let shown = kept(&mut store, run)?;
+        let code = Exit::Done.code();
+        print(cx, &mut store, &shown, &[], before.as_ref(), code)?;
+        return Ok(Exit::Done.into());
+    }
     let stripe = cx.stripe()?;
     let currency = cx.currency(&mut store)?;
+    let resumed = args.resume.then(|| cut_off(cx, &mut store)).transpose()?;
+    let period = match &resumed {
+        Some(kept) => Span {
+            from: kept.period_from,
+            until: kept.period_until,
+        },
+        None => period_of(cx, &mut store, args)?,
+    };
     let request = Request {
-        period: period_of(cx, &mut store, args)?,
+        period,
         fix: args.fix,
         currency,
         lease: cx.config.lease,
         rate: cx.rate(&stripe),
+        balance: !args.no_balance,
+        resumed,
     };
     let run = cx.run_description(&mut store, "reconcile")?;
     let stamp = store.run_begin(run)?;
@@ -134,7 +184,8 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
     let recorded = store.run_end(&stamp.run_id, i32::from(code), &told);
     let compared = ended?;
     recorded?;
-    print(cx, &mut store, &compared, currency, code)?;
+    let (of, holders) = (&compared.reconciliation, &compared.holders);
+    print(cx, &mut store, of, holders, before.as_ref(), code)?;
     Ok(exits)
 }
 
@@ -179,6 +230,39 @@ fn period_of(cx: &Context, store: &mut Store, args: &ReconcileArgs) -> Result<Sp
         .map_err(|error| CliError::new(Exit::Usage, format!("{flag}: {error}")))
 }
 
+/// What the comparison of this run came to; `last` is the last one that ended.
+fn kept(store: &mut Store, run: &str) -> Result<Reconciliation, CliError> {
+    let found = match run {
+        LAST => store.reconciliation_last()?,
+        id => match store.reconciliation(&RunId::new(id)) {
+            Err(StoreError::NotFound) => None,
+            found => Some(found?),
+        },
+    };
+    found.ok_or_else(|| {
+        let which = if run == LAST {
+            "no comparison has ended yet".to_owned()
+        } else {
+            format!("no comparison that ended has this run: {run}")
+        };
+        CliError::new(Exit::Attention, which)
+            .hint("`payouts reconcile` compares, and says its run's id in --output json")
+    })
+}
+
+/// Where the last comparison was cut off.
+fn cut_off(cx: &Context, store: &mut Store) -> Result<ReconciliationProgress, CliError> {
+    store
+        .reconciliation_cut_off(cx.config.lease)?
+        .ok_or_else(|| {
+            CliError::new(
+                Exit::CouldNotRun,
+                "no comparison was cut off: there is nothing to go on from",
+            )
+            .hint("`payouts reconcile` without --resume compares anew")
+        })
+}
+
 /// Every code that applies to what was found.
 fn exits_of(compared: &Compared) -> Exits {
     let mut exits = Exits::default();
@@ -195,78 +279,204 @@ fn exits_of(compared: &Compared) -> Exits {
     exits
 }
 
+/// Prints a comparison as it is kept, or how it differs from an earlier one.
 fn print(
     cx: &Context,
     store: &mut Store,
-    compared: &Compared,
-    currency: Currency,
+    of: &Reconciliation,
+    holders: &[Holder],
+    before: Option<&RunId>,
     code: u8,
 ) -> Result<(), CliError> {
-    let of = &compared.reconciliation;
     let now = cx.clock.now();
-    for holder in &compared.holders {
+    for holder in holders {
         cx.ui.line(&held_by(holder, now));
     }
+    let currency = cx.currency(store)?;
+    let changes = before
+        .map(|before| Changes::since(store, before, &of.run_id))
+        .transpose()?;
     let mut out = cx.ui.out();
     let mut stream = match cx.format {
-        Format::Table => return print_table(cx, store, compared, currency),
+        Format::Table => return print_table(cx, store, of, changes.as_ref(), currency),
         Format::Json => RowStream::Json(JsonRows::begin(&mut out, "findings")?),
         Format::Ndjson => RowStream::Ndjson(Lines::new(&mut out)),
         Format::Csv => RowStream::Csv(CsvRows::headed(&mut out, FindingView::FIELDS)?),
     };
-    each_finding(store, &of.run_id, |finding| {
-        Ok(stream.write(&FindingView::from(finding))?)
+    let open = changes.is_some().then_some(FindingState::Open);
+    each_finding(store, &of.run_id, open, |finding| {
+        let change = match &changes {
+            None => None,
+            Some(changes) if changes.is_new(finding) => Some("new"),
+            Some(_) => return Ok(()),
+        };
+        Ok(stream.write(&FindingView::of(finding, currency, change))?)
     })?;
-    Ok(stream.finish(&ReconcileMembers::of(
-        of,
-        compared.from_before,
-        &compared.holders,
-        currency,
-        code,
-    ))?)
+    if let Some(changes) = &changes {
+        each_finding(store, &changes.before, open, |finding| {
+            if changes.is_gone(finding) {
+                stream.write(&FindingView::of(finding, currency, Some("gone")))?;
+            }
+            Ok(())
+        })?;
+    }
+    Ok(stream.finish(&ReconcileMembers::of(of, holders, currency, code))?)
 }
 
 fn print_table(
     cx: &Context,
     store: &mut Store,
-    compared: &Compared,
+    of: &Reconciliation,
+    changes: Option<&Changes>,
     currency: Currency,
 ) -> Result<(), CliError> {
-    let of = &compared.reconciliation;
     let mut text = String::new();
-    for (kind, state, all) in &compared.counted {
-        let rows = i64::try_from(SHOWN).unwrap_or(i64::MAX);
-        let shown = store.findings_of_run(&of.run_id, *kind, Some(*state), None, rows)?;
-        let all = u64::try_from(*all).unwrap_or(0);
-        match state {
-            FindingState::Open => text.push_str(&open_group(&cx.ui, *kind, &shown, all)),
-            FindingState::Fixed => text.push_str(&fixed_group(&cx.ui, *kind, &shown, all)),
-            FindingState::Accepted => {}
+    let rows = i64::try_from(SHOWN).unwrap_or(i64::MAX);
+    match changes {
+        None => {
+            for (kind, state, all) in store.reconciliation_counted(&of.run_id)? {
+                let shown =
+                    store.reconciliation_findings(&of.run_id, kind, Some(state), None, rows)?;
+                let all = u64::try_from(all).unwrap_or(0);
+                text.push_str(&match state {
+                    FindingState::Open => open_group(&cx.ui, kind, &shown, all, currency),
+                    FindingState::Fixed => {
+                        settled_group(&cx.ui, (kind, "repaired"), &shown, all, currency)
+                    }
+                    FindingState::Accepted => continue,
+                });
+            }
+        }
+        Some(changes) => {
+            let (mut new, mut gone) = (0, 0);
+            for kind in FindingKind::ALL {
+                let (shown, all) = changes.new_of(store, &of.run_id, *kind)?;
+                new += all;
+                if all > 0 {
+                    text.push_str(&open_group(&cx.ui, *kind, &shown, all, currency));
+                }
+            }
+            for kind in FindingKind::ALL {
+                let (shown, all) = changes.gone_of(store, *kind)?;
+                gone += all;
+                if all > 0 {
+                    let group = (*kind, "gone since");
+                    text.push_str(&settled_group(&cx.ui, group, &shown, all, currency));
+                }
+            }
+            let same = changes.same();
+            text.push_str(&crate::output::reconcile::changes(
+                &changes.before,
+                new,
+                gone,
+                same,
+            ));
+            text.push('\n');
         }
     }
-    text.push_str(&summary(of, compared.from_before, currency));
+    text.push_str(&summary(of, currency));
     Ok(cx.ui.answer(&text)?)
 }
 
-/// Every finding that a run saw, gravest kinds first, a page at a time.
+/// What a comparison left open and an earlier one had not, and the other way round.
+struct Changes {
+    before: RunId,
+    open_before: HashSet<String>,
+    open_now: HashSet<String>,
+}
+
+impl Changes {
+    fn since(store: &mut Store, before: &RunId, now: &RunId) -> Result<Self, CliError> {
+        Ok(Self {
+            before: before.clone(),
+            open_before: store.reconciliation_open(before)?,
+            open_now: store.reconciliation_open(now)?,
+        })
+    }
+
+    fn is_new(&self, finding: &Finding) -> bool {
+        self.open_now.contains(&finding.id) && !self.open_before.contains(&finding.id)
+    }
+
+    fn is_gone(&self, finding: &Finding) -> bool {
+        self.open_before.contains(&finding.id) && !self.open_now.contains(&finding.id)
+    }
+
+    fn same(&self) -> u64 {
+        self.open_now.intersection(&self.open_before).count() as u64
+    }
+
+    /// Some of the new ones of one kind, and how many there are.
+    fn new_of(
+        &self,
+        store: &mut Store,
+        run: &RunId,
+        kind: FindingKind,
+    ) -> Result<(Vec<Finding>, u64), CliError> {
+        some_of(store, run, kind, |finding| self.is_new(finding))
+    }
+
+    /// Some of those of one kind that are gone, and how many there are.
+    fn gone_of(
+        &self,
+        store: &mut Store,
+        kind: FindingKind,
+    ) -> Result<(Vec<Finding>, u64), CliError> {
+        some_of(store, &self.before, kind, |finding| self.is_gone(finding))
+    }
+}
+
+fn some_of(
+    store: &mut Store,
+    run: &RunId,
+    kind: FindingKind,
+    wanted: impl Fn(&Finding) -> bool,
+) -> Result<(Vec<Finding>, u64), CliError> {
+    let (mut shown, mut all) = (Vec::new(), 0);
+    each_of_kind(store, run, kind, Some(FindingState::Open), &mut |finding| {
+        if wanted(finding) {
+            all += 1;
+            if shown.len() < SHOWN {
+                shown.push(finding.clone());
+            }
+        }
+        Ok(())
+    })?;
+    Ok((shown, all))
+}
+
+/// Every finding that a comparison kept, gravest kinds first, a page at a time.
 fn each_finding(
     store: &mut Store,
     run: &RunId,
+    state: Option<FindingState>,
     mut each: impl FnMut(&Finding) -> Result<(), CliError>,
 ) -> Result<(), CliError> {
-    const PAGE: i64 = 1000;
     for kind in FindingKind::ALL {
-        let mut after: Option<String> = None;
-        loop {
-            let page = store.findings_of_run(run, *kind, None, after.as_deref(), PAGE)?;
-            for finding in &page {
-                each(finding)?;
-            }
-            let Some(last) = page.last() else { break };
-            after = Some(last.id.clone());
-        }
+        each_of_kind(store, run, *kind, state, &mut each)?;
     }
     Ok(())
+}
+
+fn each_of_kind(
+    store: &mut Store,
+    run: &RunId,
+    kind: FindingKind,
+    state: Option<FindingState>,
+    each: &mut impl FnMut(&Finding) -> Result<(), CliError>,
+) -> Result<(), CliError> {
+    const PAGE: i64 = 1000;
+    let mut after: Option<String> = None;
+    loop {
+        let page = store.reconciliation_findings(run, kind, state, after.as_deref(), PAGE)?;
+        for finding in &page {
+            each(finding)?;
+        }
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.id.clone());
+    }
 }
 
 /// What the transfers of forgotten payouts say they were loaded under. Stripe is
@@ -310,9 +520,11 @@ fn accept(
         let told = count(accepted.len() as u64, "finding") + " accepted";
         Ok((accepted, told))
     })?;
-    let views = accepted.iter().map(FindingView::from).collect();
+    let currency = cx.currency(store)?;
+    let view = |finding| FindingView::of(finding, currency, None);
+    let views = accepted.iter().map(view).collect();
     Answer::new("findings", views).print(cx.format, &cx.ui, |ui, _| {
-        crate::output::reconcile::accepted(ui, &accepted)
+        crate::output::reconcile::accepted(ui, &accepted, currency)
     })?;
     Ok(Exit::Done.into())
 }

@@ -6,7 +6,9 @@ use sha2::{Digest, Sha256};
 
 use crate::model::history::hex;
 use crate::model::ids::{PayoutId, RunId};
-use crate::model::schema::{payout_findings, payout_reconciliations, payout_reversals};
+use crate::model::schema::{
+    payout_findings, payout_reconciliation_progress, payout_reconciliations, payout_reversals,
+};
 use crate::model::time::{Span, Time};
 use crate::model::{text_column, text_enum};
 
@@ -43,8 +45,12 @@ text_enum! {
         ReversedFully = "reversed_fully",
         /// Some of the transfer was taken back.
         ReversedPartly = "reversed_partly",
+        /// The balance moved by another sum than the transfers and reversals of a day.
+        BalanceDiffers = "balance_differs",
         /// Completed payouts cover the statement, and it is not marked PAID.
         StatementNotMarked = "statement_not_marked",
+        /// The statement is marked PAID, and what paid it was taken back.
+        StatementReversed = "statement_reversed",
         /// The transfer names no payout of this database.
         UnknownTransfer = "unknown_transfer",
         /// Stripe lists something that cannot be read as a transfer.
@@ -53,7 +59,42 @@ text_enum! {
 }
 text_column!(FindingKind);
 
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Money may have moved twice, wrongly, or without anybody knowing.
+    Critical,
+    /// The books say something that did not happen, or not what did.
+    Error,
+    /// A person should know.
+    Warning,
+}
+
+impl Severity {
+    /// A word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Critical => "critical",
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
 impl FindingKind {
+    /// How grave it is.
+    pub fn severity(self) -> Severity {
+        match self {
+            _ if self.is_alarm() => Severity::Critical,
+            Self::ForgottenPayout
+            | Self::StatusBehind
+            | Self::MissingAtStripe
+            | Self::PayoutDeleted
+            | Self::BalanceDiffers => Severity::Error,
+            _ => Severity::Warning,
+        }
+    }
+
     /// Whether money may have moved twice, wrongly, or without anybody knowing:
     /// exit code 5 rather than 1.
     pub fn is_alarm(self) -> bool {
@@ -87,7 +128,9 @@ impl FindingKind {
             | Self::MetadataDiffers
             | Self::ReversedFully
             | Self::ReversedPartly
+            | Self::BalanceDiffers
             | Self::StatementNotMarked
+            | Self::StatementReversed
             | Self::UnknownTransfer => false,
         }
     }
@@ -110,7 +153,9 @@ impl FindingKind {
             | Self::ReversedPartly => true,
             Self::Unresolved
             | Self::MissingAtStripe
+            | Self::BalanceDiffers
             | Self::StatementNotMarked
+            | Self::StatementReversed
             | Self::UnknownTransfer
             | Self::OddEntry => false,
         }
@@ -154,7 +199,13 @@ impl FindingKind {
             Self::MetadataDiffers => "the transfer's metadata names another payout",
             Self::ReversedFully => "all of the transfer was taken back",
             Self::ReversedPartly => "some of the transfer was taken back",
+            Self::BalanceDiffers => {
+                "the balance moved by another sum than the transfers and reversals of the day"
+            }
             Self::StatementNotMarked => "its statement is covered, and not marked PAID",
+            Self::StatementReversed => {
+                "its statement is marked PAID, and what paid it was taken back"
+            }
             Self::UnknownTransfer => "the transfer pays no payout of this database",
             Self::OddEntry => "Stripe lists an entry that cannot be read",
         }
@@ -199,7 +250,15 @@ impl FindingKind {
             Self::ReversedFully | Self::ReversedPartly => {
                 "`payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again"
             }
+            Self::BalanceDiffers => {
+                "compare the day in Stripe's dashboard, under Balance; run this again an hour later, since entries \
+                 can appear late"
+            }
             Self::StatementNotMarked => "`payouts reconcile --fix` marks it",
+            Self::StatementReversed => {
+                "if it is owed again, `payouts create --from-statements --repay --reason TEXT`; if not, accept it: \
+                 `payouts reconcile --accept FINDING --reason TEXT`. The statement itself is not changed"
+            }
             Self::UnknownTransfer => {
                 "if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`"
             }
@@ -234,6 +293,11 @@ pub struct Discrepancy {
     pub attempt: Option<i32>,
     /// `tr_…`, where there is one.
     pub transfer_id: Option<String>,
+    /// What else it is about: a statement's id, a day.
+    pub subject: Option<String>,
+    /// Money that may be lost, owed or paid twice, minor units of the database's
+    /// currency; none where it is in another, or not known.
+    pub at_stake_cents: Option<i64>,
     /// What the table says.
     pub expected: Option<String>,
     /// What Stripe says.
@@ -244,8 +308,8 @@ pub struct Discrepancy {
 const ID_DIGITS: usize = 16;
 
 impl Discrepancy {
-    /// The same for the same kind about the same payout, attempt and transfer,
-    /// in whichever run it is seen.
+    /// The same for the same kind about the same payout, attempt, transfer and
+    /// subject, in whichever run it is seen.
     pub fn id(&self) -> String {
         let attempt = self.attempt.map(|n| n.to_string());
         let mut hasher = Sha256::new();
@@ -258,6 +322,10 @@ impl Discrepancy {
             let field = field.unwrap_or_default();
             hasher.update((field.len() as u64).to_be_bytes());
             hasher.update(field.as_bytes());
+        }
+        // Most have none, and keep the id they had before there was one.
+        if let Some(subject) = &self.subject {
+            hasher.update(subject.as_bytes());
         }
         let digits = hex(&hasher.finalize());
         format!("f{}", digits.get(..ID_DIGITS).unwrap_or_default())
@@ -286,6 +354,10 @@ pub struct Finding {
     pub attempt: Option<i32>,
     /// `tr_…`.
     pub transfer_id: Option<String>,
+    /// What else it is about.
+    pub subject: Option<String>,
+    /// See [`Discrepancy::at_stake_cents`].
+    pub at_stake_cents: Option<i64>,
     /// What the table says.
     pub expected: Option<String>,
     /// What Stripe says.
@@ -335,6 +407,8 @@ impl Finding {
             payout_id: self.payout_id.clone(),
             attempt: self.attempt,
             transfer_id: self.transfer_id.clone(),
+            subject: self.subject.clone(),
+            at_stake_cents: self.at_stake_cents,
             expected: self.expected.clone(),
             found: self.found.clone(),
         }
@@ -381,7 +455,31 @@ pub struct Reconciliation {
     pub clean: bool,
     /// When it was done.
     pub finished_at: Time,
+    /// What the table was compared with.
+    pub source: Source,
+    /// The file's name, when it was one.
+    pub file: Option<String>,
+    /// What left the balance for transfers in the period, minor units; none where
+    /// the balance was not read.
+    pub balance_transfer_cents: Option<i64>,
+    /// What came back of them in the period, minor units.
+    pub balance_reversed_cents: Option<i64>,
+    /// Of the open findings, those that were found before this comparison began.
+    pub open_before_count: i64,
 }
+
+text_enum! {
+    /// What a table is compared with.
+    #[derive(diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    pub enum Source {
+        /// Stripe itself.
+        Stripe = "stripe",
+        /// A report that Stripe wrote.
+        File = "file",
+    }
+}
+text_column!(Source);
 
 impl Reconciliation {
     /// A comparison of this period that has seen nothing yet.
@@ -401,6 +499,11 @@ impl Reconciliation {
             accepted_count: 0,
             clean: false,
             finished_at: now,
+            source: Source::Stripe,
+            file: None,
+            balance_transfer_cents: None,
+            balance_reversed_cents: None,
+            open_before_count: 0,
         }
     }
 
@@ -409,6 +512,34 @@ impl Reconciliation {
     pub fn difference_cents(&self) -> i64 {
         self.transfer_cents.saturating_sub(self.payout_cents)
     }
+}
+
+/// A row of `payout_reconciliation_progress`: how far a comparison got that has not
+/// ended.
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    Eq,
+    diesel::prelude::Queryable,
+    diesel::prelude::Selectable,
+    diesel::prelude::Insertable,
+    diesel::prelude::AsChangeset,
+)]
+#[diesel(table_name = payout_reconciliation_progress, treat_none_as_default_value = false, treat_none_as_null = true)]
+pub struct ReconciliationProgress {
+    /// The run that compared.
+    pub run_id: RunId,
+    /// The first moment of the period.
+    pub period_from: Option<Time>,
+    /// The first moment after it.
+    pub period_until: Option<Time>,
+    /// When this was kept.
+    pub saved_at: Time,
+    /// What was read and counted, as whoever compares writes it.
+    pub progress: String,
+    /// Which transfers were seen, added up.
+    pub seen: Vec<u8>,
 }
 
 /// A row of `payout_reversals`: what was taken back of a transfer.
@@ -443,6 +574,8 @@ mod tests {
             payout_id: Some(PayoutId::new("p1")),
             attempt: None,
             transfer_id: Some(transfer.to_owned()),
+            subject: None,
+            at_stake_cents: None,
             expected: None,
             found: found.to_owned(),
         }

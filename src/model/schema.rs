@@ -132,6 +132,8 @@ diesel::table! {
         payout_id -> Nullable<Text>,
         attempt -> Nullable<Int4>,
         transfer_id -> Nullable<Text>,
+        subject -> Nullable<Text>,
+        at_stake_cents -> Nullable<Int8>,
         expected -> Nullable<Text>,
         found -> Text,
         state -> Text,
@@ -233,6 +235,44 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_reconciliation_findings (run_id, id) {
+        id -> Text,
+        kind -> Text,
+        payout_id -> Nullable<Text>,
+        attempt -> Nullable<Int4>,
+        transfer_id -> Nullable<Text>,
+        subject -> Nullable<Text>,
+        at_stake_cents -> Nullable<Int8>,
+        expected -> Nullable<Text>,
+        found -> Text,
+        state -> Text,
+        first_seen_at -> Timestamp,
+        seen_at -> Timestamp,
+        run_id -> Text,
+        settled_at -> Nullable<Timestamp>,
+        actor -> Nullable<Text>,
+        reason -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
+    payout_reconciliation_progress (run_id) {
+        run_id -> Text,
+        period_from -> Nullable<Timestamp>,
+        period_until -> Nullable<Timestamp>,
+        saved_at -> Timestamp,
+        progress -> Text,
+        seen -> Bytea,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_reconciliations (run_id) {
         run_id -> Text,
         period_from -> Nullable<Timestamp>,
@@ -248,6 +288,11 @@ diesel::table! {
         accepted_count -> Int8,
         clean -> Bool,
         finished_at -> Timestamp,
+        source -> Text,
+        file -> Nullable<Text>,
+        balance_transfer_cents -> Nullable<Int8>,
+        balance_reversed_cents -> Nullable<Int8>,
+        open_before_count -> Int8,
     }
 }
 
@@ -393,6 +438,8 @@ diesel::joinable!(payout_batches -> payout_runs (run_id));
 diesel::joinable!(payout_findings -> payout_runs (run_id));
 diesel::joinable!(payout_hold_releases -> payout_runs (run_id));
 diesel::joinable!(payout_lookups -> payout_runs (run_id));
+diesel::joinable!(payout_reconciliation_findings -> payout_runs (run_id));
+diesel::joinable!(payout_reconciliation_progress -> payout_runs (run_id));
 diesel::joinable!(payout_reconciliations -> payout_runs (run_id));
 diesel::joinable!(payouts -> creators (creator_id));
 diesel::joinable!(payouts -> royalty_statements (royalty_statement_id));
@@ -413,6 +460,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     payout_holds,
     payout_lookups,
     payout_own_tables,
+    payout_reconciliation_findings,
+    payout_reconciliation_progress,
     payout_reconciliations,
     payout_reversal_steps,
     payout_reversals,

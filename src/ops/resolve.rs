@@ -499,6 +499,7 @@ impl Resolver {
             livemode: self.terms.livemode,
             metadata: std::collections::BTreeMap::new(),
             transfer_group: None,
+            reversals: Vec::new(),
         }
     }
 

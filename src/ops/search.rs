@@ -191,7 +191,7 @@ impl Search {
                         source: ReadError::Unreadable(odd.error.clone()),
                     });
                 }
-                each(page.transfers).await
+                each(page.entries).await
             })
             .await
     }

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::failpoint::failpoint;
 use crate::model::time::Time;
 use crate::ops::pace::Pace;
-use crate::stripe::api::{ReadError, TransferQuery};
-use crate::stripe::object::TransferPage;
+use crate::stripe::api::{BalanceLines, ReadError, TransferQuery};
+use crate::stripe::object::{BalanceTransaction, Page, Reversal, TransferPage};
 use crate::stripe::{Stripe, Transfer};
 
 /// Read before whatever a read goes on from, for transfers that appear late in lists.
@@ -43,7 +43,9 @@ pub struct ReadFailed {
 }
 
 /// One read, between two failpoints.
-async fn read<T>(ask: &impl AsyncFn() -> Result<T, ReadError>) -> Result<T, ReadError> {
+async fn read<T, A: Future<Output = Result<T, ReadError>>>(
+    ask: &impl Fn() -> A,
+) -> Result<T, ReadError> {
     failpoint!(await "read.before", or Err(ReadError::NoAnswer("not sent".to_owned())));
     let answer = ask().await;
     failpoint!(await "read.answered", or Err(ReadError::NoAnswer("answered, and lost".to_owned())));
@@ -64,8 +66,46 @@ impl TransferReader {
 
     /// The account the key belongs to, and Stripe's clock.
     pub(super) async fn account(&self) -> Result<(String, Option<Time>), ReadFailed> {
-        let ask = async || self.stripe.account().await;
+        let ask = || self.stripe.account();
         self.patiently("ask Stripe whose key this is", ask).await
+    }
+
+    /// One page of a list, behind the transfer `after`.
+    pub(super) async fn page(
+        &self,
+        query: &TransferQuery,
+        after: Option<&str>,
+    ) -> Result<TransferPage, ReadFailed> {
+        let ask = || self.stripe.transfer_page(query, after);
+        self.patiently("list transfers", ask).await
+    }
+
+    /// One page of the balance's lines, behind the line `after`.
+    pub(super) async fn balance_page(
+        &self,
+        lines: BalanceLines,
+        made: (Option<Time>, Option<Time>),
+        after: Option<&str>,
+    ) -> Result<Page<BalanceTransaction>, ReadFailed> {
+        let ask = || self.stripe.balance_page(lines, made, after);
+        self.patiently("list balance transactions", ask).await
+    }
+
+    /// Each time that something of a transfer was taken back.
+    pub(super) async fn reversals(&self, transfer: &str) -> Result<Vec<Reversal>, ReadFailed> {
+        let mut reversals = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let ask = || self.stripe.reversal_page(transfer, after.as_deref());
+            let page = self
+                .patiently("list the reversals of a transfer", ask)
+                .await?;
+            reversals.extend(page.entries);
+            if !page.has_more {
+                return Ok(reversals);
+            }
+            after = page.last_id;
+        }
     }
 
     /// Hands on a list page by page, at most so many. False when it is longer.
@@ -77,8 +117,7 @@ impl TransferReader {
     ) -> Result<bool, E> {
         let mut after: Option<String> = None;
         for _ in 0..pages_max {
-            let ask = async || self.stripe.transfer_page(query, after.as_deref()).await;
-            let page = self.patiently("list transfers", ask).await?;
+            let page = self.page(query, after.as_deref()).await?;
             let (more, last) = (page.has_more, page.last_id.clone());
             each(page).await?;
             if !more {
@@ -100,7 +139,7 @@ impl TransferReader {
         let mut found = HashMap::new();
         let mut after: Option<String> = None;
         for _ in 0..pages_max {
-            let ask = async || self.stripe.creations(since, after.as_deref()).await;
+            let ask = || self.stripe.creations(since, after.as_deref());
             let page = self.patiently("list events", ask).await?;
             for made in page.made {
                 if let Some(key) = made.key.filter(|key| keys.contains(key)) {
@@ -117,7 +156,7 @@ impl TransferReader {
 
     /// One transfer; none when Stripe says that there is no such one.
     pub(super) async fn transfer(&self, id: &str) -> Result<Option<Transfer>, ReadFailed> {
-        let ask = async || self.stripe.transfer(id).await;
+        let ask = || self.stripe.transfer(id);
         match self.patiently("read a transfer", ask).await {
             Ok(transfer) => Ok(Some(transfer)),
             Err(ReadFailed {
@@ -128,10 +167,11 @@ impl TransferReader {
         }
     }
 
-    async fn patiently<T>(
+    // Not an `AsyncFn`: what that returns cannot be spawned.
+    async fn patiently<T, A: Future<Output = Result<T, ReadError>>>(
         &self,
         doing: &'static str,
-        ask: impl AsyncFn() -> Result<T, ReadError>,
+        ask: impl Fn() -> A,
     ) -> Result<T, ReadFailed> {
         let (mut wait, mut tries_left, mut too_fast_left) = (WAIT, TRIES, TOO_FAST_MAX);
         loop {

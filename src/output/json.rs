@@ -454,7 +454,11 @@ impl<'a> RecordView<'a> {
             attempts: record.attempts.iter().map(AttemptView::of).collect(),
             look_ups: record.look_ups.iter().map(LookUpView::of).collect(),
             history: record.history.iter().map(HistoryView::of).collect(),
-            findings: record.findings.iter().map(FindingView::from).collect(),
+            findings: record
+                .findings
+                .iter()
+                .map(|finding| FindingView::of(finding, currency, None))
+                .collect(),
             next_step,
         }
     }

@@ -8,15 +8,15 @@ use std::borrow::Cow;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::ids::PayoutId;
-use crate::model::money::{Currency, with_currency};
+use crate::model::ids::{PayoutId, RunId};
+use crate::model::money::{Currency, major, with_currency};
 use crate::model::reconciliation::{Finding, FindingKind, FindingState, Reconciliation};
 use crate::model::run::Holder;
 use crate::model::time::Time;
 use crate::output::json_process::HolderView;
 use crate::output::record;
 use crate::output::rows::csv_fields;
-use crate::output::table::{self, left};
+use crate::output::table::{self, left, right};
 use crate::output::text::{brief, count, grouped, minute, wrapped};
 use crate::output::ui::Ui;
 
@@ -33,6 +33,8 @@ pub struct FindingView<'a> {
     pub id: &'a str,
     /// What is wrong, in a word: `two_transfers`, `status_behind`, …
     pub kind: &'static str,
+    /// `critical`, `error` or `warning`.
+    pub severity: &'static str,
     /// `open`, `fixed` or `accepted`.
     pub state: &'static str,
     /// The payout it is about.
@@ -41,6 +43,13 @@ pub struct FindingView<'a> {
     pub attempt: Option<i32>,
     /// `tr_…`.
     pub transfer_id: Option<&'a str>,
+    /// What else it is about: a statement's id, a day.
+    pub subject: Option<&'a str>,
+    /// Money that may be lost, owed or paid twice, minor units of the database's
+    /// currency; null where it is in another, or not known.
+    pub at_stake_cents: Option<i64>,
+    /// Lowercase code.
+    pub currency: &'static str,
     /// What the table says, in words.
     pub expected: Option<&'a str>,
     /// What Stripe says, in words.
@@ -57,19 +66,26 @@ pub struct FindingView<'a> {
     pub reason: Option<&'a str>,
     /// What a person does about it, in words; null once it is settled.
     pub next_step: Option<Cow<'static, str>>,
+    /// With `--diff`, what became of it since: `new` or `gone`.
+    pub change: Option<&'static str>,
 }
 
-csv_fields!(FindingView<'a>: id, kind, state, payout_id, attempt, transfer_id, expected, found, first_seen_at, seen_at, settled_at, actor, reason, next_step);
+csv_fields!(FindingView<'a>: id, kind, severity, state, payout_id, attempt, transfer_id, subject, at_stake_cents, currency, expected, found, first_seen_at, seen_at, settled_at, actor, reason, next_step, change);
 
-impl<'a> From<&'a Finding> for FindingView<'a> {
-    fn from(finding: &'a Finding) -> Self {
+impl<'a> FindingView<'a> {
+    /// Of a finding, its money in this currency.
+    pub fn of(finding: &'a Finding, currency: Currency, change: Option<&'static str>) -> Self {
         Self {
             id: &finding.id,
             kind: finding.kind.as_str(),
+            severity: finding.kind.severity().as_str(),
             state: finding.state.as_str(),
             payout_id: finding.payout_id.as_ref().map(PayoutId::as_str),
             attempt: finding.attempt,
             transfer_id: finding.transfer_id.as_deref(),
+            subject: finding.subject.as_deref(),
+            at_stake_cents: finding.at_stake_cents,
+            currency: currency.as_str(),
             expected: finding.expected.as_deref(),
             found: &finding.found,
             first_seen_at: finding.first_seen_at.to_string(),
@@ -78,6 +94,7 @@ impl<'a> From<&'a Finding> for FindingView<'a> {
             actor: finding.actor.as_deref(),
             reason: finding.reason.as_deref(),
             next_step: (finding.state == FindingState::Open).then(|| finding.next_step()),
+            change,
         }
     }
 }
@@ -89,6 +106,10 @@ pub struct ReconcileMembers<'a> {
     pub run_id: &'a str,
     /// What was compared.
     pub period: PeriodView,
+    /// What the table was compared with: `stripe` or `file`.
+    pub source: &'static str,
+    /// The file's name, when it was one.
+    pub file: Option<&'a str>,
     /// Lowercase code.
     pub currency: &'static str,
     /// What Stripe lists.
@@ -97,6 +118,8 @@ pub struct ReconcileMembers<'a> {
     pub table: TableSideView,
     /// What Stripe lists less what we recorded, minor units.
     pub difference_cents: i64,
+    /// What the lines of Stripe's balance say; null where they were not read.
+    pub balance: Option<BalanceView>,
     /// Transfers that agree with a payout.
     pub matched: i64,
     /// Findings left to a person.
@@ -135,6 +158,15 @@ pub struct StripeSideView {
     pub reversed_cents: i64,
 }
 
+/// The balance at Stripe, in the period.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct BalanceView {
+    /// What left it for transfers, minor units.
+    pub transfer_cents: i64,
+    /// What came back of them, minor units.
+    pub reversed_cents: i64,
+}
+
 /// Payouts in the table.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct TableSideView {
@@ -148,7 +180,6 @@ impl<'a> ReconcileMembers<'a> {
     /// Of a comparison.
     pub fn of(
         of: &'a Reconciliation,
-        from_before: i64,
         holders: &'a [Holder],
         currency: Currency,
         exit_code: u8,
@@ -160,6 +191,8 @@ impl<'a> ReconcileMembers<'a> {
                 from: moment(of.period_from),
                 until: moment(of.period_until),
             },
+            source: of.source.as_str(),
+            file: of.file.as_deref(),
             currency: currency.as_str(),
             stripe: StripeSideView {
                 transfers: of.transfer_count,
@@ -171,9 +204,16 @@ impl<'a> ReconcileMembers<'a> {
                 amount_cents: of.payout_cents,
             },
             difference_cents: of.difference_cents(),
+            balance: of
+                .balance_transfer_cents
+                .zip(of.balance_reversed_cents)
+                .map(|(transfer_cents, reversed_cents)| BalanceView {
+                    transfer_cents,
+                    reversed_cents,
+                }),
             matched: of.matched_count,
             open: of.open_count,
-            open_from_before: from_before,
+            open_from_before: of.open_before_count,
             fixed: of.fixed_count,
             accepted: of.accepted_count,
             held_by: holders.iter().map(HolderView::from).collect(),
@@ -185,9 +225,15 @@ impl<'a> ReconcileMembers<'a> {
 
 /// The open findings of one kind, and what to do about them. `all` is how many
 /// there are.
-pub fn open_group(ui: &Ui, kind: FindingKind, findings: &[Finding], all: u64) -> String {
+pub fn open_group(
+    ui: &Ui,
+    kind: FindingKind,
+    findings: &[Finding],
+    all: u64,
+    currency: Currency,
+) -> String {
     let heading = format!("{kind}: {}", kind.meaning());
-    let mut text = format!("{heading}\n{}", findings_table(ui, findings));
+    let mut text = format!("{heading}\n{}", findings_table(ui, findings, currency));
     text.push_str(&more(findings, all));
     let advice = match findings {
         [one] if all == 1 => one.next_step(),
@@ -206,18 +252,34 @@ pub fn open_group(ui: &Ui, kind: FindingKind, findings: &[Finding], all: u64) ->
     text
 }
 
-/// The findings of one kind that this run repaired.
-pub fn fixed_group(ui: &Ui, kind: FindingKind, findings: &[Finding], all: u64) -> String {
+/// The findings of one kind that are settled: `how`.
+pub fn settled_group(
+    ui: &Ui,
+    (kind, how): (FindingKind, &str),
+    findings: &[Finding],
+    all: u64,
+    currency: Currency,
+) -> String {
     format!(
-        "{kind}, repaired:\n{}{}\n",
-        findings_table(ui, findings),
+        "{kind}, {how}:\n{}{}\n",
+        findings_table(ui, findings, currency),
         more(findings, all)
     )
 }
 
 /// The findings that a person has just accepted.
-pub fn accepted(ui: &Ui, findings: &[Finding]) -> String {
-    format!("accepted:\n{}", findings_table(ui, findings))
+pub fn accepted(ui: &Ui, findings: &[Finding], currency: Currency) -> String {
+    format!("accepted:\n{}", findings_table(ui, findings, currency))
+}
+
+/// How a comparison differs from an earlier one, in a line.
+pub fn changes(before: &RunId, new: u64, gone: u64, same: u64) -> String {
+    format!(
+        "Since {before}: {} new, {} gone, {} as before\n",
+        grouped(new),
+        grouped(gone),
+        grouped(same)
+    )
 }
 
 fn more(findings: &[Finding], all: u64) -> String {
@@ -231,11 +293,12 @@ fn more(findings: &[Finding], all: u64) -> String {
     )
 }
 
-fn findings_table(ui: &Ui, findings: &[Finding]) -> String {
+fn findings_table(ui: &Ui, findings: &[Finding], currency: Currency) -> String {
     let columns = [
         left("Finding"),
         left("Payout"),
         left("Transfer").sacrificed(1),
+        right("At stake"),
         left("In the table").shrinks_to(10),
         left("At Stripe").shrinks_to(10),
     ];
@@ -248,6 +311,11 @@ fn findings_table(ui: &Ui, findings: &[Finding]) -> String {
                 .map_or("", PayoutId::as_str)
                 .into(),
             finding.transfer_id.as_deref().unwrap_or_default().into(),
+            finding
+                .at_stake_cents
+                .map(|cents| major(cents, currency))
+                .unwrap_or_default()
+                .into(),
             brief(finding.expected.as_deref().unwrap_or("nothing"), TEXT_MAX).into(),
             brief(&finding.found, TEXT_MAX).into(),
         ]
@@ -255,19 +323,22 @@ fn findings_table(ui: &Ui, findings: &[Finding]) -> String {
     table::render(ui, &columns, rows.collect())
 }
 
-/// What the comparison came to. `from_before` of the open findings are older
-/// than it.
-pub fn summary(of: &Reconciliation, from_before: i64, currency: Currency) -> String {
+/// What the comparison came to.
+pub fn summary(of: &Reconciliation, currency: Currency) -> String {
     let number = |count: i64| u64::try_from(count).unwrap_or(0);
     let money = |cents: i64| with_currency(cents, currency);
     let until = of.period_until.map_or_else(|| "now".to_owned(), minute);
     let from = of
         .period_from
         .map_or_else(|| "the beginning".to_owned(), minute);
+    let lists = match &of.file {
+        Some(_) => "The file lists",
+        None => "Stripe lists",
+    };
     let mut lines = vec![
         ("Period", format!("{from} to {until}, UTC")),
         (
-            "Stripe lists",
+            lists,
             format!(
                 "{}, {}",
                 count(number(of.transfer_count), "transfer"),
@@ -295,6 +366,19 @@ pub fn summary(of: &Reconciliation, from_before: i64, currency: Currency) -> Str
     if of.reversed_cents > 0 {
         lines.push(("Taken back", money(of.reversed_cents)));
     }
+    if let (Some(sent), Some(back)) = (of.balance_transfer_cents, of.balance_reversed_cents) {
+        let back = match back {
+            0 => String::new(),
+            cents => format!(" and got back {}", money(cents)),
+        };
+        lines.push((
+            "Balance",
+            format!("lost {} to transfers{back}", money(sent)),
+        ));
+    }
+    if let Some(file) = &of.file {
+        lines.push(("File", brief(file, TEXT_MAX)));
+    }
     let counted = format!(
         "{} open, {} repaired, {} accepted",
         grouped(number(of.open_count)),
@@ -309,8 +393,8 @@ pub fn summary(of: &Reconciliation, from_before: i64, currency: Currency) -> Str
             counted
         },
     ));
-    if from_before > 0 {
-        let told = format!("{} open from before", grouped(number(from_before)));
+    if of.open_before_count > 0 {
+        let told = format!("{} open from before", grouped(number(of.open_before_count)));
         lines.push(("", told));
     }
     record::render(&lines)

@@ -214,7 +214,9 @@ impl Accounts {
         if let Some(place) = self.place(id) {
             return place;
         }
-        let account = Connected::named(id, now_ms);
+        // In the order of their times, also where the books are filled with transfers of the past.
+        let newest_ms = self.list.last().map_or(now_ms, |last| last.created_ms);
+        let account = Connected::named(id, now_ms.max(newest_ms));
         let place = self.list.len();
         self.places.insert(Arc::clone(&account.id), place);
         self.list.push(account);

@@ -10,6 +10,8 @@ use super::form::Params;
 use super::ids::{self, Id, Kind};
 use super::ledger::Ledger;
 use super::listing::{Among, ListQuery, ListView};
+use super::reversals::{ReversalExpand, ReversalView};
+use super::transfers::{Expand, Expandable, TransferView, Version};
 
 /// Available minor units per currency and source type. Nothing is ever pending here.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -116,10 +118,40 @@ impl Entry {
     }
 }
 
+/// How much of what moved the balance a balance transaction shows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum EntryExpand {
+    /// Its id.
+    #[default]
+    Nothing,
+    /// The object.
+    Source,
+    /// The object, and if that is a reversal, its transfer inside it.
+    SourceAndTransfer,
+}
+
+impl EntryExpand {
+    /// Takes `expand[]`; inside lists every name starts with `data.`.
+    pub(super) fn take(params: &mut Params, prefix: &str) -> Result<Self, ApiError> {
+        let mut expand = Self::default();
+        for name in params.list("expand") {
+            match name.strip_prefix(prefix) {
+                Some("source") if expand == Self::Nothing => expand = Self::Source,
+                Some("source") => {}
+                // What is on the way is expanded too.
+                Some("source.transfer") => expand = Self::SourceAndTransfer,
+                _ => return Err(ApiError::not_expandable(&name)),
+            }
+        }
+        Ok(expand)
+    }
+}
+
 /// `GET /v1/balance_transactions`.
 #[derive(Debug)]
 pub(super) struct EntryQuery {
     list: ListQuery,
+    expand: EntryExpand,
     r#type: Option<String>,
     source: Option<String>,
     currency: Option<String>,
@@ -129,6 +161,7 @@ impl EntryQuery {
     pub(super) fn from_params(mut params: Params) -> Result<Self, ApiError> {
         let query = Self {
             list: ListQuery::take(&mut params)?,
+            expand: EntryExpand::take(&mut params, "data.")?,
             r#type: params.filled_text("type")?,
             source: params.filled_text("source")?,
             currency: params.filled_text("currency")?,
@@ -205,8 +238,12 @@ impl Ledger {
         }
     }
 
-    pub(super) fn entry_view(&self, place: usize) -> Option<EntryView<'_>> {
-        let entry = self.entries.get(place)?;
+    pub(super) fn entry_view(
+        &self,
+        place: usize,
+        expand: EntryExpand,
+    ) -> Result<EntryView<'_>, ApiError> {
+        let entry = self.entries.get(place).ok_or_else(ApiError::server_error)?;
         let (source, reporting_category, description) = match entry.source {
             Source::Transfer(at) => (
                 self.id(Kind::Transfer, at),
@@ -218,7 +255,12 @@ impl Ledger {
             Source::Reversal(at) => (self.id(Kind::Reversal, at), "transfer_reversal", None),
             Source::Topup(at) => (self.id(Kind::Topup, at), "topup", None),
         };
-        Some(EntryView {
+        let source = if expand == EntryExpand::Nothing {
+            Expandable::Id(source)
+        } else {
+            Expandable::Object(self.source_view(place, entry, expand)?)
+        };
+        Ok(EntryView {
             id: self.id(Kind::BalanceTransaction, place),
             object: "balance_transaction",
             amount: entry.amount,
@@ -235,6 +277,42 @@ impl Ledger {
             source,
             status: "available",
             r#type: entry.r#type().name(),
+        })
+    }
+
+    /// What moved the balance, in full.
+    fn source_view(
+        &self,
+        place: usize,
+        entry: &Entry,
+        expand: EntryExpand,
+    ) -> Result<SourceView<'_>, ApiError> {
+        Ok(match entry.source {
+            Source::Transfer(at) => SourceView::Transfer(Box::new(self.transfer_view(
+                at,
+                Version::Now,
+                Expand::default(),
+                None,
+            )?)),
+            Source::Reversal(at) => SourceView::Reversal(Box::new(self.reversal_view(
+                at,
+                ReversalExpand {
+                    transfer: expand == EntryExpand::SourceAndTransfer,
+                    ..ReversalExpand::default()
+                },
+            )?)),
+            Source::Topup(at) => SourceView::Topup(TopupView {
+                id: self.id(Kind::Topup, at),
+                object: "topup",
+                amount: entry.amount,
+                balance_transaction: self.id(Kind::BalanceTransaction, place),
+                created: seconds(entry.created_ms),
+                currency: entry.currency,
+                description: None,
+                livemode: self.scope.livemode,
+                status: "succeeded",
+                transfer_group: None,
+            }),
         })
     }
 
@@ -275,14 +353,14 @@ impl Ledger {
             created_ms,
             visible,
         )?;
-        let data: Vec<_> = page
+        let data: Result<Vec<_>, _> = page
             .places
             .iter()
-            .filter_map(|&place| self.entry_view(place))
+            .map(|&place| self.entry_view(place, query.expand))
             .collect();
         Ok(serde_json::to_vec(&ListView::new(
             "/v1/balance_transactions",
-            data,
+            data?,
             page.has_more,
         ))?)
     }
@@ -343,7 +421,30 @@ pub(super) struct EntryView<'a> {
     fee_details: [(); 0],
     net: i64,
     reporting_category: &'static str,
-    source: Id<'a>,
+    source: Expandable<Id<'a>, SourceView<'a>>,
     status: &'static str,
     r#type: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum SourceView<'a> {
+    Transfer(Box<TransferView<'a>>),
+    Reversal(Box<ReversalView<'a>>),
+    Topup(TopupView<'a>),
+}
+
+/// A top-up as Stripe writes it; nobody's bank is behind it.
+#[derive(Serialize)]
+struct TopupView<'a> {
+    id: Id<'a>,
+    object: &'static str,
+    amount: i64,
+    balance_transaction: Id<'a>,
+    created: i64,
+    currency: Currency,
+    description: Option<()>,
+    livemode: bool,
+    status: &'static str,
+    transfer_group: Option<()>,
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{Query, State as Shared};
+use axum::extract::{DefaultBodyLimit, Query, State as Shared};
 use axum::http::{Response, StatusCode, header};
 use axum::routing::{any, get, post};
 use serde::de::DeserializeOwned;
@@ -18,6 +18,7 @@ use super::auth::{Account, Scope};
 use super::clock::{parse_rfc3339, rfc3339};
 use super::currency::{Currency, SourceType};
 use super::faults::{FaultPlan, FaultReport};
+use super::fill::PastTransfer;
 use super::ledger::Origin;
 use super::limits::Pace;
 use super::report::LedgerReport;
@@ -256,6 +257,7 @@ GET  /_sandbox/requests                the latest requests
 GET  /_sandbox/clock                   the simulated time
 POST /_sandbox/clock                   {\"advance_seconds\": 86400} or {\"set\": \"2026-10-01T00:00:00Z\"}
 POST /_sandbox/balance                 {\"currency\": \"usd\", \"amount\": 500000} adds, {\"currency\": \"usd\", \"set\": 0} sets
+POST /_sandbox/transfers               {\"created\": 1790812800, \"amount\": 100, \"destination\": \"acct_1\"}: transfers of the past, one a line
 POST /_sandbox/accounts                {\"id\": \"acct_1\", \"transfers\": \"inactive\", \"disabled_reason\": \"under_review\"}
 GET  /_sandbox/faults                  the faults, and how often each fired
 POST /_sandbox/faults                  {\"rules\": [{\"on\": \"transfers.create\", \"times\": 1, \"fault\": \"reset_after\"}]}
@@ -265,6 +267,9 @@ GET  /_sandbox/rate                    limits and delays
 POST /_sandbox/rate                    {\"per_second\": 25, \"latency_ms\": 50}
 POST /_sandbox/reset                   forget everything
 ";
+
+/// How many bytes of transfers of the past are taken at once.
+const FILL_MAX: usize = 64 << 20;
 
 type Answer = Result<Response<Body>, Refusal>;
 
@@ -279,6 +284,10 @@ pub(super) fn router(server: Arc<Server>) -> Router {
         )
         .route("/_sandbox/clock", get(clock).post(move_clock))
         .route("/_sandbox/balance", post(change_balance))
+        .route(
+            "/_sandbox/transfers",
+            post(fill).layer(DefaultBodyLimit::max(FILL_MAX)),
+        )
         .route("/_sandbox/accounts", post(update_account))
         .route(
             "/_sandbox/faults",
@@ -344,6 +353,18 @@ async fn move_clock(Shared(controls): Shared<Controls>, body: Bytes) -> Answer {
 async fn change_balance(Shared(controls): Shared<Controls>, body: Bytes) -> Answer {
     let available = controls.change_balance(&parsed(&body)?)?;
     json(&serde_json::json!({ "available": available }))
+}
+
+async fn fill(Shared(controls): Shared<Controls>, body: Bytes) -> Answer {
+    // All are read before the first is made.
+    let transfers: Vec<PastTransfer> = serde_json::Deserializer::from_slice(&body)
+        .into_iter()
+        .enumerate()
+        .map(|(place, transfer)| {
+            transfer.map_err(|error| Refusal(format!("transfer {}: {error}", place + 1)))
+        })
+        .collect::<Result<_, _>>()?;
+    json(&controls.fill(transfers)?)
 }
 
 async fn update_account(Shared(controls): Shared<Controls>, body: Bytes) -> Answer {

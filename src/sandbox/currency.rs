@@ -1,6 +1,6 @@
 //! The currencies Stripe transfers, and what its amounts must look like in each.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// In the order in which Stripe's own error message starts: `usd` first, the rest by name.
 const KNOWN: &[&str] = &[
@@ -17,29 +17,30 @@ const KNOWN: &[&str] = &[
     "vuv", "wst", "xaf", "xcd", "xof", "xpf", "yer", "zar", "zmw",
 ];
 
-/// A currency Stripe knows, by its lower-case ISO code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub(super) struct Currency(&'static str);
+/// A currency Stripe knows, by its place among [`KNOWN`]: a byte, because every transfer has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Currency(u8);
 
 impl Currency {
-    pub(super) const USD: Self = Self("usd");
+    pub(super) const USD: Self = Self(0);
 
     /// Stripe takes either case and answers in lower case.
     pub(super) fn find(code: &str) -> Option<Self> {
-        KNOWN
+        let place = KNOWN
             .iter()
-            .find(|known| known.eq_ignore_ascii_case(code))
-            .map(|known| Self(known))
+            .position(|known| known.eq_ignore_ascii_case(code))?;
+        u8::try_from(place).ok().map(Self)
     }
 
+    /// Its ISO code in lower case.
     pub(super) fn code(self) -> &'static str {
-        self.0
+        KNOWN.get(usize::from(self.0)).copied().unwrap_or_default()
     }
 
     /// Amounts must be a multiple of this many minor units: ISK and UGX have two decimals in the
     /// API that must be zero, currencies with three decimals end in a zero.
     pub(super) fn step(self) -> i64 {
-        match self.0 {
+        match self.code() {
             "isk" | "ugx" => 100,
             "bhd" | "jod" | "kwd" | "omr" | "tnd" => 10,
             _ => 1,
@@ -52,6 +53,12 @@ impl Currency {
             "Invalid currency: {code}. Stripe currently supports these currencies: {}",
             KNOWN.join(", ")
         )
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.code())
     }
 }
 

@@ -68,6 +68,15 @@ impl ApiError {
         Self::param("parameter_invalid_integer", param, message)
     }
 
+    /// A field named in `expand[]` that is none, or never an object.
+    pub(super) fn not_expandable(name: &str) -> Self {
+        Self::param(
+            None,
+            "expand",
+            format!("This property cannot be expanded ({name})."),
+        )
+    }
+
     /// An object named in the path, or in a cursor, that is not there.
     pub(super) fn no_such(status: u16, what: &str, id: &str, param: &str) -> Self {
         Self {

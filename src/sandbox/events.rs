@@ -181,7 +181,7 @@ impl Ledger {
         self.events.push(event);
     }
 
-    fn event_created_ms(&self, place: usize) -> i64 {
+    pub(super) fn event_created_ms(&self, place: usize) -> i64 {
         match self.events.get(place).map(|event| &event.what) {
             Some(What::Created { transfer }) => self
                 .transfers

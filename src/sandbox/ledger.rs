@@ -126,6 +126,17 @@ impl Ledger {
         ids::place(Kind::Event, &self.space, id).filter(|place| *place < self.events.len())
     }
 
+    /// When the newest thing happened that is in these books; the beginning of time when nothing did.
+    pub(super) fn newest_ms(&self) -> i64 {
+        let entry_ms = self.entries.last().map(|entry| entry.created_ms);
+        let event_ms = self
+            .events
+            .len()
+            .checked_sub(1)
+            .map(|place| self.event_created_ms(place));
+        entry_ms.max(event_ms).unwrap_or(i64::MIN)
+    }
+
     /// Whether lists show the transfer at `place` yet.
     pub(super) fn is_listed(&self, place: usize, now_ms: i64) -> bool {
         self.transfers
@@ -136,7 +147,31 @@ impl Ledger {
 
 /// From a property to the places of the objects that have it, oldest first.
 #[derive(Debug)]
-pub(super) struct Index<K>(HashMap<K, Vec<usize>>);
+pub(super) struct Index<K>(HashMap<K, Places>);
+
+/// Most groups have one transfer, and there are as many groups as transfers: one place needs no
+/// memory beside the index.
+#[derive(Debug)]
+enum Places {
+    One(usize),
+    Several(Vec<usize>),
+}
+
+impl Places {
+    fn push(&mut self, place: usize) {
+        match self {
+            Self::One(first) => *self = Self::Several(vec![*first, place]),
+            Self::Several(places) => places.push(place),
+        }
+    }
+
+    fn as_slice(&self) -> &[usize] {
+        match self {
+            Self::One(place) => std::slice::from_ref(place),
+            Self::Several(places) => places,
+        }
+    }
+}
 
 impl<K> Default for Index<K> {
     fn default() -> Self {
@@ -149,7 +184,7 @@ impl<K: Clone + Eq + Hash> Index<K> {
         if let Some(places) = self.0.get_mut(key) {
             places.push(place);
         } else {
-            self.0.insert(key.clone(), vec![place]);
+            self.0.insert(key.clone(), Places::One(place));
         }
     }
 
@@ -157,7 +192,7 @@ impl<K: Clone + Eq + Hash> Index<K> {
     where
         K: std::borrow::Borrow<Q>,
     {
-        self.0.get(key).map_or(&[], Vec::as_slice)
+        self.0.get(key).map_or(&[], Places::as_slice)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &[usize])> {

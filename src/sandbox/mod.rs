@@ -31,6 +31,7 @@
 //! | `GET requests` | [`Controls::requests`] | the latest thousand requests |
 //! | `GET`, `POST clock` | [`Controls::advance`], [`Controls::set_clock`] | the simulated time, which goes only forward |
 //! | `POST balance` | [`Controls::top_up`], [`Controls::change_balance`] | adds or sets money |
+//! | `POST transfers` | [`Controls::fill`] | transfers of the past, a JSON object a line: [`PastTransfer`] |
 //! | `POST accounts` | [`Controls::update_account`] | capabilities of a connected account |
 //! | `GET`, `POST`, `DELETE faults` | [`Controls::faults_add`] … | what goes wrong: [`FaultPlan`] and [`Fault`] |
 //! | `POST release` | [`Controls::release`] | lets go of requests that a fault holds |
@@ -59,6 +60,7 @@ mod endpoint;
 mod error;
 mod events;
 mod faults;
+mod fill;
 mod form;
 mod idempotency;
 mod ids;
@@ -92,6 +94,7 @@ pub use clock::SandboxClock;
 pub use control::{BalanceUpdate, ControlError, Controls};
 pub use currency::SourceType;
 pub use faults::{Fault, FaultPlan, FaultPlanError, FaultReport, FaultRule, FaultStatus};
+pub use fill::{Filled, PastTransfer};
 pub use limits::Pace;
 pub use metadata::Metadata;
 pub use report::{AccountReport, BalanceReport, LedgerReport, TotalReport, TransferReport};

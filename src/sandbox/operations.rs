@@ -5,14 +5,14 @@
 
 use super::accounts::own_account;
 use super::auth::Scope;
-use super::balance::EntryQuery;
+use super::balance::{EntryExpand, EntryQuery};
 use super::endpoint::{Endpoint, Route};
 use super::error::ApiError;
 use super::events::EventQuery;
 use super::form::Params;
 use super::ledger::Origin;
 use super::listing::{Among, ListQuery, ListView};
-use super::reversals::{NewReversal, ReversalUpdate};
+use super::reversals::{NewReversal, ReversalExpand, ReversalUpdate};
 use super::state::State;
 use super::transfers::{Expand, NewTransfer, TransferQuery, TransferUpdate, Version};
 
@@ -25,12 +25,26 @@ pub(super) enum Operation {
 #[derive(Debug)]
 pub(super) enum Read {
     Transfers(TransferQuery),
-    Transfer { id: String, expand: Expand },
-    Reversals { transfer: String, query: ListQuery },
-    Reversal { transfer: String, id: String },
+    Transfer {
+        id: String,
+        expand: Expand,
+    },
+    Reversals {
+        transfer: String,
+        query: ListQuery,
+        expand: ReversalExpand,
+    },
+    Reversal {
+        transfer: String,
+        id: String,
+        expand: ReversalExpand,
+    },
     Balance,
     BalanceTransactions(EntryQuery),
-    BalanceTransaction(String),
+    BalanceTransaction {
+        id: String,
+        expand: EntryExpand,
+    },
     OwnAccount,
     Accounts(ListQuery),
     Account(String),
@@ -100,13 +114,18 @@ impl Operation {
             Endpoint::ReversalsList => Read::Reversals {
                 transfer: id(),
                 query: ListQuery::take(&mut params)?,
+                expand: ReversalExpand::take(&mut params, "data.")?,
             },
             Endpoint::ReversalsRetrieve => Read::Reversal {
                 transfer: id(),
                 id: route.nested.to_owned(),
+                expand: ReversalExpand::take(&mut params, "")?,
             },
             Endpoint::BalanceRetrieve => Read::Balance,
-            Endpoint::BalanceTransactionsRetrieve => Read::BalanceTransaction(id()),
+            Endpoint::BalanceTransactionsRetrieve => Read::BalanceTransaction {
+                id: id(),
+                expand: EntryExpand::take(&mut params, "")?,
+            },
             Endpoint::AccountRetrieve => Read::OwnAccount,
             Endpoint::AccountsList => Read::Accounts(ListQuery::take(&mut params)?),
             Endpoint::AccountsRetrieve => Read::Account(id()),
@@ -136,15 +155,23 @@ impl State {
             Read::Transfer { id, expand } => {
                 ledger.transfer_body(ledger.transfer_named(&id)?, Version::Now, expand, accounts)
             }
-            Read::Reversals { transfer, query } => ledger.reversal_list(&transfer, &query),
-            Read::Reversal { transfer, id } => ledger.reversal_body(&transfer, &id),
+            Read::Reversals {
+                transfer,
+                query,
+                expand,
+            } => ledger.reversal_list(&transfer, &query, expand),
+            Read::Reversal {
+                transfer,
+                id,
+                expand,
+            } => ledger.reversal_body(&transfer, &id, expand),
             Read::Balance => Ok(serde_json::to_vec(&ledger.balance_view())?),
             Read::BalanceTransactions(query) => ledger.entry_list(&query, now_ms),
-            Read::BalanceTransaction(id) => {
+            Read::BalanceTransaction { id, expand } => {
                 let place = ledger
                     .entry_place(&id)
                     .ok_or_else(|| ApiError::no_such(404, "balance transaction", &id, "id"))?;
-                Ok(serde_json::to_vec(&ledger.entry_view(place))?)
+                Ok(serde_json::to_vec(&ledger.entry_view(place, expand)?)?)
             }
             Read::OwnAccount => Ok(serde_json::to_vec(&own_account(scope.account))?),
             Read::Account(id) => Ok(serde_json::to_vec(&accounts.view(&id, now_ms)?)?),

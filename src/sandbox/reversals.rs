@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 
 use super::accounts::can_be_reversed;
-use super::balance::{Entry, Source};
+use super::balance::{Entry, EntryExpand, EntryView, Source};
 use super::clock::seconds;
 use super::currency::Currency;
 use super::error::ApiError;
@@ -15,7 +15,7 @@ use super::ids::{Id, Kind};
 use super::ledger::{Ledger, Origin};
 use super::listing::{Among, ListQuery, ListView};
 use super::metadata::{self, Metadata};
-use super::transfers::{Expand, Version, checked_description};
+use super::transfers::{Expand, Expandable, TransferView, Version, checked_description};
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Reversal {
@@ -24,6 +24,30 @@ pub(super) struct Reversal {
     transfer: usize,
     metadata: Metadata,
     pub(super) entry: usize,
+}
+
+/// Which fields of a reversal to show as objects instead of ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ReversalExpand {
+    pub(super) balance_transaction: bool,
+    pub(super) transfer: bool,
+}
+
+impl ReversalExpand {
+    /// Takes `expand[]`; inside lists every name starts with `data.`.
+    pub(super) fn take(params: &mut Params, prefix: &str) -> Result<Self, ApiError> {
+        let mut expand = Self::default();
+        for name in params.list("expand") {
+            match name.strip_prefix(prefix) {
+                Some("balance_transaction") => expand.balance_transaction = true,
+                Some("transfer") => expand.transfer = true,
+                // Always null here.
+                Some("source_refund") => {}
+                _ => return Err(ApiError::not_expandable(&name)),
+            }
+        }
+        Ok(expand)
+    }
 }
 
 /// `POST /v1/transfers/{id}/reversals`.
@@ -155,7 +179,9 @@ impl Ledger {
             object,
             previous: None,
         });
-        Ok(serde_json::to_vec(&self.reversal_view(reversal))?)
+        Ok(serde_json::to_vec(
+            &self.reversal_view(reversal, ReversalExpand::default())?,
+        )?)
     }
 
     pub(super) fn reversal_update(&mut self, update: ReversalUpdate) -> Result<Vec<u8>, ApiError> {
@@ -163,19 +189,26 @@ impl Ledger {
         if let Some(reversal) = self.reversals.get_mut(place) {
             reversal.metadata = reversal.metadata.changed(update.metadata)?;
         }
-        Ok(serde_json::to_vec(&self.reversal_view(place))?)
+        Ok(serde_json::to_vec(
+            &self.reversal_view(place, ReversalExpand::default())?,
+        )?)
     }
 
-    pub(super) fn reversal_body(&self, transfer: &str, id: &str) -> Result<Vec<u8>, ApiError> {
-        Ok(serde_json::to_vec(
-            &self.reversal_view(self.reversal_named(transfer, id)?),
-        )?)
+    pub(super) fn reversal_body(
+        &self,
+        transfer: &str,
+        id: &str,
+        expand: ReversalExpand,
+    ) -> Result<Vec<u8>, ApiError> {
+        let place = self.reversal_named(transfer, id)?;
+        Ok(serde_json::to_vec(&self.reversal_view(place, expand)?)?)
     }
 
     pub(super) fn reversal_list(
         &self,
         transfer: &str,
         query: &ListQuery,
+        expand: ReversalExpand,
     ) -> Result<Vec<u8>, ApiError> {
         let parent = self.transfer_named(transfer)?;
         let among = self
@@ -194,14 +227,14 @@ impl Ledger {
             created_ms,
             |_| true,
         )?;
-        let data: Vec<_> = page
+        let data: Result<Vec<_>, _> = page
             .places
             .iter()
-            .filter_map(|&place| self.reversal_view(place))
+            .map(|&place| self.reversal_view(place, expand))
             .collect();
         Ok(serde_json::to_vec(&ListView::new(
             format!("/v1/transfers/{transfer}/reversals"),
-            data,
+            data?,
             page.has_more,
         ))?)
     }
@@ -217,20 +250,45 @@ impl Ledger {
             .ok_or_else(|| ApiError::no_such(404, "transfer reversal", id, "id"))
     }
 
-    pub(super) fn reversal_view(&self, place: usize) -> Option<ReversalView<'_>> {
-        let reversal = self.reversals.get(place)?;
-        let transfer = self.transfers.get(reversal.transfer)?;
-        Some(ReversalView {
+    pub(super) fn reversal_view(
+        &self,
+        place: usize,
+        expand: ReversalExpand,
+    ) -> Result<ReversalView<'_>, ApiError> {
+        let (reversal, currency) = self
+            .reversals
+            .get(place)
+            .and_then(|reversal| {
+                let transfer = self.transfers.get(reversal.transfer)?;
+                Some((reversal, transfer.currency))
+            })
+            .ok_or_else(ApiError::server_error)?;
+        let balance_transaction = if expand.balance_transaction {
+            Expandable::Object(self.entry_view(reversal.entry, EntryExpand::Nothing)?)
+        } else {
+            Expandable::Id(self.id(Kind::BalanceTransaction, reversal.entry))
+        };
+        let transfer = if expand.transfer {
+            Expandable::Object(Box::new(self.transfer_view(
+                reversal.transfer,
+                Version::Now,
+                Expand::default(),
+                None,
+            )?))
+        } else {
+            Expandable::Id(self.id(Kind::Transfer, reversal.transfer))
+        };
+        Ok(ReversalView {
             id: self.id(Kind::Reversal, place),
             object: "transfer_reversal",
             amount: reversal.amount,
-            balance_transaction: self.id(Kind::BalanceTransaction, reversal.entry),
+            balance_transaction,
             created: seconds(reversal.created_ms),
-            currency: transfer.currency,
+            currency,
             destination_payment_refund: self.id(Kind::PaymentRefund, place),
             metadata: &reversal.metadata,
             source_refund: None,
-            transfer: self.id(Kind::Transfer, reversal.transfer),
+            transfer,
         })
     }
 }
@@ -241,11 +299,11 @@ pub(super) struct ReversalView<'a> {
     id: Id<'a>,
     object: &'static str,
     amount: i64,
-    balance_transaction: Id<'a>,
+    balance_transaction: Expandable<Id<'a>, EntryView<'a>>,
     created: i64,
     currency: Currency,
     destination_payment_refund: Id<'a>,
     metadata: &'a Metadata,
     source_refund: Option<()>,
-    transfer: Id<'a>,
+    transfer: Expandable<Id<'a>, Box<TransferView<'a>>>,
 }

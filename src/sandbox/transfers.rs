@@ -6,17 +6,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::accounts::{AccountView, Accounts};
-use super::balance::{Entry, EntryView, Source};
+use super::balance::{Entry, EntryExpand, EntryView, Source};
 use super::clock::seconds;
 use super::currency::{Currency, SourceType};
 use super::error::ApiError;
 use super::events::{Change, EventType};
+use super::fill::PastTransfer;
 use super::form::Params;
 use super::ids::{Id, Kind};
 use super::ledger::{Ledger, Origin};
 use super::listing::{Among, ListQuery, ListView};
 use super::metadata::{self, Metadata};
-use super::reversals::ReversalView;
+use super::reversals::{ReversalExpand, ReversalView};
 
 const DESCRIPTION_LENGTH_MAX: usize = 5000;
 const GROUP_LENGTH_MAX: usize = 255;
@@ -42,6 +43,9 @@ pub(super) struct Transfer {
     pub(super) origin: Origin,
     /// How often the answer was replayed to a later request with the same key.
     pub(super) replays: u32,
+    /// Shown as an object of another name: what a client is to make of what it cannot read.
+    #[serde(default)]
+    pub(super) unreadable: bool,
 }
 
 /// The part of a transfer that an update can change.
@@ -68,13 +72,7 @@ impl Expand {
                 Some("destination") => expand.destination = true,
                 // Always null here, or always shown in full.
                 Some("source_transaction" | "reversals") => {}
-                _ => {
-                    return Err(ApiError::param(
-                        None,
-                        "expand",
-                        format!("This property cannot be expanded ({name})."),
-                    ));
-                }
+                _ => return Err(ApiError::not_expandable(&name)),
             }
         }
         Ok(expand)
@@ -95,6 +93,30 @@ pub(super) struct NewTransfer {
 }
 
 impl NewTransfer {
+    /// As a request of then would have asked for it.
+    pub(super) fn of_the_past(past: PastTransfer) -> Result<Self, ApiError> {
+        let currency = known_currency(&past.currency)?;
+        let metadata = past.metadata.into_iter().collect();
+        Ok(Self {
+            amount: checked_amount(past.amount, currency)?,
+            currency,
+            destination: past.destination,
+            notes: Notes {
+                description: None,
+                metadata: Metadata::new(metadata::Change::checked(Some(metadata))?)?,
+            },
+            source_transaction: None,
+            source_type: SourceType::default(),
+            group: checked_group(past.transfer_group)?,
+            expand: Expand::default(),
+        })
+    }
+
+    /// What it moves: in which currency, out of which part of the balance, and how much.
+    pub(super) fn money(&self) -> (Currency, SourceType, i64) {
+        (self.currency, self.source_type, self.amount)
+    }
+
     pub(super) fn from_params(mut params: Params) -> Result<Self, ApiError> {
         let amount = params.integer("amount")?;
         let currency = params.filled_text("currency")?;
@@ -108,8 +130,7 @@ impl NewTransfer {
         params.finish()?;
 
         let currency = currency.ok_or_else(|| ApiError::missing("currency"))?;
-        let currency = Currency::find(&currency)
-            .ok_or_else(|| ApiError::param(None, "currency", Currency::unknown(&currency)))?;
+        let currency = known_currency(&currency)?;
         let amount = checked_amount(amount.ok_or_else(|| ApiError::missing("amount"))?, currency)?;
         let destination = destination.ok_or_else(|| ApiError::missing("destination"))?;
         let source_type = match source_type {
@@ -124,12 +145,6 @@ impl NewTransfer {
                 )
             })?,
         };
-        if group
-            .as_deref()
-            .is_some_and(|group| group.chars().count() > GROUP_LENGTH_MAX)
-        {
-            return Err(too_long("transfer_group", GROUP_LENGTH_MAX));
-        }
         Ok(Self {
             amount,
             currency,
@@ -140,7 +155,7 @@ impl NewTransfer {
             },
             source_transaction,
             source_type,
-            group: group.map(Arc::from),
+            group: checked_group(group)?,
             expand,
         })
     }
@@ -188,6 +203,19 @@ impl TransferQuery {
         };
         params.finish()?;
         Ok(query)
+    }
+}
+
+fn known_currency(code: &str) -> Result<Currency, ApiError> {
+    Currency::find(code).ok_or_else(|| ApiError::param(None, "currency", Currency::unknown(code)))
+}
+
+fn checked_group(group: Option<String>) -> Result<Option<Arc<str>>, ApiError> {
+    match group {
+        Some(group) if group.chars().count() > GROUP_LENGTH_MAX => {
+            Err(too_long("transfer_group", GROUP_LENGTH_MAX))
+        }
+        group => Ok(group.map(Arc::from)),
     }
 }
 
@@ -280,6 +308,7 @@ impl Ledger {
             entry,
             origin,
             replays: 0,
+            unreadable: false,
         });
         self.announce_created(place);
         Ok(place)
@@ -428,13 +457,24 @@ impl Ledger {
             }
             _ => Expandable::Id(&*transfer.destination),
         };
-        let balance_transaction = match self.entry_view(transfer.entry) {
-            Some(view) if expand.balance_transaction => Expandable::Object(view),
-            _ => Expandable::Id(self.id(Kind::BalanceTransaction, transfer.entry)),
+        let balance_transaction = if expand.balance_transaction {
+            Expandable::Object(self.entry_view(transfer.entry, EntryExpand::Nothing)?)
+        } else {
+            Expandable::Id(self.id(Kind::BalanceTransaction, transfer.entry))
         };
+        let newest: Result<Vec<_>, _> = reversals
+            .iter()
+            .rev()
+            .take(REVERSALS_SHOWN)
+            .map(|&place| self.reversal_view(place, ReversalExpand::default()))
+            .collect();
         Ok(TransferView {
             id: self.id(Kind::Transfer, place),
-            object: "transfer",
+            object: if transfer.unreadable {
+                "transfer_unknown"
+            } else {
+                "transfer"
+            },
             amount: transfer.amount,
             amount_reversed,
             balance_transaction,
@@ -447,12 +487,7 @@ impl Ledger {
             metadata: &notes.metadata,
             reversals: ListView::new(
                 format!("/v1/transfers/{}/reversals", self.id(Kind::Transfer, place)),
-                reversals
-                    .iter()
-                    .rev()
-                    .take(REVERSALS_SHOWN)
-                    .filter_map(|&place| self.reversal_view(place))
-                    .collect(),
+                newest?,
                 reversals.len() > REVERSALS_SHOWN,
             )
             .counted(reversals.len()),
@@ -501,7 +536,7 @@ fn previous_attributes(old: &Notes, new: &Notes) -> Result<Option<Box<RawValue>>
 /// A field that is an id, or the object itself if the request asked for that.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Expandable<I, O> {
+pub(super) enum Expandable<I, O> {
     Id(I),
     Object(O),
 }

@@ -18,8 +18,8 @@ use crate::model::time::Time;
 use crate::store::approvals::facts_in_tx;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::among;
+use crate::store::findings::is_held_by_a_finding;
 use crate::store::payout_create::Locks;
-use crate::store::reconcile::is_held_by_a_finding;
 use crate::store::statements::accounts_in_tx;
 use crate::store::{StoreError, history, holds, reversals};
 

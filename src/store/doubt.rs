@@ -27,7 +27,7 @@ use crate::store::adopt::attempt_of_others;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, on_each};
 use crate::store::runs::{RunStamp, has_ended};
-use crate::store::{Store, StoreError, history, queue, reconcile, reversals};
+use crate::store::{Store, StoreError, findings, history, ledger, queue, reversals};
 
 /// Surplus transfers that are read at once: each is an alarm of its own.
 const SURPLUS_MAX: i64 = 100;
@@ -218,7 +218,7 @@ impl Store {
                 .limit(SURPLUS_MAX)
                 .load(conn)?;
             let ids: Vec<&str> = all.iter().map(|(_, id)| id.as_str()).collect();
-            let accepted = reconcile::accepted_of(conn, &ids)?;
+            let accepted = findings::accepted_of(conn, &ids)?;
             Ok(all
                 .into_iter()
                 .filter(|(_, id)| !accepted.contains(id))
@@ -235,7 +235,7 @@ impl Store {
         group: Option<&str>,
     ) -> Result<Option<PayoutId>, StoreError> {
         self.read(|conn| {
-            let holders = reconcile::holders_of(conn, &[transfer])?;
+            let holders = ledger::holders_of(conn, &[transfer])?;
             let mut others = holders.into_values().flatten();
             if let Some(other) = others.find(|holder| holder != payout) {
                 return Ok(Some(other));
@@ -324,7 +324,7 @@ fn case_in_tx(
         .order(payout_attempts::attempt)
         .load(conn)?;
     let this = std::slice::from_ref(id);
-    let found = reconcile::payments_found_in_tx(conn, this)?.remove(id);
+    let found = findings::payments_found_in_tx(conn, this)?.remove(id);
     let cancelled = history::cancelled_in_tx(conn, this)?.contains(id);
     let told = found.is_some() || cancelled;
     let unresolved = attempts.iter().find(|a| a.outcome.is_unresolved()).cloned();

@@ -15,7 +15,7 @@ use crate::model::schema::{
 };
 use crate::model::time::Time;
 use crate::store::queue::{Mark, QueueFilter};
-use crate::store::{Store, StoreError, dialect, history, queue, reconcile};
+use crate::store::{Store, StoreError, dialect, findings, history, ledger, queue};
 
 /// A transfer that may be one of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,15 +78,15 @@ impl Store {
             .collect();
         let transfer_ids: Vec<&str> = transfers.iter().map(|t| t.transfer_id.as_str()).collect();
         self.read(|conn| {
-            let held = reconcile::holders_of(conn, &transfer_ids)?;
-            let accepted = reconcile::accepted_of(conn, &transfer_ids)?;
+            let held = ledger::holders_of(conn, &transfer_ids)?;
+            let accepted = findings::accepted_of(conn, &transfer_ids)?;
             let mut in_doubt: HashMap<PayoutId, bool> = HashMap::new();
             let mut paid: HashSet<PayoutId> = HashSet::new();
             // Whether each may still be sent.
             let mut rows: HashMap<PayoutId, bool> = HashMap::new();
             let mut ours: HashSet<PayoutId> = HashSet::new();
             let cancelled = history::cancelled_in_tx(conn, ids.iter().copied())?;
-            let found = reconcile::payments_found_in_tx(conn, ids.iter().copied())?;
+            let found = findings::payments_found_in_tx(conn, ids.iter().copied())?;
             for chunk in ids.chunks(dialect::IDS_MAX) {
                 let chunk: Vec<&PayoutId> = chunk.to_vec();
                 for (id, outcome) in payout_attempts::table
@@ -258,7 +258,7 @@ impl Store {
             let cancelled = history::cancelled_in_tx(conn, ids)?;
             let mut accepted = HashSet::new();
             let mut open = HashSet::new();
-            for (payout, transfer, state) in reconcile::payments_named_in_tx(conn, ids)? {
+            for (payout, transfer, state) in findings::payments_named_in_tx(conn, ids)? {
                 match state {
                     FindingState::Accepted => accepted.insert((payout, transfer)),
                     FindingState::Open | FindingState::Fixed => open.insert((payout, transfer)),

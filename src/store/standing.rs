@@ -22,8 +22,8 @@ use crate::model::standing::{
 };
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX};
+use crate::store::findings::payments_found_in_tx;
 use crate::store::payouts::{PageOf, PayoutFilter, page_ids};
-use crate::store::reconcile::payments_found_in_tx;
 use crate::store::runs::RunStamp;
 use crate::store::{Store, StoreError, candidates, history, queue, reversals};
 

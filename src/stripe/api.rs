@@ -12,7 +12,8 @@ use stripe_types::{RangeBoundsTs, RangeQueryTs};
 use crate::model::money::Currency;
 use crate::model::time::Time;
 use crate::stripe::object::{
-    Balance, CreationPage, ErrorBody, Transfer, TransferPage, Unreadable, account_id,
+    Balance, BalanceTransaction, CreationPage, ErrorBody, Page, Reversal, Transfer, TransferPage,
+    Unreadable, account_id,
 };
 use crate::stripe::transport::{Exchange, Reply, Timeouts, Transport, TransportError};
 
@@ -151,6 +152,15 @@ pub struct TransferQuery {
     pub created_before: Option<Time>,
 }
 
+/// Which lines of the balance a list asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BalanceLines {
+    /// What transfers took from it.
+    Transfers,
+    /// What came back of them. Each is sent along with its transfer.
+    Reversals,
+}
+
 /// Stripe, for one key.
 #[derive(Debug)]
 pub struct Stripe {
@@ -237,6 +247,52 @@ impl Stripe {
         }
         let reply = self.read(&list).await?;
         Ok(TransferPage::read(&reply.body)?)
+    }
+
+    /// One page of the reversals of a transfer, newest first, behind the reversal `after`.
+    pub async fn reversal_page(
+        &self,
+        transfer: &str,
+        after: Option<&str>,
+    ) -> Result<Page<Reversal>, ReadError> {
+        let after = after.map(|after| format!("&starting_after={after}"));
+        let path = format!(
+            "/v1/transfers/{transfer}/reversals?limit={PAGE}{}",
+            after.unwrap_or_default()
+        );
+        Ok(Page::read(&self.get(&path).await?.body)?)
+    }
+
+    /// One page of the balance's lines, newest first, behind the line `after`, made at
+    /// the second `from` or later and before the second `before`.
+    pub async fn balance_page(
+        &self,
+        lines: BalanceLines,
+        (from, before): (Option<Time>, Option<Time>),
+        after: Option<&str>,
+    ) -> Result<Page<BalanceTransaction>, ReadError> {
+        let limit = PAGE.to_string();
+        let from = from.map(|time| time.unix_seconds().to_string());
+        let before = before.map(|time| time.unix_seconds().to_string());
+        let mut query = vec![("limit", limit.as_str())];
+        query.extend(match lines {
+            BalanceLines::Transfers => vec![("type", "transfer")],
+            BalanceLines::Reversals => {
+                vec![
+                    ("type", "transfer_refund"),
+                    ("expand[]", "data.source.transfer"),
+                ]
+            }
+        });
+        query.extend(from.as_deref().map(|from| ("created[gte]", from)));
+        query.extend(before.as_deref().map(|before| ("created[lt]", before)));
+        query.extend(after.map(|after| ("starting_after", after)));
+        // Pairs of texts always serialise.
+        let query = serde_urlencoded::to_string(query).unwrap_or_default();
+        let reply = self
+            .get(&format!("/v1/balance_transactions?{query}"))
+            .await?;
+        Ok(Page::read(&reply.body)?)
     }
 
     /// One page of the events that say a transfer was made, newest first, behind

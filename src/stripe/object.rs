@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::model::money::Currency;
 use crate::model::time::Time;
@@ -42,6 +43,27 @@ pub struct Transfer {
     pub metadata: BTreeMap<String, String>,
     /// The payout's id, on transfers of ours.
     pub transfer_group: Option<String>,
+    /// Each time something of it was taken back, as far as Stripe sends them along:
+    /// the newest ten.
+    pub reversals: Vec<Reversal>,
+}
+
+/// A time when something of a transfer was taken back.
+///
+/// Source: Stripe API reference, "The Transfer Reversal object".
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Reversal {
+    /// `trr_…`.
+    pub id: String,
+    /// Minor units, positive.
+    pub amount: i64,
+    #[serde(deserialize_with = "from_unix_seconds")]
+    /// When.
+    pub created: Time,
+}
+
+fn from_unix_seconds<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Time, D::Error> {
+    i64::deserialize(deserializer).map(Time::from_unix_seconds)
 }
 
 #[derive(Deserialize)]
@@ -60,6 +82,13 @@ struct RawTransfer {
     metadata: Option<BTreeMap<String, String>>,
     #[serde(default)]
     transfer_group: Option<String>,
+    #[serde(default)]
+    reversals: Option<RawReversals>,
+}
+
+#[derive(Deserialize)]
+struct RawReversals {
+    data: Vec<Reversal>,
 }
 
 impl Transfer {
@@ -88,6 +117,7 @@ impl Transfer {
             livemode: raw.livemode,
             metadata: raw.metadata.unwrap_or_default(),
             transfer_group: raw.transfer_group,
+            reversals: raw.reversals.map(|list| list.data).unwrap_or_default(),
         })
     }
 
@@ -121,18 +151,68 @@ fn id_of(value: &Value) -> Option<String> {
     }
 }
 
+/// What a list of Stripe may be of.
+pub trait Listed: Sized + Send + 'static {
+    /// Its name, for people.
+    const NAME: &'static str;
+    /// Reads one entry.
+    ///
+    /// # Errors
+    /// What it is instead.
+    fn read(body: &[u8]) -> Result<Self, Unreadable>;
+    /// Its id.
+    fn id(&self) -> &str;
+    /// When it was made; lists are in this order, newest first.
+    fn created(&self) -> Time;
+}
+
+impl Listed for Transfer {
+    const NAME: &'static str = "transfer";
+
+    fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        Transfer::read(body)
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> Time {
+        self.created
+    }
+}
+
+impl Listed for Reversal {
+    const NAME: &'static str = "reversal";
+
+    fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        serde_json::from_slice(body).map_err(|e| unreadable(Self::NAME, &e))
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> Time {
+        self.created
+    }
+}
+
 /// A page of a list. One odd entry does not spoil the page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TransferPage {
+pub struct Page<T> {
     /// Newest first.
-    pub transfers: Vec<Transfer>,
-    /// Entries that cannot be read as transfers.
+    pub entries: Vec<T>,
+    /// Entries that cannot be read.
     pub odd: Vec<OddEntry>,
-    /// More lie behind [`TransferPage::last_id`].
+    /// More lie behind [`Page::last_id`].
     pub has_more: bool,
     /// Where the next page begins.
     pub last_id: Option<String>,
 }
+
+/// A page of transfers.
+pub type TransferPage = Page<Transfer>;
 
 /// An entry of a list that is not what the list is of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -143,13 +223,17 @@ pub struct OddEntry {
     pub error: Unreadable,
 }
 
-impl TransferPage {
+impl<T: Listed> Page<T> {
     /// Reads a page from an answer's body.
+    ///
+    /// # Errors
+    /// When it is no list, or does not say how it goes on.
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
         #[derive(Deserialize)]
-        struct RawPage {
-            object: String,
-            data: Vec<Value>,
+        struct RawPage<'a> {
+            object: &'a str,
+            #[serde(borrow)]
+            data: Vec<&'a RawValue>,
             has_more: bool,
         }
         let raw: RawPage = serde_json::from_slice(body).map_err(|e| unreadable("list", &e))?;
@@ -160,36 +244,112 @@ impl TransferPage {
                 reason,
             });
         }
-        let last_id = raw
-            .data
-            .last()
-            .and_then(|v| v.get("id"))
-            .and_then(Value::as_str)
-            .map(str::to_owned);
-        if raw.has_more && last_id.is_none() {
+        let mut page = Self {
+            entries: Vec::with_capacity(raw.data.len()),
+            odd: Vec::new(),
+            has_more: raw.has_more,
+            last_id: raw.data.last().and_then(|entry| id_in(entry)),
+        };
+        if page.has_more && page.last_id.is_none() {
             let reason = "it says there is more but names no last entry".to_owned();
             return Err(Unreadable {
                 expected: "list",
                 reason,
             });
         }
-        let mut page = Self {
-            transfers: Vec::new(),
-            odd: Vec::new(),
-            has_more: raw.has_more,
-            last_id,
-        };
         for entry in raw.data {
-            let id = entry.get("id").and_then(Value::as_str).map(str::to_owned);
-            let read = serde_json::from_value::<RawTransfer>(entry)
-                .map_err(|e| unreadable("transfer", &e))
-                .and_then(Transfer::from_raw);
-            match read {
-                Ok(transfer) => page.transfers.push(transfer),
-                Err(error) => page.odd.push(OddEntry { id, error }),
+            match T::read(entry.get().as_bytes()) {
+                Ok(read) => page.entries.push(read),
+                Err(error) => page.odd.push(OddEntry {
+                    id: id_in(entry),
+                    error,
+                }),
             }
         }
         Ok(page)
+    }
+}
+
+/// The id of an object that may be anything.
+fn id_in(entry: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Named {
+        id: String,
+    }
+    let named: Named = serde_json::from_str(entry.get()).ok()?;
+    Some(named.id)
+}
+
+/// A line of the balance: what a transfer or a reversal did to it.
+///
+/// Source: Stripe API reference, "The Balance Transaction object".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BalanceTransaction {
+    /// `txn_…`.
+    pub id: String,
+    /// Minor units, negative where money left.
+    pub amount: i64,
+    /// Lowercase code, as Stripe wrote it.
+    pub currency: String,
+    /// When it was made.
+    pub created: Time,
+    /// What made it: `tr_…`, `trr_…`.
+    pub source: Option<String>,
+    /// The transfer that a reversal took back from, where Stripe was asked to send it along.
+    pub transfer: Option<Transfer>,
+}
+
+impl Listed for BalanceTransaction {
+    const NAME: &'static str = "balance transaction";
+
+    fn read(body: &[u8]) -> Result<Self, Unreadable> {
+        #[derive(Deserialize)]
+        struct Raw<'a> {
+            id: String,
+            object: String,
+            amount: i64,
+            currency: String,
+            created: i64,
+            #[serde(borrow, default)]
+            source: Option<&'a RawValue>,
+        }
+        #[derive(Deserialize)]
+        struct RawReversal<'a> {
+            #[serde(borrow)]
+            transfer: &'a RawValue,
+        }
+        let raw: Raw = serde_json::from_slice(body).map_err(|e| unreadable(Self::NAME, &e))?;
+        if raw.object != "balance_transaction" {
+            return Err(Unreadable {
+                expected: Self::NAME,
+                reason: format!("it is a {:?} with id {:?}", raw.object, raw.id),
+            });
+        }
+        let expanded = raw
+            .source
+            .and_then(|source| serde_json::from_str::<RawReversal>(source.get()).ok());
+        let transfer =
+            expanded.and_then(|reversal| Transfer::read(reversal.transfer.get().as_bytes()).ok());
+        let source = raw.source.and_then(|source| {
+            let id: Result<String, _> = serde_json::from_str(source.get());
+            id.ok().or_else(|| id_in(source))
+        });
+        Ok(Self {
+            id: raw.id,
+            amount: raw.amount,
+            currency: raw.currency,
+            created: Time::from_unix_seconds(raw.created),
+            source,
+            transfer,
+        })
+    }
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn created(&self) -> Time {
+        self.created
     }
 }
 
@@ -402,8 +562,31 @@ mod tests {
         let body = r#"{"object":"list","has_more":false,"data":[{"id":"x"},
             {"id":"tr_1","object":"transfer","amount":5,"currency":"usd","created":7,"livemode":false}]}"#;
         let page = TransferPage::read(body.as_bytes()).unwrap();
-        assert_eq!((page.transfers.len(), page.odd.len()), (1, 1));
+        assert_eq!((page.entries.len(), page.odd.len()), (1, 1));
+        assert_eq!(page.odd[0].id.as_deref(), Some("x"));
         assert!(TransferPage::read(br#"{"object":"list","has_more":true,"data":[]}"#).is_err());
+    }
+
+    #[test]
+    fn a_line_of_the_balance_names_what_made_it() {
+        let line = |source: &str| {
+            let body = format!(
+                r#"{{"id":"txn_1","object":"balance_transaction","amount":-5,"currency":"usd","created":7,
+                    "type":"transfer","source":{source}}}"#
+            );
+            BalanceTransaction::read(body.as_bytes()).unwrap()
+        };
+        assert_eq!(line(r#""tr_1""#).source.as_deref(), Some("tr_1"));
+        assert_eq!(line("null").source, None);
+        let expanded = line(
+            r#"{"id":"trr_1","object":"transfer_reversal","amount":5,"created":9,
+                "transfer":{"id":"tr_1","object":"transfer","amount":5,"amount_reversed":5,"currency":"usd",
+                "created":7,"livemode":false,
+                "reversals":{"data":[{"id":"trr_1","amount":5,"created":9}],"has_more":false}}}"#,
+        );
+        assert_eq!(expanded.source.as_deref(), Some("trr_1"));
+        let transfer = expanded.transfer.unwrap();
+        assert_eq!((transfer.amount_reversed, transfer.reversals.len()), (5, 1));
     }
 
     #[test]

@@ -253,14 +253,15 @@ fn the_whole_job_is_shown() {
     We recorded   8 payouts as paid, 5,745.50 USD
     Difference    0.00 USD
     Matched       8 of 8 transfers
+    Balance       lost 0.00 USD to transfers
     Findings      none: Stripe and the table agree, transfer by transfer
 
     # Somebody takes 100.00 USD of one transfer back, in Stripe's dashboard.
 
     $ payouts reconcile
     reversed_partly: some of the transfer was taken back
-    Finding            Payout                     Transfer                  In the table        At Stripe
-    f0000000000000001  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    Finding            Payout                     Transfer                  At stake  In the table        At Stripe
+    f0000000000000001  c000000000000000000000009  tr_000000000000000000007    100.00  nothing taken back  100.00 USD taken back
     Next: `payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again
 
     Period        ####-##-## ##:## to now, UTC
@@ -269,13 +270,14 @@ fn the_whole_job_is_shown() {
     Difference    0.00 USD
     Matched       8 of 8 transfers
     Taken back    100.00 USD
+    Balance       lost 0.00 USD to transfers
     Findings      1 open, 0 repaired, 0 accepted
     (exit code 1)
 
     $ payouts reconcile --fix
     reversed_partly, repaired:
-    Finding            Payout                     Transfer                  In the table        At Stripe
-    f0000000000000001  c000000000000000000000009  tr_000000000000000000007  nothing taken back  100.00 USD taken back
+    Finding            Payout                     Transfer                  At stake  In the table        At Stripe
+    f0000000000000001  c000000000000000000000009  tr_000000000000000000007    100.00  nothing taken back  100.00 USD taken back
 
     Period        ####-##-## ##:## to now, UTC
     Stripe lists  8 transfers, 5,745.50 USD
@@ -283,6 +285,7 @@ fn the_whole_job_is_shown() {
     Difference    0.00 USD
     Matched       8 of 8 transfers
     Taken back    100.00 USD
+    Balance       lost 0.00 USD to transfers
     Findings      0 open, 1 repaired, 0 accepted
 
     $ payouts list --creator aurora

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use payouts::sandbox::{Fault, FaultPlan, FaultRule};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::common::db::{Backend, on_both};
 use crate::common::env::Run;
@@ -908,6 +908,15 @@ pub(crate) fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
         format!(r#"{{"object":"list","has_more":false,"data":[{entries}]}}"#)
     };
     let (all, group) = (list(entries), list(group));
+    // The balance moved as its readable entries say.
+    let moved: Vec<String> = entries
+        .iter()
+        .filter_map(|entry| balance_line(entry))
+        .collect();
+    let (moved, none) = (
+        list(&moved.iter().map(String::as_str).collect::<Vec<_>>()),
+        list(&[]),
+    );
     let account = r#"{"id":"acct_1","object":"account"}"#;
     let balance = r#"{"object":"balance","livemode":false,"available":[{"amount":0,"currency":"usd","source_types":{"card":0}}],"pending":[]}"#;
     std::thread::spawn(move || {
@@ -924,6 +933,8 @@ pub(crate) fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
             {}
             let body = match first.as_str() {
                 line if line.contains("/v1/account") => account,
+                line if line.contains("type=transfer_refund") => none.as_str(),
+                line if line.contains("/v1/balance_transactions") => moved.as_str(),
                 line if line.contains("/v1/balance") => balance,
                 line if line.contains("transfer_group=") => group.as_str(),
                 _ => all.as_str(),
@@ -938,6 +949,19 @@ pub(crate) fn stripe_that_lists(entries: &[&str], group: &[&str]) -> String {
     format!("http://{address}")
 }
 
+fn balance_line(transfer: &str) -> Option<String> {
+    let transfer: Value = serde_json::from_str(transfer).ok()?;
+    let line = json!({
+        "id": format!("txn_{}", transfer["id"].as_str()?),
+        "object": "balance_transaction",
+        "amount": -transfer["amount"].as_i64()?,
+        "currency": transfer["currency"],
+        "created": transfer["created"],
+        "source": transfer["id"],
+    });
+    Some(line.to_string())
+}
+
 #[test]
 fn findings_are_grouped_with_what_to_do_next() {
     let shop = Shop::open(crate::common::db::TestDb::sqlite());
@@ -948,13 +972,13 @@ fn findings_are_grouped_with_what_to_do_next() {
     insta::assert_snapshot!(shop.reconcile(&[]).transcript(), @r"
     $ payouts reconcile
     reversed_partly: some of the transfer was taken back
-    Finding            Payout  Transfer                  In the table        At Stripe
-    f0000000000000001  cp0     tr_000000000000000000001  nothing taken back  3.00 USD taken back
+    Finding            Payout  Transfer                  At stake  In the table        At Stripe
+    f0000000000000001  cp0     tr_000000000000000000001      3.00  nothing taken back  3.00 USD taken back
     Next: `payouts reconcile --fix` keeps the amount; the payout stays COMPLETED and is never sent again
 
     unknown_transfer: the transfer pays no payout of this database
-    Finding            Payout  Transfer                  In the table  At Stripe
-    f0000000000000002          tr_000000000000000000002  nothing       42.00 USD to acct_c0, for BONUS-7
+    Finding            Payout  Transfer                  At stake  In the table  At Stripe
+    f0000000000000002          tr_000000000000000000002     42.00  nothing       42.00 USD to acct_c0, for BONUS-7
     Next: if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`
 
     Period        2026-09-28 09:30 to now, UTC
@@ -963,6 +987,7 @@ fn findings_are_grouped_with_what_to_do_next() {
     Difference    42.00 USD
     Matched       1 of 2 transfers
     Taken back    3.00 USD
+    Balance       lost 0.00 USD to transfers
     Findings      2 open, 0 repaired, 0 accepted
     --- stderr
     --- exit 1
@@ -975,10 +1000,14 @@ fn findings_are_grouped_with_what_to_do_next() {
         {
           "id": "f0000000000000001",
           "kind": "reversed_partly",
+          "severity": "warning",
           "state": "fixed",
           "payout_id": "cp0",
           "attempt": 1,
           "transfer_id": "tr_000000000000000000001",
+          "subject": null,
+          "at_stake_cents": 300,
+          "currency": "usd",
           "expected": "nothing taken back",
           "found": "3.00 USD taken back",
           "first_seen_at": "2026-11-02T09:30:00.000Z",
@@ -986,15 +1015,20 @@ fn findings_are_grouped_with_what_to_do_next() {
           "settled_at": "2026-11-02T09:30:00.000Z",
           "actor": "tester",
           "reason": "the amount is kept",
-          "next_step": null
+          "next_step": null,
+          "change": null
         },
         {
           "id": "f0000000000000002",
           "kind": "unknown_transfer",
+          "severity": "warning",
           "state": "open",
           "payout_id": null,
           "attempt": null,
           "transfer_id": "tr_000000000000000000002",
+          "subject": null,
+          "at_stake_cents": 4200,
+          "currency": "usd",
           "expected": null,
           "found": "42.00 USD to acct_c0, for BONUS-7",
           "first_seen_at": "2026-11-02T09:30:00.000Z",
@@ -1002,7 +1036,8 @@ fn findings_are_grouped_with_what_to_do_next() {
           "settled_at": null,
           "actor": null,
           "reason": null,
-          "next_step": "if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`"
+          "next_step": "if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`",
+          "change": null
         }
       ],
       "run_id": "c000000000000000000000001",
@@ -1010,6 +1045,8 @@ fn findings_are_grouped_with_what_to_do_next() {
         "from": "2026-09-28T09:30:00.000Z",
         "until": null
       },
+      "source": "stripe",
+      "file": null,
       "currency": "usd",
       "stripe": {
         "transfers": 2,
@@ -1021,6 +1058,10 @@ fn findings_are_grouped_with_what_to_do_next() {
         "amount_cents": 1000
       },
       "difference_cents": 4200,
+      "balance": {
+        "transfer_cents": 0,
+        "reversed_cents": 0
+      },
       "matched": 1,
       "open": 1,
       "open_from_before": 0,
@@ -1035,8 +1076,8 @@ fn findings_are_grouped_with_what_to_do_next() {
     "#);
     insta::assert_snapshot!(shop.reconcile(&["--period", "2026-11-02", "-o", "csv"]).transcript(), @r#"
     $ payouts reconcile --period 2026-11-02 -o csv
-    id,kind,state,payout_id,attempt,transfer_id,expected,found,first_seen_at,seen_at,settled_at,actor,reason,next_step
-    f0000000000000002,unknown_transfer,open,,,tr_000000000000000000002,,"42.00 USD to acct_c0, for BONUS-7",2026-11-02T09:30:00.000Z,2026-11-02T09:30:00.000Z,,,,"if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`"
+    id,kind,severity,state,payout_id,attempt,transfer_id,subject,at_stake_cents,currency,expected,found,first_seen_at,seen_at,settled_at,actor,reason,next_step,change
+    f0000000000000002,unknown_transfer,warning,open,,,tr_000000000000000000002,,4200,usd,,"42.00 USD to acct_c0, for BONUS-7",2026-11-02T09:30:00.000Z,2026-11-02T09:30:00.000Z,,,,"if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`",
     --- stderr
     --- exit 1
     "#);
@@ -1044,8 +1085,8 @@ fn findings_are_grouped_with_what_to_do_next() {
     insta::assert_snapshot!(shop.reconcile(&["--accept", &finding, "--reason", "a bonus"]).transcript(), @r"
     $ payouts reconcile --accept f0000000000000002 --reason 'a bonus'
     accepted:
-    Finding            Payout  Transfer                  In the table  At Stripe
-    f0000000000000002          tr_000000000000000000002  nothing       42.00 USD to acct_c0, for BONUS-7
+    Finding            Payout  Transfer                  At stake  In the table  At Stripe
+    f0000000000000002          tr_000000000000000000002     42.00  nothing       42.00 USD to acct_c0, for BONUS-7
     --- stderr
     --- exit 0
     ");
@@ -1057,6 +1098,7 @@ fn findings_are_grouped_with_what_to_do_next() {
     Difference    42.00 USD
     Matched       1 of 2 transfers
     Taken back    3.00 USD
+    Balance       lost 0.00 USD to transfers
     Findings      0 open, 0 repaired, 1 accepted
     --- stderr
     --- exit 0
@@ -1081,8 +1123,8 @@ fn a_person_sees_it_on_a_narrow_screen() {
     insta::assert_snapshot!(run.expect_code(1).transcript(), @r"
     $ payouts reconcile
     reversed_fully: all of the transfer was taken back
-    Finding            Payout  In the table        At Stripe
-    f0000000000000001  cp0     nothing taken back  10.00 USD taken back
+    Finding            Payout  At stake  In the table      At Stripe
+    f0000000000000001  cp0        10.00  nothing taken…    10.00 USD take…
     Next: `payouts reconcile --fix` keeps the amount; the payout stays
     COMPLETED and is never sent again
 
@@ -1092,6 +1134,7 @@ fn a_person_sees_it_on_a_narrow_screen() {
     Difference    0.00 USD
     Matched       1 of 1 transfer
     Taken back    10.00 USD
+    Balance       lost 0.00 USD to transfers
     Findings      1 open, 0 repaired, 0 accepted
     --- stderr
     --- exit 1

@@ -1,9 +1,13 @@
 //! The controls, the state file, starting and stopping.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use payouts::sandbox::{Fault, FaultPlan, FaultRule, Options, Sandbox, SandboxClock};
+use payouts::sandbox::{
+    Fault, FaultPlan, FaultRule, Options, PastTransfer, Sandbox, SandboxClock, SandboxHandle,
+    Webhook,
+};
 use serde_json::{Value, json};
 
 use crate::sandbox_client::{
@@ -532,4 +536,190 @@ fn a_sandbox_runs_inside_an_asynchronous_program() {
         assert_eq!(sandbox.ledger().transfers().count(), 0);
         sandbox.stop().await.unwrap();
     });
+}
+
+/// Ten thousand transfers of the past, three a second: enough for several steps of filling.
+fn past() -> impl Iterator<Item = PastTransfer> {
+    (0..10_000).map(|n| PastTransfer {
+        created: START_MS / 1000 - 4000 + n / 3,
+        amount: 100 + n,
+        currency: "usd".to_owned(),
+        destination: format!("acct_{}", n % 10),
+        transfer_group: Some(format!("p{n}")),
+        metadata: BTreeMap::from([("payout_id".to_owned(), format!("p{n}"))]),
+        reversed: if n % 5000 == 0 { 40 } else { 0 },
+        unreadable: false,
+    })
+}
+
+/// What was filled in is listed, filtered, counted and reversed as if it had been requested.
+#[test]
+fn books_are_filled_with_transfers_of_the_past() {
+    let sandbox = sandbox();
+    let filled = sandbox.fill(past()).unwrap();
+    assert_eq!(filled.made, 10_000);
+    let last = filled.last.unwrap();
+    let shown = get(&sandbox, &format!("/v1/transfers/{last}")).ok();
+    assert_eq!(
+        (&shown["amount"], &shown["created"], &shown["metadata"]),
+        (
+            &json!(10_099),
+            &json!(START_MS / 1000 - 4000 + 3333),
+            &json!({"payout_id": "p9999"})
+        )
+    );
+    let second = format!("created={}", START_MS / 1000 - 4000 + 100);
+    let page = get(&sandbox, &format!("/v1/transfers?limit=2&{second}")).ok();
+    assert_eq!(
+        (&page["data"][0]["amount"], &page["has_more"]),
+        (&json!(402), &json!(true))
+    );
+    let cursor = ids(&page)[1];
+    let page = get(
+        &sandbox,
+        &format!("/v1/transfers?limit=2&{second}&starting_after={cursor}"),
+    )
+    .ok();
+    assert_eq!(
+        (&page["data"][0]["amount"], &page["has_more"]),
+        (&json!(400), &json!(false))
+    );
+    let page = get(&sandbox, "/v1/transfers?transfer_group=p5000").ok();
+    assert_eq!(page["data"][0]["amount_reversed"], 40);
+    assert_eq!(page["data"][0]["reversals"]["total_count"], 1);
+    let refunds = get(&sandbox, "/v1/balance_transactions?type=transfer_refund").ok();
+    assert_eq!(ids(&refunds).len(), 2);
+    let events = get(&sandbox, "/v1/events?type=transfer.created&limit=1").ok();
+    assert_eq!(events["data"][0]["data"]["object"]["id"], last);
+    assert_eq!(events["data"][0]["request"]["idempotency_key"], Value::Null);
+
+    let ledger = sandbox.ledger();
+    let total = &ledger.accounts[0].totals[0];
+    let sum: i64 = past().map(|transfer| transfer.amount).sum();
+    assert_eq!((total.transfers, total.amount), (10_000, sum.into()));
+    assert_eq!(
+        ledger.accounts[0].balances[0].available,
+        1_000_000_000 + 80,
+        "what was moved was there then, and what was taken back is there now"
+    );
+    // What is made now goes behind it.
+    let new = transfer(&sandbox, "").ok();
+    assert_eq!(
+        ids(&get(&sandbox, "/v1/transfers?limit=1").ok()),
+        [&new["id"]]
+    );
+    post(&sandbox, &format!("/v1/transfers/{last}/reversals"), "").ok();
+}
+
+#[test]
+fn the_same_seed_fills_in_the_same_ids() {
+    let (one, other) = (sandbox(), sandbox());
+    let filled = one.fill(past()).unwrap();
+    assert_eq!(other.fill(past()).unwrap(), filled);
+    let (first, last) = (filled.first.unwrap(), filled.last.unwrap());
+    assert_eq!(first.len(), last.len());
+    assert!(first.ends_with("0000000001"), "{first}");
+    assert!(last.ends_with("0000010000"), "{last}");
+    let elsewhere = start(Options {
+        seed: Some(2),
+        ..options()
+    });
+    assert_ne!(elsewhere.fill(past()).unwrap().first.unwrap(), first);
+}
+
+#[test]
+fn books_are_filled_over_http_and_only_forward() {
+    let sandbox = sandbox();
+    let now = START_MS / 1000;
+    let line = |created: i64, more: &str| {
+        format!(r#"{{"created": {created}, "amount": 100, "destination": "acct_1"{more}}}"#)
+    };
+    let fill = |lines: &[String]| post(&sandbox, "/_sandbox/transfers", &lines.join("\n"));
+    let group = r#", "transfer_group": "p1", "metadata": {"payout_id": "p1"}, "reversed": 100"#;
+    let filled = fill(&[line(now - 10, ""), line(now - 9, group)]).ok();
+    assert_eq!(filled["made"], 2);
+    let made = get(
+        &sandbox,
+        &format!("/v1/transfers/{}", filled["last"].as_str().unwrap()),
+    )
+    .ok();
+    assert_eq!(
+        [&made["reversed"], &made["transfer_group"]],
+        [&json!(true), &json!("p1")]
+    );
+    assert_eq!(
+        fill(&[]).ok(),
+        json!({"made": 0, "first": null, "last": null})
+    );
+
+    for (wrong, reason) in [
+        (line(now - 10, ""), "before the newest entry of the books"),
+        (line(now + 1, ""), "lies in the future"),
+        (line(now, r#", "currency": "xyz""#), "Invalid currency: xyz"),
+        (line(now, r#", "reversed": 101"#), "reversed 101"),
+        (line(now, r#", "reversed": -1"#), "reversed -1"),
+        (
+            line(now, r#", "reversed": 1"#).replace("acct_1", "acct_spent"),
+            "acct_spent has nothing to give back",
+        ),
+        (line(now, r#", "colour": "red""#), "unknown field `colour`"),
+        (
+            line(now, "").replace("acct_1", "acct_closed"),
+            "No such destination",
+        ),
+        ("{".to_owned(), "EOF"),
+    ] {
+        let refused = fill(std::slice::from_ref(&wrong)).send();
+        assert_eq!(refused.status, 400, "{wrong}");
+        let said = refused.json()["error"].as_str().unwrap().to_owned();
+        assert!(
+            said.starts_with("transfer 1: ") && said.contains(reason),
+            "{wrong}: {said}"
+        );
+    }
+    // All lines are read before the first is made.
+    let refused = fill(&[line(now, ""), "{}".to_owned()]).send();
+    assert!(refused.body.contains("transfer 2: "), "{}", refused.body);
+    assert_eq!(made_with(&sandbox, now - 9), 2);
+}
+
+/// How many transfers a sandbox has, the newest of them made in this second.
+fn made_with(sandbox: &SandboxHandle, newest: i64) -> usize {
+    let page = get(sandbox, "/v1/transfers?limit=100").ok();
+    assert_eq!(page["data"][0]["created"], newest);
+    ids(&page).len()
+}
+
+/// A client that meets an entry it cannot read goes on with the others of the page.
+#[test]
+fn an_entry_that_cannot_be_read_is_listed_between_others() {
+    let sandbox = sandbox();
+    let odd = past().take(3).map(|transfer| PastTransfer {
+        unreadable: transfer.amount == 101,
+        ..transfer
+    });
+    sandbox.fill(odd).unwrap();
+    let page = get(&sandbox, "/v1/transfers").ok();
+    let objects: Vec<&Value> = page["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|transfer| &transfer["object"])
+        .collect();
+    assert_eq!(objects, ["transfer", "transfer_unknown", "transfer"]);
+}
+
+/// Of what is long ago the webhook hears nothing; of what follows it does.
+#[test]
+fn the_webhook_is_not_told_of_the_past() {
+    let sandbox = start(Options {
+        webhook: Some(Webhook::new("http://127.0.0.1:9/", "whsec_1").unwrap()),
+        ..options()
+    });
+    sandbox.fill(past().take(2)).unwrap();
+    let events = get(&sandbox, "/v1/events?delivery_success=true").ok();
+    assert_eq!(ids(&events).len(), 3);
+    transfer(&sandbox, "").ok();
+    let events = get(&sandbox, "/v1/events?delivery_success=false").ok();
+    assert_eq!(ids(&events).len(), 1);
 }

@@ -215,6 +215,49 @@ fn a_cursor_works_inside_a_filter() {
     }
 }
 
+/// The balance's own list is paged, filtered and cut to a period as that of transfers is.
+#[test]
+fn balance_transactions_are_paged_within_a_type_and_a_period() {
+    let sandbox = sandbox();
+    for id in ten(&sandbox) {
+        // A second after the last of them, and all at once.
+        post(&sandbox, &format!("/v1/transfers/{id}/reversals"), "").ok();
+    }
+    let list = |query: &str| get(&sandbox, &format!("/v1/balance_transactions?{query}")).ok();
+    let period = format!("created[gte]={}&created[lt]={}", START + 2, START + 9);
+    let first = list(&format!("type=transfer&limit=4&{period}"));
+    assert_eq!(
+        (amounts(&first), &first["has_more"]),
+        (vec![-9, -8, -7, -6], &true.into())
+    );
+    let cursor = *ids(&first).last().unwrap();
+    let last = list(&format!(
+        "type=transfer&limit=4&{period}&starting_after={cursor}"
+    ));
+    assert_eq!(
+        (amounts(&last), &last["has_more"]),
+        (vec![-5, -4, -3], &false.into())
+    );
+    let newer = list(&format!(
+        "type=transfer&limit=2&{period}&ending_before={cursor}"
+    ));
+    assert_eq!(
+        (amounts(&newer), &newer["has_more"]),
+        (vec![-8, -7], &true.into())
+    );
+    let refunds = list("type=transfer_refund&limit=3");
+    assert_eq!(amounts(&refunds), [10, 9, 8]);
+    assert_eq!(refunds["data"][0]["created"], START + 10);
+    assert_eq!(
+        amounts(&list(&format!("type=transfer_refund&{period}"))),
+        [0; 0]
+    );
+    // A cursor of one type cuts the list of another at its time.
+    let cursor = *ids(&refunds).last().unwrap();
+    let before = list(&format!("type=transfer&limit=1&starting_after={cursor}"));
+    assert_eq!(amounts(&before), [-10]);
+}
+
 #[test]
 fn many_in_one_second_keep_their_order() {
     let sandbox = sandbox();

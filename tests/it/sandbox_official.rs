@@ -144,6 +144,11 @@ with_each_library! {
 
         let lines = stripe.value("balance_transactions.list", &[], json!({"type": "transfer"}));
         assert_eq!(lines["data"][0]["source"], id);
+        let back = json!({"type": "transfer_refund", "created": {"gte": read["created"]}, "expand": ["data.source.transfer"]});
+        let lines = stripe.value("balance_transactions.list", &[], back);
+        let source = &lines["data"][0]["source"];
+        assert_eq!((&source["id"], &source["transfer"]["id"]), (&reversal["id"], &made["id"]));
+        assert_eq!(source["transfer"]["reversals"]["data"], json!([reversal]));
         let events = stripe.value("events.list", &[], json!({"types": ["transfer.updated", "transfer.reversed"]}));
         assert_eq!(
             [&events["data"][0]["type"], &events["data"][1]["type"]],

@@ -633,6 +633,104 @@ fn every_movement_is_a_balance_transaction() {
     }
 }
 
+/// The balance tells what moved it, in one page and without a look-up for each.
+#[test]
+fn what_moved_the_balance_is_shown_when_asked_for() {
+    let sandbox = sandbox();
+    let id = transfer(&sandbox, "&metadata[payout_id]=p1").ok()["id"].clone();
+    let path = format!("/v1/transfers/{}", id.as_str().unwrap());
+    let reversal = post(&sandbox, &format!("{path}/reversals"), "amount=40").ok();
+    sandbox.top_up("usd", 5).unwrap();
+    let now = get(&sandbox, &path).ok();
+    let sources = |expand: &str| {
+        let list = get(&sandbox, &format!("/v1/balance_transactions?{expand}")).ok();
+        let entries = list["data"].as_array().unwrap();
+        let source = |entry: &Value| entry["source"].clone();
+        entries.iter().map(source).collect::<Vec<_>>()
+    };
+
+    let shown = sources("expand[]=data.source");
+    assert_eq!(shown[1..], [reversal.clone(), now.clone()]);
+    assert_eq!(shown[1]["transfer"], id);
+    assert_eq!(
+        (&shown[0]["object"], &shown[0]["amount"]),
+        (&json!("topup"), &json!(5))
+    );
+    // What is on the way to the transfer is expanded too.
+    for expand in [
+        "expand[]=data.source.transfer",
+        "expand[0]=data.source&expand[1]=data.source.transfer",
+    ] {
+        let shown = sources(expand);
+        assert_eq!(
+            (&shown[1]["object"], &shown[1]["amount"]),
+            (&json!("transfer_reversal"), &json!(40))
+        );
+        assert_eq!(shown[1]["transfer"], now);
+        assert_eq!(shown[2], now);
+    }
+
+    let entry = format!(
+        "/v1/balance_transactions/{}",
+        reversal["balance_transaction"].as_str().unwrap()
+    );
+    let shown = get(&sandbox, &format!("{entry}?expand[]=source")).ok();
+    assert_eq!(shown["source"], reversal);
+    let shown = get(&sandbox, &format!("{entry}?expand[]=source.transfer")).ok();
+    assert_eq!(shown["source"]["transfer"], now);
+    for wrong in [
+        "/v1/balance_transactions?expand[]=source".to_owned(),
+        "/v1/balance_transactions?expand[]=data.fee".to_owned(),
+        format!("{entry}?expand[]=data.source"),
+    ] {
+        assert_eq!(get(&sandbox, &wrong).refused(400)["param"], "expand");
+    }
+}
+
+#[test]
+fn reversals_are_listed_in_pages() {
+    let sandbox = sandbox();
+    let made = transfer(&sandbox, "").ok();
+    let reversals = format!("{}/reversals", path_of(&made));
+    for amount in 1..=12 {
+        post(&sandbox, &reversals, &format!("amount={amount}")).ok();
+        sandbox.advance(1).unwrap();
+        // Those of another transfer lie between them.
+        let other = format!("{}/reversals", path_of(&transfer(&sandbox, "").ok()));
+        post(&sandbox, &other, "").ok();
+    }
+    let page = |query: &str| {
+        let list = get(&sandbox, &format!("{reversals}?{query}")).ok();
+        let entries = list["data"].as_array().unwrap();
+        let amounts: Vec<_> = entries
+            .iter()
+            .map(|entry| entry["amount"].as_i64().unwrap())
+            .collect();
+        let last = entries.last().map(|entry| entry["id"].clone());
+        (amounts, list["has_more"] == true, last)
+    };
+    let (amounts, has_more, last) = page("limit=5");
+    assert_eq!((amounts, has_more), (vec![12, 11, 10, 9, 8], true));
+    let last = last.unwrap();
+    let last = last.as_str().unwrap();
+    let (amounts, has_more, _) = page(&format!("limit=5&starting_after={last}"));
+    assert_eq!((amounts, has_more), (vec![7, 6, 5, 4, 3], true));
+    let (amounts, has_more, _) = page(&format!("limit=3&ending_before={last}"));
+    assert_eq!((amounts, has_more), (vec![11, 10, 9], true));
+    let (amounts, has_more, _) = page(&format!("created[lt]={}", START_MS / 1000 + 2));
+    assert_eq!((amounts, has_more), (vec![2, 1], false));
+
+    let expanded = get(
+        &sandbox,
+        &format!("{reversals}?limit=1&expand[]=data.transfer&expand[]=data.balance_transaction"),
+    )
+    .ok();
+    let newest = &expanded["data"][0];
+    assert_eq!(newest["transfer"], get(&sandbox, &path_of(&made)).ok());
+    assert_eq!(newest["balance_transaction"]["amount"], 12);
+    assert_eq!(newest["balance_transaction"]["source"], newest["id"]);
+}
+
 #[test]
 fn accounts_show_whether_they_can_be_paid() {
     let sandbox = sandbox();

@@ -11,7 +11,7 @@ use payouts::model::attempt::AttemptOutcome;
 use payouts::model::hold::HoldKind;
 use payouts::model::lookup::LookUpFinding;
 use payouts::model::native_enum::{PayoutStatus, RoyaltyRunStatus, RoyaltyStatementStatus};
-use payouts::model::reconciliation::{FindingKind, FindingState};
+use payouts::model::reconciliation::{FindingKind, FindingState, Source};
 use payouts::store::Backend;
 use payouts::store::migrations::all;
 
@@ -108,6 +108,7 @@ on_both! {
             ("payout_holds.kind", texts!(HoldKind)),
             ("payout_findings.kind", texts!(FindingKind)),
             ("payout_findings.state", texts!(FindingState)),
+            ("payout_reconciliations.source", texts!(Source)),
             ("payout_hold_releases.kind", texts!(HoldKind)),
             ("payout_lookups.found", texts!(LookUpFinding)),
         ]

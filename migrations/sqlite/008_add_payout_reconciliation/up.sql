@@ -19,8 +19,17 @@ CREATE TABLE "payout_reconciliations" (
     "accepted_count" INTEGER NOT NULL,
     "clean" INTEGER NOT NULL CHECK ("clean" IN (0, 1)),
     "finished_at" TEXT NOT NULL,
+    -- What was compared with: Stripe itself, or a file of this name.
+    "source" TEXT NOT NULL,
+    "file" TEXT,
+    -- What the lines of the balance say of the period, minor units; null where they were not read.
+    "balance_transfer_cents" INTEGER,
+    "balance_reversed_cents" INTEGER,
+    -- Of the open findings, those that were found before this comparison began.
+    "open_before_count" INTEGER NOT NULL,
 
     CONSTRAINT "payout_reconciliations_pkey" PRIMARY KEY ("run_id"),
+    CONSTRAINT "payout_reconciliations_source_check" CHECK ("source" IN ('stripe', 'file')),
     CONSTRAINT "payout_reconciliations_run_id_fkey" FOREIGN KEY ("run_id") REFERENCES "payout_runs" ("id")
 ) STRICT;
 
@@ -32,6 +41,10 @@ CREATE TABLE "payout_findings" (
     "payout_id" TEXT,
     "attempt" INTEGER,
     "transfer_id" TEXT,
+    -- What else it is about: a statement, a day.
+    "subject" TEXT,
+    -- Money that may be lost, owed or paid twice, minor units of the database's currency.
+    "at_stake_cents" INTEGER,
     "expected" TEXT,
     "found" TEXT NOT NULL,
     "state" TEXT NOT NULL,
@@ -44,13 +57,51 @@ CREATE TABLE "payout_findings" (
     "reason" TEXT,
 
     CONSTRAINT "payout_findings_pkey" PRIMARY KEY ("id"),
-    CONSTRAINT "payout_findings_kind_check" CHECK ("kind" IN ('two_transfers', 'two_payouts', 'mode_differs', 'currency_differs', 'amount_differs', 'destination_differs', 'unresolved', 'forgotten_payout', 'status_behind', 'missing_at_stripe', 'payout_deleted', 'metadata_differs', 'reversed_fully', 'reversed_partly', 'statement_not_marked', 'unknown_transfer', 'odd_entry')),
+    CONSTRAINT "payout_findings_kind_check" CHECK ("kind" IN ('two_transfers', 'two_payouts', 'mode_differs', 'currency_differs', 'amount_differs', 'destination_differs', 'unresolved', 'forgotten_payout', 'status_behind', 'missing_at_stripe', 'payout_deleted', 'metadata_differs', 'reversed_fully', 'reversed_partly', 'balance_differs', 'statement_not_marked', 'statement_reversed', 'unknown_transfer', 'odd_entry')),
     CONSTRAINT "payout_findings_state_check" CHECK ("state" IN ('open', 'fixed', 'accepted')),
     CONSTRAINT "payout_findings_run_id_fkey" FOREIGN KEY ("run_id") REFERENCES "payout_runs" ("id")
 ) STRICT;
 CREATE INDEX "payout_findings_run_id_idx" ON "payout_findings" ("run_id", "kind", "id");
 CREATE INDEX "payout_findings_payout_id_idx" ON "payout_findings" ("payout_id");
 CREATE INDEX "payout_findings_transfer_id_idx" ON "payout_findings" ("transfer_id");
+
+-- Each finding as it stood at the end of a comparison: those open, and what else that run
+-- saw. Rows are written once.
+CREATE TABLE "payout_reconciliation_findings" (
+    "id" TEXT NOT NULL,
+    "kind" TEXT NOT NULL,
+    "payout_id" TEXT,
+    "attempt" INTEGER,
+    "transfer_id" TEXT,
+    "subject" TEXT,
+    "at_stake_cents" INTEGER,
+    "expected" TEXT,
+    "found" TEXT NOT NULL,
+    "state" TEXT NOT NULL,
+    "first_seen_at" TEXT NOT NULL,
+    "seen_at" TEXT NOT NULL,
+    "run_id" TEXT NOT NULL,
+    "settled_at" TEXT,
+    "actor" TEXT,
+    "reason" TEXT,
+
+    CONSTRAINT "payout_reconciliation_findings_pkey" PRIMARY KEY ("run_id", "id"),
+    CONSTRAINT "payout_reconciliation_findings_run_id_fkey" FOREIGN KEY ("run_id") REFERENCES "payout_runs" ("id")
+) STRICT;
+
+-- How far a comparison got that has not ended, so that another run goes on from there.
+CREATE TABLE "payout_reconciliation_progress" (
+    "run_id" TEXT NOT NULL,
+    "period_from" TEXT,
+    "period_until" TEXT,
+    "saved_at" TEXT NOT NULL,
+    -- What was read and counted, as JSON; and which transfers were seen, added up.
+    "progress" TEXT NOT NULL,
+    "seen" BLOB NOT NULL,
+
+    CONSTRAINT "payout_reconciliation_progress_pkey" PRIMARY KEY ("run_id"),
+    CONSTRAINT "payout_reconciliation_progress_run_id_fkey" FOREIGN KEY ("run_id") REFERENCES "payout_runs" ("id")
+) STRICT;
 
 -- What was taken back of a transfer at Stripe. The payout stays COMPLETED.
 CREATE TABLE "payout_reversals" (

@@ -12,7 +12,8 @@ use crate::model::money::{Currency, with_currency};
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
 use crate::ops::adopt::{attempt_said, proven};
-use crate::store::reconcile::{LedgerEntry, LostPayout, TransferLedger};
+use crate::store::ledger::{LedgerEntry, PlainlyHeld, TransferLedger};
+use crate::store::restore::LostPayout;
 use crate::stripe::Transfer;
 
 /// What every transfer of this database has in common.
@@ -88,6 +89,22 @@ pub fn judge(transfer: &Transfer, ledger: &TransferLedger, terms: &Terms) -> Jud
     }
 }
 
+/// Whether a transfer is what the payout that holds it plainly says, and nothing of it
+/// was taken back: then [`judge`] finds it matched, and nothing else.
+pub fn agrees(transfer: &Transfer, held: &PlainlyHeld) -> bool {
+    let metadata = &transfer.metadata;
+    let named = metadata
+        .get("payout_id")
+        .or_else(|| metadata.get("payoutId"));
+    transfer.amount == i64::from(held.amount_cents)
+        && transfer.amount == i64::from(held.attempt_cents)
+        && transfer.amount_reversed == 0
+        && transfer.currency == held.currency.as_str()
+        && transfer.livemode == held.livemode
+        && transfer.destination.as_deref() == Some(held.destination.as_str())
+        && named.is_none_or(|named| named == held.payout_id.as_str())
+}
+
 /// Judges a payout that may have been paid although it bears no transfer's id,
 /// after Stripe listed no transfer in its group. That it has none is said only
 /// where the group was read whole.
@@ -106,6 +123,8 @@ pub fn judge_without_transfer(entry: &LedgerEntry, whole: bool) -> Option<Discre
             payout_id: Some(entry.id.clone()),
             attempt: attempt.map(|a| a.attempt),
             transfer_id: None,
+            subject: None,
+            at_stake_cents: Some(owed_cents(entry, attempt)),
             expected: Some(expected),
             found: nothing.to_owned(),
         })
@@ -153,12 +172,15 @@ pub fn is_taken_back(transfer: &Transfer) -> bool {
 }
 
 /// A transfer that a payout holds and that Stripe does not know.
-pub fn missing(payout: &PayoutId, attempt: Option<i32>, transfer: &str) -> Discrepancy {
+pub fn missing(holder: &LedgerEntry, attempt: Option<i32>, transfer: &str) -> Discrepancy {
+    let held_by = attempt.and_then(|n| holder.attempts.iter().find(|a| a.attempt == n));
     Discrepancy {
         kind: FindingKind::MissingAtStripe,
-        payout_id: Some(payout.clone()),
+        payout_id: Some(holder.id.clone()),
         attempt,
         transfer_id: Some(transfer.to_owned()),
+        subject: None,
+        at_stake_cents: Some(owed_cents(holder, held_by)),
         expected: Some(format!("paid with {transfer}")),
         found: "no such transfer".to_owned(),
     }
@@ -191,6 +213,14 @@ pub fn lost_payout(transfer: &Transfer, terms: &Terms) -> Result<LostPayout, Str
     })
 }
 
+/// What an attempt was to pay, or else its payout; minor units.
+fn owed_cents(entry: &LedgerEntry, attempt: Option<&Attempt>) -> i64 {
+    let of_row = entry.payout.as_ref().map(|row| row.amount_cents);
+    let of_last = entry.attempts.last().map(|attempt| attempt.amount_cents);
+    let cents = attempt.map(|a| a.amount_cents).or(of_row).or(of_last);
+    cents.map_or(0, i64::from)
+}
+
 /// The attempt of a payout nobody knows the outcome of.
 pub fn open_attempt(entry: &LedgerEntry) -> Option<&Attempt> {
     entry.attempts.iter().find(|a| a.outcome.is_unresolved())
@@ -215,9 +245,16 @@ impl Seen<'_> {
             payout_id: Some(entry.id.clone()),
             attempt: self.attempt_of(entry).map(|a| a.attempt),
             transfer_id: Some(self.transfer.id.clone()),
+            subject: None,
+            at_stake_cents: self.in_currency(self.transfer.amount),
             expected,
             found,
         }
+    }
+
+    /// Cents of the database's currency; none when the transfer is in another.
+    fn in_currency(&self, cents: i64) -> Option<i64> {
+        (self.transfer.currency == self.terms.currency.as_str()).then_some(cents)
     }
 
     /// The attempt that made it: the one that holds it, the one that its
@@ -252,6 +289,8 @@ impl Seen<'_> {
             payout_id: named.filter(|_| ours).map(PayoutId::new),
             attempt: None,
             transfer_id: Some(transfer.id.clone()),
+            subject: None,
+            at_stake_cents: self.in_currency(transfer.amount),
             expected: None,
             found: match named {
                 Some(named) if !ours => format!("{sum}, for {named}"),
@@ -387,12 +426,19 @@ impl Seen<'_> {
             .flatten()
             .find(|cents| i64::from(*cents) != transfer.amount);
         if let Some(cents) = other {
-            found.push(self.found(
-                FindingKind::AmountDiffers,
-                entry,
-                Some(with_currency(cents.into(), currency)),
-                self.money(transfer.amount),
-            ));
+            let beyond = transfer
+                .amount
+                .saturating_sub(cents.into())
+                .saturating_abs();
+            found.push(Discrepancy {
+                at_stake_cents: self.in_currency(beyond),
+                ..self.found(
+                    FindingKind::AmountDiffers,
+                    entry,
+                    Some(with_currency(cents.into(), currency)),
+                    self.money(transfer.amount),
+                )
+            });
         }
         let account = match attempt {
             Some(attempt) => Some(attempt.destination.as_str()),
@@ -430,7 +476,10 @@ impl Seen<'_> {
             "nothing taken back".to_owned()
         };
         let found = format!("{} taken back", self.money(transfer.amount_reversed));
-        Some(self.found(kind, entry, Some(expected), found))
+        Some(Discrepancy {
+            at_stake_cents: self.in_currency(transfer.amount_reversed.saturating_sub(kept_cents)),
+            ..self.found(kind, entry, Some(expected), found)
+        })
     }
 
     /// Metadata can be edited in the dashboard; a group cannot.
@@ -514,6 +563,7 @@ mod tests {
             livemode: false,
             metadata: std::collections::BTreeMap::new(),
             transfer_group: None,
+            reversals: Vec::new(),
         }
     }
 
@@ -919,6 +969,32 @@ mod tests {
                 let holds_this = row.stripe_transfer_id.as_deref() == Some(&transfer.id);
                 prop_assert!(holds_this || transfers_of(&entry).all(|id| id == transfer.id));
             }
+        }
+
+        /// A glance that agrees says what looking at everything says.
+        #[test]
+        fn a_glance_agrees_only_where_all_agrees(
+            transfer in any_transfer(), cents in 999..1002_i32, of_attempt in 999..1002_i32, live in any::<bool>(),
+        ) {
+            let mut whole = entry(Completed, Some("tr_1"));
+            let paid = Attempt { amount_cents: of_attempt, livemode: live, ..attempt(1, O::Paid, Some("tr_1")) };
+            let row = whole.payout.as_mut().expect("a row");
+            row.amount_cents = cents;
+            let plain = PlainlyHeld {
+                payout_id: whole.id.clone(),
+                amount_cents: cents,
+                paid_at: row.created_at,
+                attempt: 1,
+                attempt_cents: of_attempt,
+                currency: paid.currency,
+                destination: paid.destination.clone(),
+                livemode: live,
+                first_sent_at: paid.first_sent_at,
+            };
+            whole.attempts = vec![paid];
+            let judged = judge(&transfer, &held(whole), &terms());
+            let nothing_found = judged.matched && judged.found.is_empty();
+            prop_assert_eq!(agrees(&transfer, &plain), nothing_found && transfer.amount_reversed == 0);
         }
 
         /// Silence means that the table holds the transfer on a COMPLETED payout over its

@@ -17,44 +17,44 @@
 //! and nothing here sends, retries or gives up a payout. Memory holds one page
 //! of transfers, and of those of the period their ids.
 
+mod balance;
+mod doubt;
+pub(in crate::ops) mod examine;
 pub mod judge;
+mod listed;
+pub mod listing;
+mod progress;
+pub(in crate::ops) mod repair;
+mod sketch;
+mod statements;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::model::attempt::{Attempt, group_of};
-use crate::model::ids::{PayoutId, StatementId};
 use crate::model::money::Currency;
-use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::reconciliation::{
-    Discrepancy, Finding, FindingKind, FindingState, Reconciliation,
+    Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress,
 };
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Span, Time};
-use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said};
 use crate::ops::event::Event;
 use crate::ops::pace::Pace;
 use crate::ops::process::{ProcessError, account_of_stamp, account_of_this_database};
-use crate::ops::search::{lists_for, may_have_paid};
-use crate::ops::transfers::{FOREIGN_MARGIN, OVERLAP, ReadFailed, TransferReader, foreign_since};
-use crate::store::reconcile::{LedgerEntry, StatementsToMark, TransferKey};
-use crate::store::settle::Recorded;
+use crate::ops::reconcile::balance::balanced;
+use crate::ops::reconcile::examine::Examiner;
+use crate::ops::reconcile::judge::Terms;
+use crate::ops::reconcile::listing::Seconds;
+use crate::ops::reconcile::progress::Progress;
+use crate::ops::reconcile::repair::{Repair, Repairs};
+use crate::ops::transfers::{OVERLAP, TransferReader};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, Store, StoreError};
-use crate::stripe::api::{ReadError, TransferQuery};
-use crate::stripe::object::{OddEntry, TransferPage, Unreadable};
-use crate::stripe::{Stripe, Transfer};
-use judge::{
-    Judged, Terms, is_taken_back, is_transfer_id, judge, judge_without_transfer, lost_payout,
-    missing, open_attempt,
-};
+use crate::stripe::Stripe;
 
 /// Days back from now that are compared when nothing else is said.
 pub const DAYS: u64 = 35;
 
-/// Pages of 100 that one group may have.
-const GROUP_PAGES_MAX: usize = 10;
 /// Findings worked on at once.
 const FINDINGS_PAGE: i64 = 200;
 
@@ -71,6 +71,10 @@ pub struct Request {
     pub lease: Duration,
     /// Reads per second; none is unlimited.
     pub rate: Option<u32>,
+    /// Whether the lines of the balance are read as well.
+    pub balance: bool,
+    /// How far another run got with the same, which this one goes on from.
+    pub resumed: Option<ReconciliationProgress>,
 }
 
 /// How many findings there are of one kind and state.
@@ -83,8 +87,6 @@ pub struct Compared {
     pub reconciliation: Reconciliation,
     /// What was seen and what is open, by kind and state.
     pub counted: Counted,
-    /// Of what is open, what was found before this comparison began.
-    pub from_before: i64,
     /// Runs that hold payouts, which were left to them: nothing is clean yet.
     pub holders: Vec<Holder>,
 }
@@ -132,35 +134,33 @@ pub async fn reconcile(
     account_of_this_database(&db, &reader, livemode).await?;
     let (database_id, _) = db.call(Store::database_id).await?;
     let now = clock.now();
+    let terms = Terms {
+        currency: request.currency,
+        livemode,
+        database_id,
+    };
+    let period = request.period;
     let mut comparison = Comparison {
-        db,
-        reader,
-        terms: Terms {
-            currency: request.currency,
-            livemode,
-            database_id,
-        },
         tally: Reconciliation::begun(stamp.run_id.clone(), request.period, now),
+        examiner: Examiner::new(db, reader, terms, stamp.clone(), request.lease),
         request,
-        stamp: stamp.clone(),
         begun: now,
-        listed: HashSet::new(),
-        unmatched: HashSet::new(),
-        newest: None,
-        found: 0,
+        progress: Progress::begun(balanced(Seconds::of(period), now)),
+        clock,
         events,
     };
+    comparison.go_on().await?;
     comparison.payouts_in_doubt().await?;
     comparison.transfers().await?;
-    comparison.transfers_held().await?;
     comparison.findings_from_before().await?;
+    comparison.balance().await?;
     comparison.look_closer().await?;
     comparison.repair(&REPAIRED_FIRST).await?;
     comparison.statements().await?;
     comparison
         .repair(&[FindingKind::StatementNotMarked])
         .await?;
-    comparison.finish(clock).await
+    comparison.finish().await
 }
 
 /// The references under which forgotten payouts had been loaded, by the ids of
@@ -205,199 +205,25 @@ const REPAIRED_FIRST: [FindingKind; 4] = [
 
 /// A comparison under way.
 struct Comparison<'a> {
-    db: StoreThread,
-    reader: TransferReader,
-    terms: Terms,
+    examiner: Examiner,
     request: Request,
-    stamp: RunStamp,
     tally: Reconciliation,
     begun: Time,
-    /// Transfers that Stripe listed in the period, and those looked up by their ids.
-    listed: HashSet<String>,
-    /// Of those listed in the period, the ones that no payout holds as they are.
-    unmatched: HashSet<String>,
-    /// The newest of them.
-    newest: Option<Time>,
-    /// Discrepancies so far, for the narration.
-    found: u64,
+    progress: Progress,
+    clock: &'a Clock,
     events: &'a mut dyn FnMut(Event),
 }
 
 impl Comparison<'_> {
-    // --- what is compared ---------------------------------------------------------------------
-
-    /// Rows without a transfer's id come first: they are the ones in doubt.
-    async fn payouts_in_doubt(&mut self) -> Result<(), ProcessError> {
-        type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
-        let lists: [NextPage; 2] = [
-            |store, after| store.payouts_unresolved(after),
-            |store, after| store.payouts_without_transfer(after),
-        ];
-        for next_page in lists {
-            let mut after: Option<PayoutId> = None;
-            loop {
-                let behind = after.clone();
-                let ids = self
-                    .db
-                    .call(move |store| next_page(store, behind.as_ref()))
-                    .await?;
-                let Some(last) = ids.last().cloned() else {
-                    break;
-                };
-                let lease = self.request.lease;
-                let (entries, missing) = self
-                    .db
-                    .call(move |store| {
-                        let missing = store.payouts_known_missing(&ids)?;
-                        Ok((store.ledger_entries(&ids, lease)?, missing))
-                    })
-                    .await?;
-                for entry in entries.values().filter(|entry| !entry.busy) {
-                    if missing.contains(&entry.id) && self.is_of_the_past(entry) {
-                        let found = judge_without_transfer(entry, true);
-                        self.keep(Vec::new(), found.into_iter().collect()).await?;
-                    } else {
-                        self.payout_in_doubt(entry).await?;
-                    }
-                }
-                after = Some(last);
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether a row that was marked as paid without saying by what lies wholly
-    /// before the period. Its group was read once, and a transfer made since is
-    /// listed with its period: a platform may have many such rows, and asking about
-    /// each every night proves nothing new.
-    fn is_of_the_past(&self, entry: &LedgerEntry) -> bool {
-        let Some(from) = self.request.period.from else {
-            return false;
-        };
-        let (before, row) = (from.minus(FOREIGN_MARGIN), entry.payout.as_ref());
-        row.is_some_and(|row| {
-            row.status == PayoutStatus::Completed && row.created_at.max(row.updated_at) < before
-        })
-    }
-
-    async fn payout_in_doubt(&mut self, entry: &LedgerEntry) -> Result<(), ProcessError> {
-        let mut group = self.group_of(&entry.id).await?;
-        if let Some(open) = open_attempt(entry) {
-            self.paid_by_hand(open, &mut group).await?;
-        }
-        if group.transfers.is_empty() {
-            let found = judge_without_transfer(entry, group.doubts.is_empty());
-            return self.keep(Vec::new(), found.into_iter().collect()).await;
-        }
-        self.compare(&group.transfers).await.map(drop)
-    }
-
-    /// Every transfer of the period.
-    async fn transfers(&mut self) -> Result<(), ProcessError> {
-        let query = TransferQuery {
-            created_from: self.request.period.from,
-            created_before: self.request.period.until,
-            ..TransferQuery::default()
-        };
-        let reader = self.reader.clone();
-        reader
-            .pages(&query, usize::MAX, async |page: TransferPage| {
-                self.listed_page(page).await
-            })
-            .await
-            .map(drop)
-    }
-
-    async fn listed_page(&mut self, page: TransferPage) -> Result<(), ProcessError> {
-        // Entries that move between two pages come twice.
-        let fresh: Vec<Transfer> = page
-            .transfers
-            .into_iter()
-            .filter(|transfer| self.listed.insert(transfer.id.clone()))
-            .collect();
-        let judged = self.compare(&fresh).await?;
-        let tally = &mut self.tally;
-        for (transfer, judged) in fresh.iter().zip(&judged) {
-            tally.transfer_count += 1;
-            tally.matched_count += i64::from(judged.matched);
-            if !judged.matched {
-                self.unmatched.insert(transfer.id.clone());
-            }
-            if transfer.currency == self.terms.currency.as_str() {
-                tally.transfer_cents = tally.transfer_cents.saturating_add(transfer.amount);
-                tally.reversed_cents = tally
-                    .reversed_cents
-                    .saturating_add(transfer.amount_reversed);
-            }
-            self.newest = self.newest.max(Some(transfer.created));
-        }
-        if !page.odd.is_empty() {
-            let found = page.odd.iter().map(|odd| odd_entry(None, odd)).collect();
-            self.keep(Vec::new(), found).await?;
-        }
-        (self.events)(Event::Compared {
-            transfers: u64::try_from(self.tally.transfer_count).unwrap_or(0),
-            findings: self.found,
-        });
-        Ok(())
-    }
-
-    /// Every transfer that the table holds for the period and Stripe did not list in it.
-    async fn transfers_held(&mut self) -> Result<(), ProcessError> {
-        let period = self.request.period;
-        let mut after: Option<PayoutId> = None;
-        loop {
-            let behind = after.clone();
-            let held = self
-                .db
-                .call(move |store| store.transfers_held(period, behind.as_ref()))
-                .await?;
-            let Some((last, _)) = held.last().cloned() else {
-                break;
-            };
-            for (payout, transfer) in held {
-                self.transfer_held(&payout, None, &transfer).await?;
-            }
-            after = Some(last);
-        }
-        let mut after: Option<(PayoutId, i32)> = None;
-        loop {
-            let behind = after.clone();
-            let held = self
-                .db
-                .call(move |store| store.transfers_of_attempts(period, behind.as_ref()))
-                .await?;
-            let Some((last, attempt, _)) = held.last().cloned() else {
-                return Ok(());
-            };
-            for (payout, attempt, transfer) in held {
-                self.transfer_held(&payout, Some(attempt), &transfer)
-                    .await?;
-            }
-            after = Some((last, attempt));
-        }
-    }
-
-    async fn transfer_held(
-        &mut self,
-        payout: &PayoutId,
-        attempt: Option<i32>,
-        id: &str,
-    ) -> Result<(), ProcessError> {
-        // Its row and its attempt both hold it.
-        if !self.listed.insert(id.to_owned()) {
-            return Ok(());
-        }
-        self.look_up(id, Some(payout), attempt).await
-    }
-
     /// Open findings of earlier runs about transfers that this one has not come
-    /// across: they stay open until Stripe or the table says otherwise.
+    /// across: they stay open until Stripe or the table says otherwise. What it has
+    /// come across is a finding of this run by now, or settled.
     async fn findings_from_before(&mut self) -> Result<(), ProcessError> {
         let mut after: Option<String> = None;
         loop {
-            let (run, behind) = (self.stamp.run_id.clone(), after.clone());
+            let (run, behind) = (self.examiner.stamp.run_id.clone(), after.clone());
             let page = self
+                .examiner
                 .db
                 .call(move |store| {
                     store.findings_from_before(&run, behind.as_deref(), FINDINGS_PAGE)
@@ -410,321 +236,11 @@ impl Comparison<'_> {
                 let Some(id) = &finding.transfer_id else {
                     continue;
                 };
-                if self.listed.insert(id.clone()) {
-                    let payout = finding.payout_id.as_ref();
-                    self.look_up(id, payout, finding.attempt).await?;
-                }
+                let payout = finding.payout_id.as_ref();
+                self.examiner.look_up(id, payout, finding.attempt).await?;
             }
             after = Some(last);
         }
-    }
-
-    /// Judges the one transfer with this id, on behalf of the payout that is
-    /// said to hold it.
-    async fn look_up(
-        &mut self,
-        id: &str,
-        payout: Option<&PayoutId>,
-        attempt: Option<i32>,
-    ) -> Result<(), ProcessError> {
-        let found = match self.fetch(id).await? {
-            Fetched::Transfer(transfer) => return self.compare(&[*transfer]).await.map(drop),
-            Fetched::Odd(error) => vec![Discrepancy {
-                attempt,
-                ..odd_entry(
-                    payout,
-                    &OddEntry {
-                        id: Some(id.to_owned()),
-                        error,
-                    },
-                )
-            }],
-            Fetched::Nothing => {
-                let holders = self.holders_of(id).await?;
-                let held = payout.filter(|payout| holders.contains(payout));
-                held.map(|payout| missing(payout, attempt, id))
-                    .into_iter()
-                    .collect()
-            }
-        };
-        self.keep(vec![id.to_owned()], found).await
-    }
-
-    /// What Stripe has under an id, which may be any text that a person wrote.
-    async fn fetch(&self, id: &str) -> Result<Fetched, ProcessError> {
-        if !is_transfer_id(id) {
-            return Ok(Fetched::Nothing);
-        }
-        match self.reader.transfer(id).await {
-            Ok(Some(transfer)) => Ok(Fetched::Transfer(Box::new(transfer))),
-            Ok(None) => Ok(Fetched::Nothing),
-            Err(ReadFailed {
-                source: ReadError::Unreadable(error),
-                ..
-            }) => Ok(Fetched::Odd(error)),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn holders_of(&self, transfer: &str) -> Result<Vec<PayoutId>, ProcessError> {
-        let key = TransferKey {
-            id: transfer.to_owned(),
-            named: None,
-        };
-        let lease = self.request.lease;
-        let held = self
-            .db
-            .call(move |store| store.ledger_of(&[key], lease))
-            .await?;
-        let holders = held.into_iter().flat_map(|ledger| ledger.holders);
-        Ok(holders.map(|entry| entry.id).collect())
-    }
-
-    /// Judges transfers against the ledger, and keeps what was found.
-    async fn compare(&mut self, transfers: &[Transfer]) -> Result<Vec<Judged>, ProcessError> {
-        let judged = self.judged(transfers).await?;
-        let found: Vec<Discrepancy> = judged.iter().flat_map(|j| j.found.clone()).collect();
-        let ids = transfers.iter().map(|t| t.id.clone()).collect();
-        self.keep(ids, found).await?;
-        Ok(judged)
-    }
-
-    async fn judged(&self, transfers: &[Transfer]) -> Result<Vec<Judged>, ProcessError> {
-        let keys: Vec<TransferKey> = transfers
-            .iter()
-            .map(|transfer| TransferKey {
-                id: transfer.id.clone(),
-                named: transfer.payout_named().map(PayoutId::new),
-            })
-            .collect();
-        let lease = self.request.lease;
-        let ledger = self
-            .db
-            .call(move |store| store.ledger_of(&keys, lease))
-            .await?;
-        Ok(transfers
-            .iter()
-            .zip(&ledger)
-            .map(|(transfer, ledger)| judge(transfer, ledger, &self.terms))
-            .collect())
-    }
-
-    async fn keep(
-        &mut self,
-        transfers: Vec<String>,
-        found: Vec<Discrepancy>,
-    ) -> Result<(), ProcessError> {
-        self.found += found.len() as u64;
-        let stamp = self.stamp.clone();
-        Ok(self
-            .db
-            .call(move |store| store.findings_see(&stamp, &transfers, &found))
-            .await?)
-    }
-
-    /// Every transfer in a payout's group. What of it cannot be read is kept as
-    /// a finding.
-    async fn group_of(&mut self, payout: &PayoutId) -> Result<Group, ProcessError> {
-        let Some(group) = group_of(payout) else {
-            return Ok(Group::default());
-        };
-        let query = TransferQuery {
-            group: Some(group.to_owned()),
-            ..TransferQuery::default()
-        };
-        let mut transfers = Vec::new();
-        let mut odd: Vec<OddEntry> = Vec::new();
-        let complete = self
-            .reader
-            .pages(&query, GROUP_PAGES_MAX, async |page: TransferPage| {
-                transfers.extend(page.transfers);
-                odd.extend(page.odd);
-                Ok::<(), ProcessError>(())
-            })
-            .await?;
-        let mut doubts: Vec<String> = odd
-            .iter()
-            .map(|odd| odd.id.as_deref().unwrap_or("an entry without an id"))
-            .map(|id| format!("{id}, which cannot be read"))
-            .collect();
-        if !complete {
-            doubts.push("more that were not read".to_owned());
-        }
-        let found: Vec<Discrepancy> = odd.iter().map(|odd| odd_entry(Some(payout), odd)).collect();
-        if !found.is_empty() {
-            self.keep(Vec::new(), found).await?;
-        }
-        Ok(Group { transfers, doubts })
-    }
-
-    /// Adds what names the payout of an open attempt without bearing its group.
-    async fn paid_by_hand(&self, open: &Attempt, group: &mut Group) -> Result<(), ProcessError> {
-        let [_, to_its_account] = lists_for(open);
-        let known: HashSet<String> = group.transfers.iter().map(|t| t.id.clone()).collect();
-        let complete = self
-            .reader
-            .pages(
-                &to_its_account,
-                GROUP_PAGES_MAX,
-                async |page: TransferPage| {
-                    let fresh = |t: &Transfer| may_have_paid(t, open) && !known.contains(&t.id);
-                    group
-                        .transfers
-                        .extend(page.transfers.into_iter().filter(fresh));
-                    Ok::<(), ProcessError>(())
-                },
-            )
-            .await?;
-        if !complete {
-            group
-                .doubts
-                .push("more to its account that were not read".to_owned());
-        }
-        Ok(())
-    }
-
-    /// Covered statements that are not marked.
-    async fn statements(&mut self) -> Result<(), ProcessError> {
-        let mut after: Option<StatementId> = None;
-        loop {
-            let behind = after.clone();
-            let StatementsToMark { unmarked, last } = self
-                .db
-                .call(move |store| store.statements_to_mark(behind.as_ref()))
-                .await?;
-            let found = unmarked
-                .into_iter()
-                .map(|(account, payout)| Discrepancy {
-                    kind: FindingKind::StatementNotMarked,
-                    payout_id: Some(payout.id),
-                    attempt: None,
-                    transfer_id: None,
-                    expected: Some("PAID".to_owned()),
-                    found: format!(
-                        "statement {} is {}",
-                        account.statement.id, account.statement.status
-                    ),
-                })
-                .collect();
-            self.keep(Vec::new(), found).await?;
-            let Some(last) = last else { return Ok(()) };
-            after = Some(last);
-        }
-    }
-
-    // --- what is found out about it -----------------------------------------------------------
-
-    /// A payout that Stripe paid without the table knowing may have been paid
-    /// twice: its whole group is read, and what else names it is counted.
-    async fn look_closer(&mut self) -> Result<(), ProcessError> {
-        for kind in [FindingKind::ForgottenPayout, FindingKind::StatusBehind] {
-            self.each_open(kind, async |this: &mut Self, finding: Finding| {
-                let (Some(payout), Some(transfer)) =
-                    (finding.payout_id.clone(), finding.transfer_id.clone())
-                else {
-                    return Ok(());
-                };
-                let beside = this.beside(&payout, &transfer).await?;
-                if beside.taken_back_itself && !beside.standing.is_empty() {
-                    return this.drop_taken_back(&finding).await;
-                }
-                let Some(others) = beside.others() else {
-                    return Ok(());
-                };
-                let two = Discrepancy {
-                    kind: FindingKind::TwoTransfers,
-                    expected: Some("one transfer".to_owned()),
-                    found: format!("{transfer} and {}", others.join(", ")),
-                    ..finding.discrepancy()
-                };
-                this.replace(&finding.id, vec![two]).await
-            })
-            .await?;
-        }
-        // What was in doubt for lack of a group, and then was found by metadata.
-        for kind in [FindingKind::Unresolved, FindingKind::MissingAtStripe] {
-            self.each_open(kind, async |this: &mut Self, finding: Finding| {
-                let (Some(payout), None) = (finding.payout_id.clone(), &finding.transfer_id) else {
-                    return Ok(());
-                };
-                let found = this
-                    .db
-                    .call(move |store| store.is_found_by_name(&payout))
-                    .await?;
-                if found {
-                    this.replace(&finding.id, Vec::new()).await?;
-                }
-                Ok(())
-            })
-            .await?;
-        }
-        Ok(())
-    }
-
-    /// What else may have paid a payout beside this transfer of it.
-    async fn beside(&mut self, payout: &PayoutId, this: &str) -> Result<Beside, ProcessError> {
-        let group = self.group_of(payout).await?;
-        let mut transfers: BTreeMap<String, bool> = group
-            .transfers
-            .iter()
-            .map(|transfer| (transfer.id.clone(), is_taken_back(transfer)))
-            .collect();
-        let mut doubts = group.doubts;
-        let (id, but) = (payout.clone(), this.to_owned());
-        let unrecorded = self
-            .db
-            .call(move |store| store.unrecorded_beside(&id, &but))
-            .await?;
-        for id in unrecorded {
-            if transfers.contains_key(&id) {
-                continue;
-            }
-            match self.fetch(&id).await? {
-                Fetched::Transfer(transfer) => {
-                    transfers.insert(id, is_taken_back(&transfer));
-                }
-                Fetched::Nothing => {}
-                Fetched::Odd(_) => doubts.push(format!("{id}, which cannot be read")),
-            }
-        }
-        let alone = transfers.keys().all(|id| id == this);
-        if !alone
-            && !transfers.contains_key(this)
-            && let Fetched::Transfer(transfer) = self.fetch(this).await?
-        {
-            transfers.insert(this.to_owned(), is_taken_back(&transfer));
-        }
-        let taken_back_itself = transfers.remove(this).unwrap_or(false);
-        let (taken_back, standing): (Vec<_>, Vec<_>) = transfers
-            .into_iter()
-            .partition(|(_, taken_back)| *taken_back);
-        let ids =
-            |transfers: Vec<(String, bool)>| transfers.into_iter().map(|(id, _)| id).collect();
-        Ok(Beside {
-            taken_back_itself,
-            taken_back: ids(taken_back),
-            standing: ids(standing),
-            doubts,
-        })
-    }
-
-    /// Forgets what was found about a transfer that was taken back whole beside
-    /// one that stands: it pays nothing any more.
-    async fn drop_taken_back(&mut self, finding: &Finding) -> Result<(), ProcessError> {
-        let reversed = Discrepancy {
-            kind: FindingKind::ReversedFully,
-            ..finding.discrepancy()
-        };
-        self.replace(&reversed.id(), Vec::new()).await?;
-        self.replace(&finding.id, Vec::new()).await
-    }
-
-    async fn replace(&mut self, id: &str, new: Vec<Discrepancy>) -> Result<(), ProcessError> {
-        let (stamp, id) = (self.stamp.clone(), id.to_owned());
-        Ok(self
-            .db
-            .call(move |store| store.finding_replace(&stamp, &id, &new))
-            .await?)
     }
 
     /// Hands on the open findings of one kind that this run saw, a page at a time.
@@ -735,8 +251,9 @@ impl Comparison<'_> {
     ) -> Result<(), ProcessError> {
         let mut after: Option<String> = None;
         loop {
-            let (run, behind) = (self.stamp.run_id.clone(), after.clone());
+            let (run, behind) = (self.examiner.stamp.run_id.clone(), after.clone());
             let page = self
+                .examiner
                 .db
                 .call(move |store| {
                     let open = Some(FindingState::Open);
@@ -753,25 +270,27 @@ impl Comparison<'_> {
         }
     }
 
-    // --- what is repaired ---------------------------------------------------------------------
-
     async fn repair(&mut self, kinds: &[FindingKind]) -> Result<(), ProcessError> {
         if !self.request.fix {
             return Ok(());
         }
         for kind in kinds {
             self.each_open(*kind, async |this: &mut Self, finding: Finding| {
-                match this.repair_one(&finding).await {
-                    Ok(Ok(how)) => {
-                        let (stamp, id) = (this.stamp.clone(), finding.id);
-                        Ok(this
-                            .db
-                            .call(move |store| store.finding_fixed(&stamp, &id, &how))
-                            .await?)
-                    }
-                    Ok(Err(why_not)) => {
-                        this.not_repaired(&finding, &why_not);
-                        Ok(())
+                let repairs = Repairs {
+                    examiner: &this.examiner,
+                    period: this.request.period,
+                    begun: this.begun,
+                };
+                match repairs.of(&finding, this.events).await {
+                    Ok(Repair { done, matched_now }) => {
+                        this.tally.matched_count += i64::from(matched_now);
+                        match done {
+                            Ok(how) => this.fixed(finding.id, how).await,
+                            Err(why_not) => {
+                                this.not_repaired(&finding, &why_not);
+                                Ok(())
+                            }
+                        }
                     }
                     // One that cannot be written holds up nobody else.
                     Err(ProcessError::Store(error)) if !error.is_transient() => {
@@ -786,6 +305,15 @@ impl Comparison<'_> {
         Ok(())
     }
 
+    async fn fixed(&self, id: String, how: String) -> Result<(), ProcessError> {
+        let stamp = self.examiner.stamp.clone();
+        Ok(self
+            .examiner
+            .db
+            .call(move |store| store.finding_fixed(&stamp, &id, &how))
+            .await?)
+    }
+
     fn not_repaired(&mut self, finding: &Finding, why: &str) {
         let about = finding
             .payout_id
@@ -798,159 +326,11 @@ impl Comparison<'_> {
         )));
     }
 
-    /// Repairs one finding: what was done, or why nothing was.
-    async fn repair_one(
-        &mut self,
-        finding: &Finding,
-    ) -> Result<Result<String, String>, ProcessError> {
-        if finding.kind == FindingKind::StatementNotMarked {
-            return self.mark_statement(finding).await;
-        }
-        let Some(id) = &finding.transfer_id else {
-            return Ok(Err("it names no transfer".to_owned()));
-        };
-        // Decided on what Stripe says now, not on what a page said a while ago.
-        let transfer = match self.fetch(id).await? {
-            Fetched::Transfer(transfer) => *transfer,
-            Fetched::Nothing => return Ok(Err(format!("{id} is not at Stripe any more"))),
-            Fetched::Odd(error) => return Ok(Err(format!("{id} cannot be read: {error}"))),
-        };
-        let Some(judged) = self.judged(std::slice::from_ref(&transfer)).await?.pop() else {
-            return Ok(Err("it could not be judged again".to_owned()));
-        };
-        if !judged.has(finding.kind) {
-            return Ok(Ok("not there any more".to_owned()));
-        }
-        let repaired = match finding.kind {
-            FindingKind::ForgottenPayout => self.restore(&transfer).await?,
-            FindingKind::StatusBehind if judged.may_be_adopted() => {
-                self.adopt(finding, &transfer).await?
-            }
-            FindingKind::ReversedFully | FindingKind::ReversedPartly => {
-                self.keep_reversal(finding, &transfer).await?
-            }
-            _ => Err("something else about it does not fit".to_owned()),
-        };
-        if repaired.is_ok() && self.unmatched.contains(&transfer.id) {
-            let judged = self.judged(std::slice::from_ref(&transfer)).await?;
-            if judged.iter().all(|judged| judged.matched) {
-                self.unmatched.remove(&transfer.id);
-                self.tally.matched_count += 1;
-            }
-        }
-        Ok(repaired)
-    }
-
-    async fn restore(&self, transfer: &Transfer) -> Result<Result<String, String>, ProcessError> {
-        let lost = match lost_payout(transfer, &self.terms) {
-            Ok(lost) => lost,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let stamp = self.stamp.clone();
-        let restored = self
-            .db
-            .call(move |store| match store.payout_restore(&stamp, &lost) {
-                Err(StoreError::Conflict(reason)) => Ok(Err(reason)),
-                other => other.map(Ok),
-            })
-            .await?;
-        Ok(restored.map(|()| "made again from its transfer".to_owned()))
-    }
-
-    async fn adopt(
-        &mut self,
-        finding: &Finding,
-        transfer: &Transfer,
-    ) -> Result<Result<String, String>, ProcessError> {
-        let Some(payout) = finding.payout_id.clone() else {
-            return Ok(Err("it names no payout".to_owned()));
-        };
-        let (ids, lease) = (vec![payout.clone()], self.request.lease);
-        let entry = self
-            .db
-            .call(move |store| store.ledger_entries(&ids, lease))
-            .await?
-            .remove(&payout);
-        let Some(entry) = entry else {
-            return Ok(Err("its payout is gone".to_owned()));
-        };
-        let stamp = self.stamp.clone();
-        let recorded = match (attempt_to_blame(&entry, transfer), &entry.payout) {
-            (Some(attempt), _) => adopt_for_attempt(&self.db, stamp, attempt, transfer).await?,
-            (None, Some(row)) if !self.is_looked_at_whole(row, transfer) => {
-                return Ok(Err(format!(
-                    "other software may have sent it twice, once outside the period: \
-                     look at all of it with `payouts reconcile --fix --from {}`",
-                    foreign_since(row.created_at, self.begun)
-                )));
-            }
-            (None, Some(row)) => adopt_for_row(&self.db, stamp, row.clone(), transfer).await?,
-            (None, None) => return Ok(Err("its row is gone".to_owned())),
-        };
-        Ok(match recorded {
-            Recorded::Done | Recorded::Already => {
-                (self.events)(Event::Note(format!(
-                    "payout {payout} was paid by {}: recorded",
-                    transfer.id
-                )));
-                Ok("recorded".to_owned())
-            }
-            Recorded::Finding(beside) => {
-                (self.events)(Event::Note(beside));
-                Ok("recorded".to_owned())
-            }
-            Recorded::NotOurs => Err("another run is at work on it".to_owned()),
-            Recorded::Alarm(reason) | Recorded::Waits(reason) => Err(reason),
-        })
-    }
-
-    /// Whether a second transfer of the same payout would have been seen. What
-    /// this database made is in the payout's group, which is read whole; other
-    /// software names a payout by metadata alone, so that only a period that
-    /// reaches from before the row to now shows all of it.
-    fn is_looked_at_whole(&self, row: &Payout, transfer: &Transfer) -> bool {
-        let period = self.request.period;
-        let ours = transfer.metadata.get("database") == Some(&self.terms.database_id);
-        let since = foreign_since(row.created_at, self.begun);
-        ours || (period.until.is_none() && period.from.is_none_or(|from| from <= since))
-    }
-
-    async fn keep_reversal(
-        &self,
-        finding: &Finding,
-        transfer: &Transfer,
-    ) -> Result<Result<String, String>, ProcessError> {
-        let Some(payout) = finding.payout_id.clone() else {
-            return Ok(Err("it names no payout".to_owned()));
-        };
-        let (stamp, currency) = (self.stamp.clone(), self.terms.currency);
-        let (id, cents) = (transfer.id.clone(), transfer.amount_reversed);
-        self.db
-            .call(move |store| store.reversal_keep(&stamp, &payout, &id, cents, currency))
-            .await?;
-        Ok(Ok("the amount is kept".to_owned()))
-    }
-
-    async fn mark_statement(
-        &self,
-        finding: &Finding,
-    ) -> Result<Result<String, String>, ProcessError> {
-        let Some(payout) = finding.payout_id.clone() else {
-            return Ok(Err("it names no payout".to_owned()));
-        };
-        let marked = self
-            .db
-            .call(move |store| store.statement_mark(&payout))
-            .await?;
-        Ok(marked.map(|()| "marked PAID".to_owned()))
-    }
-
-    // --- the end ------------------------------------------------------------------------------
-
-    async fn finish(mut self, clock: &Clock) -> Result<Compared, ProcessError> {
-        let (stamp, period, begun) = (self.stamp.clone(), self.request.period, self.begun);
-        let lease = self.request.lease;
+    async fn finish(mut self) -> Result<Compared, ProcessError> {
+        let (stamp, period, begun) = (self.examiner.stamp.clone(), self.request.period, self.begun);
+        let lease = self.examiner.lease;
         let (counted, from_before, paid, holders) = self
+            .examiner
             .db
             .call(move |store| {
                 store.findings_gone(&stamp, begun)?;
@@ -974,33 +354,83 @@ impl Comparison<'_> {
                 .sum::<i64>()
         };
         let tally = &mut self.tally;
+        self.progress.tell(tally);
         (tally.payout_count, tally.payout_cents) = paid;
+        tally.open_before_count = from_before;
         tally.open_count = of(FindingState::Open);
         tally.fixed_count = of(FindingState::Fixed);
         tally.accepted_count = of(FindingState::Accepted);
         tally.clean = tally.open_count == 0 && holders.is_empty();
-        tally.finished_at = clock.now();
-        let reconciliation = self.tally.clone();
-        self.db
-            .call(move |store| store.reconciliation_keep(&self.tally))
+        tally.finished_at = self.clock.now();
+        let (reconciliation, keeping) = (self.tally.clone(), self.tally);
+        self.examiner
+            .db
+            .call(move |store| store.reconciliation_keep(&keeping))
             .await?;
         Ok(Compared {
             reconciliation,
             counted,
-            from_before,
             holders,
         })
+    }
+
+    /// Goes on from where the last comparison was cut off, where that is asked for.
+    async fn go_on(&mut self) -> Result<(), ProcessError> {
+        let Some(kept) = self.request.resumed.take() else {
+            let lease = self.examiner.lease;
+            let forget = move |store: &mut Store| store.reconciliation_progress_forget(lease);
+            return Ok(self.examiner.db.call(forget).await?);
+        };
+        let Some(progress) = Progress::from_kept(&kept.progress, &kept.seen) else {
+            let cannot = format!(
+                "how far {} got cannot be read: all is compared",
+                kept.run_id
+            );
+            (self.events)(Event::Warning(cannot));
+            return Ok(());
+        };
+        self.progress = progress;
+        let (stamp, from) = (self.examiner.stamp.clone(), kept.run_id.clone());
+        self.examiner
+            .db
+            .call(move |store| store.reconciliation_takes_over(&stamp, &from))
+            .await?;
+        (self.events)(Event::Note(format!(
+            "going on from run {}, which had compared {} transfers",
+            kept.run_id,
+            self.progress.transfers()
+        )));
+        self.save_progress().await
+    }
+
+    /// Keeps how far the reading got.
+    async fn save_progress(&self) -> Result<(), ProcessError> {
+        let (progress, seen) = self.progress.to_keep();
+        let keep = ReconciliationProgress {
+            run_id: self.examiner.stamp.run_id.clone(),
+            period_from: self.request.period.from,
+            period_until: self.request.period.until,
+            saved_at: self.clock.now(),
+            progress,
+            seen,
+        };
+        Ok(self
+            .examiner
+            .db
+            .call(move |store| store.reconciliation_progress_keep(&keep))
+            .await?)
     }
 
     /// Where all that the rollback guard looks at was compared and nothing of it
     /// is forgotten, the next guard need not read it again.
     async fn advance_watermark(&self, begun: Time) -> Result<(), ProcessError> {
-        let Some(newest) = self.newest.filter(|_| self.request.fix) else {
+        let Some(newest) = self.progress.newest().filter(|_| self.request.fix) else {
             return Ok(());
         };
         let period = self.request.period;
         let to = newest.min(begun);
         Ok(self
+            .examiner
             .db
             .call(move |store| {
                 let guarded = store.watermark()?.minus(OVERLAP);
@@ -1013,63 +443,5 @@ impl Comparison<'_> {
                 Ok(())
             })
             .await?)
-    }
-}
-
-/// The attempt on which a transfer is recorded: the open one, else the one whose
-/// number it bears. None when this database has lost that attempt, or never had one.
-fn attempt_to_blame<'a>(entry: &'a LedgerEntry, transfer: &Transfer) -> Option<&'a Attempt> {
-    let said = attempt_said(transfer);
-    open_attempt(entry).or_else(|| entry.attempts.iter().find(|a| Some(a.attempt) == said))
-}
-
-/// What may have paid a payout beside one transfer of it.
-struct Beside {
-    /// Of that transfer nothing is left.
-    taken_back_itself: bool,
-    /// Transfers of which nothing is left.
-    taken_back: Vec<String>,
-    /// Those of which something is.
-    standing: Vec<String>,
-    /// What could not be read, for people.
-    doubts: Vec<String>,
-}
-
-impl Beside {
-    /// What makes the transfer one of several; none when it is the only payment.
-    fn others(self) -> Option<Vec<String>> {
-        let mut others = self.standing;
-        if self.taken_back_itself {
-            others.extend(self.taken_back);
-        }
-        others.extend(self.doubts);
-        (!others.is_empty()).then_some(others)
-    }
-}
-
-/// The transfers that bear a payout's group.
-#[derive(Default)]
-struct Group {
-    transfers: Vec<Transfer>,
-    /// What may be a further one, for people. Empty when the group was read whole.
-    doubts: Vec<String>,
-}
-
-/// What Stripe has under an id.
-enum Fetched {
-    Transfer(Box<Transfer>),
-    Nothing,
-    /// Something that cannot be read as a transfer.
-    Odd(Unreadable),
-}
-
-fn odd_entry(payout: Option<&PayoutId>, odd: &OddEntry) -> Discrepancy {
-    Discrepancy {
-        kind: FindingKind::OddEntry,
-        payout_id: payout.cloned(),
-        attempt: None,
-        transfer_id: odd.id.clone(),
-        expected: Some("a transfer".to_owned()),
-        found: odd.error.to_string(),
     }
 }

@@ -129,6 +129,7 @@ const POSTGRES_FACTS: [&str; 5] = [
          CASE WHEN t.typname IN ('int4', 'int8', 'bool') THEN 'INTEGER'
               WHEN t.typname = 'text' OR t.typtype = 'e'
                 OR format_type(t.oid, a.atttypmod) = 'timestamp(3) without time zone' THEN 'TEXT'
+            WHEN t.typname = 'bytea' THEN 'BLOB'
               ELSE format_type(t.oid, a.atttypmod) END,
          CASE WHEN a.attnotnull THEN ' not null' END,
          ' default ' || replace(regexp_replace(pg_get_expr(d.adbin, d.adrelid), '::.*$', ''), 'false', '0'))

@@ -860,6 +860,8 @@ impl Work {
             currency: Currency::USD,
             lease: LEASE,
             rate: None,
+            balance: true,
+            resumed: None,
         };
         let stripe = Arc::new(client(&self.base, 1));
         reconcile::reconcile(db, stripe, &self.clock, request, stamp, &mut |_| {})

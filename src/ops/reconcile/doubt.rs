@@ -1,0 +1,155 @@
+//! Payouts in doubt: those that may have been paid although they bear no transfer's
+//! id, and those that may have been paid twice.
+
+use crate::model::ids::PayoutId;
+use crate::model::payout::PayoutStatus;
+use crate::model::reconciliation::{Discrepancy, Finding, FindingKind};
+use crate::ops::process::ProcessError;
+use crate::ops::reconcile::Comparison;
+use crate::ops::reconcile::judge::{judge_without_transfer, open_attempt};
+use crate::ops::transfers::FOREIGN_MARGIN;
+use crate::store::ledger::LedgerEntry;
+use crate::store::{Store, StoreError};
+
+impl Comparison<'_> {
+    /// Rows without a transfer's id come first: they are the ones in doubt.
+    pub(super) async fn payouts_in_doubt(&mut self) -> Result<(), ProcessError> {
+        type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
+        let lists: [NextPage; 2] = [
+            |store, after| store.payouts_unresolved(after),
+            |store, after| store.payouts_without_transfer(after),
+        ];
+        for next_page in lists {
+            let mut after: Option<PayoutId> = None;
+            loop {
+                let behind = after.clone();
+                let ids = self
+                    .examiner
+                    .db
+                    .call(move |store| next_page(store, behind.as_ref()))
+                    .await?;
+                let Some(last) = ids.last().cloned() else {
+                    break;
+                };
+                let lease = self.examiner.lease;
+                let (entries, missing) = self
+                    .examiner
+                    .db
+                    .call(move |store| {
+                        let missing = store.payouts_known_missing(&ids)?;
+                        Ok((store.ledger_entries(&ids, lease)?, missing))
+                    })
+                    .await?;
+                for entry in entries.values().filter(|entry| !entry.busy) {
+                    if missing.contains(&entry.id) && self.is_of_the_past(entry) {
+                        let found = judge_without_transfer(entry, true);
+                        self.examiner
+                            .keep(Vec::new(), found.into_iter().collect())
+                            .await?;
+                    } else {
+                        self.payout_in_doubt(entry).await?;
+                    }
+                }
+                after = Some(last);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a row that was marked as paid without saying by what lies wholly
+    /// before the period. Its group was read once, and a transfer made since is
+    /// listed with its period: a platform may have many such rows, and asking about
+    /// each every night proves nothing new.
+    fn is_of_the_past(&self, entry: &LedgerEntry) -> bool {
+        let Some(from) = self.request.period.from else {
+            return false;
+        };
+        let (before, row) = (from.minus(FOREIGN_MARGIN), entry.payout.as_ref());
+        row.is_some_and(|row| {
+            row.status == PayoutStatus::Completed && row.created_at.max(row.updated_at) < before
+        })
+    }
+
+    async fn payout_in_doubt(&mut self, entry: &LedgerEntry) -> Result<(), ProcessError> {
+        let mut group = self.examiner.group_of(&entry.id).await?;
+        if let Some(open) = open_attempt(entry) {
+            self.examiner.paid_by_hand(open, &mut group).await?;
+        }
+        if group.transfers.is_empty() {
+            let found = judge_without_transfer(entry, group.doubts.is_empty());
+            return self
+                .examiner
+                .keep(Vec::new(), found.into_iter().collect())
+                .await;
+        }
+        self.examiner.compare(&group.transfers).await.map(drop)
+    }
+
+    /// A payout that Stripe paid without the table knowing may have been paid
+    /// twice: its whole group is read, and what else names it is counted.
+    pub(super) async fn look_closer(&mut self) -> Result<(), ProcessError> {
+        for kind in [FindingKind::ForgottenPayout, FindingKind::StatusBehind] {
+            self.each_open(kind, async |this: &mut Self, finding: Finding| {
+                let (Some(payout), Some(transfer)) =
+                    (finding.payout_id.clone(), finding.transfer_id.clone())
+                else {
+                    return Ok(());
+                };
+                let beside = this.examiner.beside(&payout, &transfer).await?;
+                if beside.taken_back_itself && !beside.standing.is_empty() {
+                    return this.drop_taken_back(&finding).await;
+                }
+                let Some(others) = beside.others() else {
+                    return Ok(());
+                };
+                let two = Discrepancy {
+                    kind: FindingKind::TwoTransfers,
+                    expected: Some("one transfer".to_owned()),
+                    found: format!("{transfer} and {}", others.join(", ")),
+                    ..finding.discrepancy()
+                };
+                this.replace(&finding.id, vec![two]).await
+            })
+            .await?;
+        }
+        // What was in doubt for lack of a group, and then was found by metadata.
+        for kind in [FindingKind::Unresolved, FindingKind::MissingAtStripe] {
+            self.each_open(kind, async |this: &mut Self, finding: Finding| {
+                let (Some(payout), None) = (finding.payout_id.clone(), &finding.transfer_id) else {
+                    return Ok(());
+                };
+                let found = this
+                    .examiner
+                    .db
+                    .call(move |store| store.is_found_by_name(&payout))
+                    .await?;
+                if found {
+                    this.replace(&finding.id, Vec::new()).await?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets what was found about a transfer that was taken back whole beside
+    /// one that stands: it pays nothing any more.
+    async fn drop_taken_back(&mut self, finding: &Finding) -> Result<(), ProcessError> {
+        let reversed = Discrepancy {
+            kind: FindingKind::ReversedFully,
+            ..finding.discrepancy()
+        };
+        self.replace(&reversed.id(), Vec::new()).await?;
+        self.replace(&finding.id, Vec::new()).await
+    }
+
+    async fn replace(&mut self, id: &str, new: Vec<Discrepancy>) -> Result<(), ProcessError> {
+        let (stamp, id) = (self.examiner.stamp.clone(), id.to_owned());
+        Ok(self
+            .examiner
+            .db
+            .call(move |store| store.finding_replace(&stamp, &id, &new))
+            .await?)
+    }
+}

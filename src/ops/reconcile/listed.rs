@@ -1,0 +1,258 @@
+//! The transfers of the period, both ways: each that Stripe lists against the ledger,
+//! and each that the ledger holds against what Stripe listed.
+//!
+//! Nearly all are held as they should be, and two queries say so for a page. Whatever is
+//! not so plain is judged by all that the ledger holds of it. What the table holds is
+//! added up beside the reading ([`Sketch`]); what Stripe did not list of it is looked up
+//! one by one, so that a period that cuts the two sides differently finds nothing that is
+//! not there.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+
+use crate::model::time::Span;
+use crate::ops::event::Event;
+use crate::ops::process::ProcessError;
+use crate::ops::reconcile::Comparison;
+use crate::ops::reconcile::examine::odd_entry;
+use crate::ops::reconcile::judge::{Judged, agrees, judge};
+use crate::ops::reconcile::listing::{Batch, Listing};
+use crate::ops::reconcile::sketch::Sketch;
+use crate::store::ledger::{Hold, HoldsAfter, PlainlyHeld, TransferLedger};
+use crate::store::thread::StoreThread;
+use crate::stripe::Transfer;
+
+/// How often it is kept how far the reading got.
+const SAVED_EVERY: Duration = Duration::from_secs(10);
+
+impl Comparison<'_> {
+    /// Every transfer of the period, against the ledger and back.
+    pub(super) async fn transfers(&mut self) -> Result<(), ProcessError> {
+        let held = HeldByTable::begin(self.examiner.db.clone(), self.request.period);
+        let windows = self.progress.windows_left(self.request.period);
+        let mut listing = Listing::transfers(&self.examiner.reader, windows);
+        let mut saved_at = self.clock.instant();
+        while let Some(batch) = listing.next().await? {
+            self.listed_batch(batch).await?;
+            if self.clock.instant().duration_since(saved_at) >= SAVED_EVERY {
+                self.save_progress().await?;
+                saved_at = self.clock.instant();
+            }
+        }
+        let held = held.added_up().await?;
+        self.transfers_not_listed(&held).await
+    }
+
+    async fn listed_batch(&mut self, batch: Batch<Transfer>) -> Result<(), ProcessError> {
+        let mut transfers = batch.entries;
+        if self.request.balance {
+            for transfer in &mut transfers {
+                self.complete_reversals(transfer).await?;
+            }
+        }
+        let glanced = self.compare_listed(&transfers).await?;
+        for (transfer, glanced) in transfers.iter().zip(&glanced) {
+            self.progress
+                .count(transfer, glanced.matched(), &self.examiner.terms);
+            for held in glanced.holds(transfer, self.request.period) {
+                self.progress.seen.add(&parts_of(&held));
+            }
+        }
+        if let Some(done) = batch.done {
+            self.progress.is_done(done);
+        }
+        if !batch.odd.is_empty() {
+            let found = batch.odd.iter().map(|odd| odd_entry(None, odd)).collect();
+            self.examiner.keep(Vec::new(), found).await?;
+        }
+        (self.events)(Event::Compared {
+            transfers: self.progress.transfers(),
+            findings: self.examiner.found(),
+        });
+        Ok(())
+    }
+
+    /// What the ledger says of each of these transfers; what differs is kept.
+    async fn compare_listed(
+        &mut self,
+        transfers: &[Transfer],
+    ) -> Result<Vec<Glanced>, ProcessError> {
+        let ids: Vec<String> = transfers.iter().map(|t| t.id.clone()).collect();
+        let glance = self
+            .examiner
+            .db
+            .call(move |store| store.ledger_glance(&ids))
+            .await?;
+        let mut plain = glance.plain;
+        let mut glanced: Vec<Option<Glanced>> = Vec::with_capacity(transfers.len());
+        let mut closer: Vec<Transfer> = Vec::new();
+        for transfer in transfers {
+            let held = plain
+                .remove(&transfer.id)
+                .filter(|held| agrees(transfer, held));
+            if held.is_none() {
+                closer.push(transfer.clone());
+            }
+            glanced.push(held.map(Glanced::Plain));
+        }
+        let ledgers = self.examiner.ledgers(&closer).await?;
+        let mut found = Vec::new();
+        let mut judged = Vec::with_capacity(closer.len());
+        for (transfer, ledger) in closer.iter().zip(ledgers) {
+            let of_this = judge(transfer, &ledger, &self.examiner.terms);
+            found.extend(of_this.found.iter().cloned());
+            judged.push(Glanced::Judged(of_this, Box::new(ledger)));
+        }
+        // Nothing is written for what is as it should be, and was before.
+        let mut about: HashSet<String> = glance.found;
+        about.extend(closer.into_iter().map(|transfer| transfer.id));
+        if !found.is_empty() || !about.is_empty() {
+            self.examiner
+                .keep(about.into_iter().collect(), found)
+                .await?;
+        }
+        let mut judged = judged.into_iter();
+        Ok(glanced
+            .into_iter()
+            .filter_map(|glanced| glanced.or_else(|| judged.next()))
+            .collect())
+    }
+
+    /// Every transfer that the table holds for the period and Stripe did not list in it.
+    async fn transfers_not_listed(&mut self, held: &Sketch) -> Result<(), ProcessError> {
+        let missing = held.clone().less(&self.progress.seen);
+        if missing.is_even() {
+            return Ok(());
+        }
+        // Its row and its attempt both hold it.
+        let mut looked_up = HashSet::new();
+        let mut after = None;
+        loop {
+            let (page, next) = holds_in(&self.examiner.db, self.request.period, after).await?;
+            for hold in page {
+                if missing.suspects(&parts_of(&hold)) && looked_up.insert(hold.transfer_id.clone())
+                {
+                    let (payout, attempt) = (Some(&hold.payout_id), hold.attempt);
+                    self.examiner
+                        .look_up(&hold.transfer_id, payout, attempt)
+                        .await?;
+                }
+            }
+            if next.is_none() {
+                return Ok(());
+            }
+            after = next;
+        }
+    }
+}
+
+/// What the ledger says of a listed transfer.
+enum Glanced {
+    /// It is held as it should be.
+    Plain(PlainlyHeld),
+    /// All that the ledger holds of it was looked at.
+    Judged(Judged, Box<TransferLedger>),
+}
+
+impl Glanced {
+    fn matched(&self) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Judged(judged, _) => judged.matched,
+        }
+    }
+
+    /// Each row and attempt of the period that holds it, as [`holds_in`] reads them.
+    fn holds(&self, transfer: &Transfer, period: Span) -> Vec<Hold> {
+        let mut holds = Vec::with_capacity(2);
+        let mut held = |payout_id: &crate::model::ids::PayoutId, attempt, at| {
+            if period.contains(at) {
+                holds.push(Hold {
+                    payout_id: payout_id.clone(),
+                    attempt,
+                    transfer_id: transfer.id.clone(),
+                });
+            }
+        };
+        match self {
+            Self::Plain(plain) => {
+                held(&plain.payout_id, None, plain.paid_at);
+                held(&plain.payout_id, Some(plain.attempt), plain.first_sent_at);
+            }
+            Self::Judged(_, ledger) => {
+                for entry in &ledger.holders {
+                    if let Some(row) = &entry.payout
+                        && row.stripe_transfer_id.as_ref() == Some(&transfer.id)
+                    {
+                        held(&entry.id, None, row.processed_at.unwrap_or(row.created_at));
+                    }
+                    for attempt in &entry.attempts {
+                        if attempt.transfer_id.as_ref() == Some(&transfer.id) {
+                            held(&entry.id, Some(attempt.attempt), attempt.first_sent_at);
+                        }
+                    }
+                }
+            }
+        }
+        holds
+    }
+}
+
+/// All transfers that rows and attempts of the period hold, added up while Stripe's
+/// list is being read.
+struct HeldByTable(JoinHandle<Result<Sketch, ProcessError>>);
+
+impl HeldByTable {
+    fn begin(db: StoreThread, period: Span) -> Self {
+        Self(tokio::spawn(async move {
+            let mut held = Sketch::new();
+            let mut after = None;
+            loop {
+                let (page, next) = holds_in(&db, period, after).await?;
+                for hold in &page {
+                    held.add(&parts_of(hold));
+                }
+                if next.is_none() {
+                    return Ok(held);
+                }
+                after = next;
+            }
+        }))
+    }
+
+    async fn added_up(mut self) -> Result<Sketch, ProcessError> {
+        match (&mut self.0).await {
+            Ok(held) => held,
+            Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            Err(_) => Err(crate::store::StoreError::Stopped.into()),
+        }
+    }
+}
+
+impl Drop for HeldByTable {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn holds_in(
+    db: &StoreThread,
+    period: Span,
+    after: Option<HoldsAfter>,
+) -> Result<(Vec<Hold>, Option<HoldsAfter>), ProcessError> {
+    Ok(db
+        .call(move |store| store.holds_in(period, after.as_ref()))
+        .await?)
+}
+
+/// What names a hold in a sketch.
+fn parts_of(hold: &Hold) -> [&str; 3] {
+    let kind = if hold.attempt.is_some() {
+        "attempt"
+    } else {
+        "row"
+    };
+    [kind, hold.payout_id.as_str(), &hold.transfer_id]
+}
