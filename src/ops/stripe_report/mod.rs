@@ -16,9 +16,10 @@
 //!
 //! # What is known of these files
 //!
-//! Confirmed by Stripe's documentation ("Balance report type", "Connect report type",
-//! "Payout reconciliation report type", "Reporting categories", "Balance transaction
-//! types"):
+//! Said by Stripe's documentation ("Balance report type", "Connect report type", "Payout
+//! reconciliation report type", "Reporting categories", "Balance transaction types"), as
+//! it was read when this was written; no report was downloaded from an account to
+//! check it against:
 //!
 //! - `balance_change_from_activity.itemized.*`, `payout_reconciliation.itemized.*` and
 //!   their `connected_account_*` variants call their columns `balance_transaction_id`,
@@ -37,10 +38,10 @@
 //! - Category `transfer` is of the types `transfer` and `recipient_transfer`;
 //!   `transfer_reversal` of `transfer_cancel`, `transfer_refund` (what somebody reversed),
 //!   `transfer_failure` and the same of recipients.
-//! - No version has a column with the id of the transfer that a reversal takes back,
+//! - No column is listed there with the id of the transfer that a reversal takes back,
 //!   nor one with the transfer's group.
 //!
-//! Confirmed by files that people published:
+//! Seen in files that people published, some of them years old:
 //!
 //! - The dashboard's balance export has the header `id,Type,Source,Amount,Fee,…`, in older
 //!   ones without the columns about the platform's fee and the transfer's group; outgoing
@@ -49,7 +50,7 @@
 //!   the bank that settled the row, whatever its name says, and is not read.
 //! - Times of reports are `2026-10-05 13:04:11`.
 //!
-//! Not confirmed, and read with care:
+//! Known from neither, and read with care:
 //!
 //! - That the source of a reversal is `trr_…`: any id is taken as it stands, and only one
 //!   of a transfer (`tr_…`) is taken for the transfer.
@@ -174,6 +175,11 @@ impl<'f> ReportReader<'f> {
             .metadata
             .iter()
             .any(|(key, _)| matches!(*key, "payout_id" | "payoutId"))
+    }
+
+    /// Whether the file has a column that says which account was paid.
+    pub fn names_accounts(&self) -> bool {
+        self.header.destination.is_some()
     }
 
     /// The next row in which any cell says something.
