@@ -923,7 +923,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__reconcile)
-            opts="-o -q -y -h --period --from --to --tz --resume --no-balance --show --diff --fix --accept --reason --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -y -h --period --from --to --tz --resume --no-balance --show --diff --file --map --decimal --encoding --fix --accept --reason --output --quiet --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -950,6 +950,22 @@ _payouts() {
                     return 0
                     ;;
                 --diff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --map)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --decimal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encoding)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -52,6 +52,18 @@ async fn read<T, A: Future<Output = Result<T, ReadError>>>(
     answer
 }
 
+/// None for what Stripe says it does not have.
+fn known<T>(answer: Result<T, ReadFailed>) -> Result<Option<T>, ReadFailed> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(ReadFailed {
+            source: ReadError::Refused { status, .. },
+            ..
+        }) if status == NOT_FOUND => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads for one run.
 #[derive(Debug, Clone)]
 pub(super) struct TransferReader {
@@ -89,6 +101,17 @@ impl TransferReader {
     ) -> Result<Page<BalanceTransaction>, ReadFailed> {
         let ask = || self.stripe.balance_page(lines, made, after);
         self.patiently("list balance transactions", ask).await
+    }
+
+    /// One line of the balance, its transfer with it; none when Stripe says that there is no
+    /// such one.
+    pub(super) async fn balance_line(
+        &self,
+        line: BalanceLines,
+        id: &str,
+    ) -> Result<Option<BalanceTransaction>, ReadFailed> {
+        let ask = || self.stripe.balance_line(line, id);
+        known(self.patiently("read a balance transaction", ask).await)
     }
 
     /// Each time that something of a transfer was taken back.
@@ -157,14 +180,7 @@ impl TransferReader {
     /// One transfer; none when Stripe says that there is no such one.
     pub(super) async fn transfer(&self, id: &str) -> Result<Option<Transfer>, ReadFailed> {
         let ask = || self.stripe.transfer(id);
-        match self.patiently("read a transfer", ask).await {
-            Ok(transfer) => Ok(Some(transfer)),
-            Err(ReadFailed {
-                source: ReadError::Refused { status, .. },
-                ..
-            }) if status == NOT_FOUND => Ok(None),
-            Err(error) => Err(error),
-        }
+        known(self.patiently("read a transfer", ask).await)
     }
 
     // Not an `AsyncFn`: what that returns cannot be spawned.

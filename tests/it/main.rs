@@ -44,6 +44,7 @@ mod pooled;
 mod process;
 mod readme;
 mod reconcile;
+mod reconcile_file;
 mod resolve;
 mod restored;
 mod retry;

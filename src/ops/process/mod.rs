@@ -37,6 +37,7 @@ use crate::model::time::{Clock, Time};
 use crate::ops::event::Event;
 use crate::ops::pace::Pace;
 use crate::ops::search::Search;
+use crate::ops::table_file::FileError;
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::Store;
 use crate::store::queue::{QueueFilter, Searched};
@@ -119,6 +120,9 @@ pub enum ProcessError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Stripe is to be asked, and there is no key to ask it with.
+    #[error("there is no Stripe key")]
+    NoKey,
     /// A read at Stripe.
     #[error("failed to {doing}")]
     Stripe {
@@ -138,6 +142,19 @@ pub enum ProcessError {
         /// The key's mode.
         livemode: bool,
     },
+    /// A report is not of the key's account.
+    #[error(
+        "Stripe does not know the {what} of line {line} of the file: it is of another account, or of the other mode"
+    )]
+    OtherReport {
+        /// What it does not know.
+        what: String,
+        /// Where it stands.
+        line: u64,
+    },
+    /// A report cannot be read any more.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The rollback guard.
     #[error("Stripe holds {} that this database made or must know, and does not: {}", plural(transfers.len(), "transfer"), brief_list(transfers))]
     Forgotten {
