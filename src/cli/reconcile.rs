@@ -255,12 +255,16 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
     };
     let told = match &ended {
         Ok(compared) => format!(
-            "{} open, {} repaired",
+            "{} open, {} repaired{}",
             count(
                 u64::try_from(compared.reconciliation.open_count).unwrap_or(0),
                 "finding"
             ),
-            compared.reconciliation.fixed_count
+            compared.reconciliation.fixed_count,
+            match compared.unchecked {
+                0 => String::new(),
+                unchecked => format!(", {unchecked} not checked"),
+            }
         ),
         Err(error) => error.message().to_owned(),
     };
@@ -321,6 +325,9 @@ fn report_at(cx: &Context, path: &Path, args: &ReconcileArgs) -> Result<Report, 
         NotCompared::ConnectedAccounts => nothing_compared(&name, &refused).hint(
             "download the platform's own report: balance_change_from_activity.itemized, without connected accounts",
         ),
+        NotCompared::NoTransfers | NotCompared::AnotherTime { .. } => {
+            nothing_compared(&name, &refused)
+        }
         NotCompared::NamesNoTransfers { .. } => nothing_compared(&name, &refused).hint(format!(
             "download the report again with the optional column {} ticked",
             OPTIONAL_COLUMNS[0]
@@ -364,13 +371,14 @@ fn without_key_nothing_is_repaired() -> CliError {
 /// The time of a file's rows, where no other is asked for.
 fn period_of_report(cx: &Context, report: &Report, args: &ReconcileArgs) -> Result<Span, CliError> {
     let asked = period_asked(cx, args)?.unwrap_or_default();
-    report.period(asked).ok_or_else(|| {
-        let name = report.name();
-        CliError::new(
-            Exit::CouldNotRun,
-            format!("no row of {name} is about a transfer: there is no time to compare"),
-        )
-        .hint("name the time with --period, as A..B, if there really was none")
+    report.period(asked).map_err(|refused| {
+        let told = nothing_compared(report.name(), &refused);
+        match refused {
+            NotCompared::AnotherTime { .. } => {
+                told.hint("leave out --period, --from and --to to compare all of the file")
+            }
+            _ => told.hint("a report has the transfers of the time that it was asked for"),
+        }
     })
 }
 

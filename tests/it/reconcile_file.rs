@@ -326,7 +326,7 @@ on_both! {
         let mut shop = Shop::open(db);
         shop.month();
         let lines = balance_of(&shop.stripe);
-        let api = shop.found_by_api(&["--no-balance"]);
+        let api = shop.found_by_api(&[]);
         assert_eq!(
             kinds(&api).into_iter().collect::<Vec<_>>(),
             ["amount_differs", "currency_differs", "destination_differs", "forgotten_payout", "metadata_differs",
@@ -346,7 +346,7 @@ on_both! {
             assert_eq!(shop.found_by_file(&text, more), api, "{layout}");
         }
         // Nor does the API find anything else afterwards.
-        assert_eq!(shop.found_by_api(&["--no-balance"]), api);
+        assert_eq!(shop.found_by_api(&[]), api);
     }
     // Nothing differs, and Stripe is asked for no transfer but the first.
     fn a_file_that_agrees_is_clean_and_hardly_asks(db: TestDb) {
@@ -362,7 +362,7 @@ on_both! {
         let before = asked(&shop);
         for (text, more) in [(itemized(&lines), &[][..]), (dashboard(&lines), &[]), (own(&lines), &OWN)] {
             let run = shop.reconcile_file(&text, more).expect_code(0);
-            assert!(run.stdout.contains("none: Stripe and the table agree"), "{run}");
+            assert!(run.stdout.contains("none: the file and the table agree"), "{run}");
         }
         assert_eq!(asked(&shop), before + 3);
         assert_eq!(
@@ -430,10 +430,21 @@ on_both! {
         let lines = balance_of(&shop.stripe);
         for some in [&lines[..2], &lines[1..2], &lines[2..]] {
             let run = shop.reconcile_file(&itemized(some), &[]).expect_code(0);
-            assert!(run.stdout.contains("none: Stripe and the table agree"), "{run}");
+            assert!(run.stdout.contains("none: the file and the table agree"), "{run}");
         }
-        // A file without some of the period is not taken for Stripe's word either.
-        assert_eq!(shop.found(&["--file", "report.csv", "--period", "2026-11"]), (vec![], 0));
+        // A file that leaves some of the period out is not taken for all of it.
+        let run = shop.reconcile(&["--file", "report.csv", "--period", "2026-11"]).expect_code(1);
+        assert!(run.stderr.contains("2 transfers of the period, held by payouts and at Stripe, but not in the file"), "{run}");
+        // Nor is a time without any row of it.
+        for period in ["2026-10", "2026-11-03"] {
+            let run = shop.reconcile_file(&itemized(&lines[..2]), &["--period", period]).expect_code(3);
+            assert!(run.stderr.contains("its transfers are of another time"), "{run}");
+        }
+        // What was compared is printed again as it was.
+        let last = shop.reconcile(&["--show", "last"]).expect_code(0);
+        assert!(last.stdout.contains("The file lists  2 transfers") && last.stdout.contains("report.csv"), "{last}");
+        let since = shop.reconcile_file(&itemized(&lines), &["--diff", "last"]).expect_code(0);
+        assert!(since.stdout.contains("0 new, 0 gone, 0 as before"), "{since}");
     }
 
     // What is repaired is repaired on Stripe's word, and the guard's mark stays where it is.
@@ -542,7 +553,9 @@ on_both! {
         assert!(found[0].starts_with("missing_at_stripe cp"), "{found:?}");
         // With the key it is looked up, and there.
         shop.env.set("STRIPE_SECRET_KEY", "sk_test_shop");
-        assert_eq!(shop.found(&["--file", "report.csv"]), (vec![], 0));
+        let run = shop.reconcile(&["--file", "report.csv"]).expect_code(1);
+        assert!(run.stdout.contains("0 open, "), "{run}");
+        assert!(run.stderr.contains("1 transfer of the period, held by payouts and at Stripe"), "{run}");
     }
 
     // A file of another account: its transfers are unknown to Stripe under this key.

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use crate::model::attempt::{Attempt, group_of};
 use crate::model::ids::PayoutId;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
+use crate::model::time::Time;
 use crate::ops::process::ProcessError;
 use crate::ops::reconcile::judge::{Judged, Terms, is_taken_back, is_transfer_id, judge, missing};
 use crate::ops::reconcile::listing::READERS;
@@ -79,8 +80,22 @@ impl Examiner {
         payout: Option<&PayoutId>,
         attempt: Option<i32>,
     ) -> Result<(), ProcessError> {
+        self.look_up_when(id, payout, attempt).await.map(drop)
+    }
+
+    /// The same, and when it was made; none where there is no such transfer.
+    pub(in crate::ops) async fn look_up_when(
+        &self,
+        id: &str,
+        payout: Option<&PayoutId>,
+        attempt: Option<i32>,
+    ) -> Result<Option<Time>, ProcessError> {
         let found = match self.fetch(id).await? {
-            Fetched::Transfer(transfer) => return self.compare(&[*transfer]).await.map(drop),
+            Fetched::Transfer(transfer) => {
+                let made = transfer.created;
+                self.compare(&[*transfer]).await?;
+                return Ok(Some(made));
+            }
             Fetched::Odd(error) => vec![Discrepancy {
                 attempt,
                 ..odd_entry(
@@ -99,7 +114,8 @@ impl Examiner {
                     .collect()
             }
         };
-        self.keep(vec![id.to_owned()], found).await
+        self.keep(vec![id.to_owned()], found).await?;
+        Ok(None)
     }
 
     /// What Stripe has under an id, which may be any text that a person wrote.

@@ -42,7 +42,7 @@ impl Comparison<'_> {
             }
         }
         let held = held.added_up().await?;
-        self.transfers_not_listed(&held).await
+        self.transfers_not_listed(&held).await.map(drop)
     }
 
     /// Begins to add up what the table holds for the period.
@@ -152,10 +152,15 @@ impl Comparison<'_> {
     }
 
     /// Every transfer that the table holds for the period and Stripe did not list in it.
-    pub(super) async fn transfers_not_listed(&mut self, held: &Sketch) -> Result<(), ProcessError> {
+    /// How many of them Stripe made in it all the same.
+    pub(super) async fn transfers_not_listed(
+        &mut self,
+        held: &Sketch,
+    ) -> Result<u64, ProcessError> {
         let missing = held.clone().less(&self.progress.seen);
+        let mut left_out = 0;
         if missing.is_even() {
-            return Ok(());
+            return Ok(left_out);
         }
         // Its row and its attempt both hold it.
         let mut looked_up = HashSet::new();
@@ -166,13 +171,15 @@ impl Comparison<'_> {
                 if missing.suspects(&parts_of(&hold)) && looked_up.insert(hold.transfer_id.clone())
                 {
                     let (payout, attempt) = (Some(&hold.payout_id), hold.attempt);
-                    self.examiner
-                        .look_up(&hold.transfer_id, payout, attempt)
+                    let made = self
+                        .examiner
+                        .look_up_when(&hold.transfer_id, payout, attempt)
                         .await?;
+                    left_out += u64::from(made.is_some_and(|at| self.request.period.contains(at)));
                 }
             }
             if next.is_none() {
-                return Ok(());
+                return Ok(left_out);
             }
             after = next;
         }

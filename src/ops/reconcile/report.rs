@@ -97,6 +97,22 @@ pub enum NotCompared {
         /// How many.
         lines: u64,
     },
+    /// No row is about a transfer.
+    #[error("none of its rows is about a transfer")]
+    NoTransfers,
+    /// No row is of the time that is asked for.
+    #[error("its transfers are of another time{}", of_time(*own))]
+    AnotherTime {
+        /// The time of its rows.
+        own: Span,
+    },
+}
+
+fn of_time(own: Span) -> String {
+    match (own.from, own.until) {
+        (Some(from), Some(until)) => format!(", {from} to {until}"),
+        _ => String::new(),
+    }
 }
 
 impl Report {
@@ -139,13 +155,17 @@ impl Report {
     }
 
     /// The time that is compared: what is asked for, and where that is open the time of
-    /// the file's rows. None where there is no such row, and an end is open.
-    pub fn period(&self, asked: Span) -> Option<Span> {
-        let own = self.summary.period.unwrap_or_default();
-        Some(Span {
-            from: Some(asked.from.or(own.from)?),
-            until: Some(asked.until.or(own.until)?),
-        })
+    /// the file's rows.
+    ///
+    /// # Errors
+    /// Where no row is of that time, so that all would seem to agree.
+    pub fn period(&self, asked: Span) -> Result<Span, NotCompared> {
+        let own = self.summary.period.ok_or(NotCompared::NoTransfers)?;
+        let (from, until) = (asked.from.or(own.from), asked.until.or(own.until));
+        if own.until <= from || until <= own.from {
+            return Err(NotCompared::AnotherTime { own });
+        }
+        Ok(Span { from, until })
     }
 
     fn reader(&self) -> Result<ReportReader<'_>, ProcessError> {
@@ -302,7 +322,12 @@ impl Comparison<'_> {
         self.tally.balance_reversed_cents = Some(sums.back_cents);
         let held = held.added_up().await?;
         if self.examiner.reader.is_some() {
-            self.transfers_not_listed(&held).await?;
+            let left_out = self.transfers_not_listed(&held).await?;
+            let warning = format!(
+                "{} of the period, held by payouts and at Stripe, but not in the file: it does not list all",
+                counted(left_out, "transfer")
+            );
+            self.not_checked(left_out, &warning);
         } else {
             self.transfers_not_in(report, &held, sums.not_looked_up == 0)
                 .await?;
