@@ -1,6 +1,6 @@
 //! A report of Stripe's in the place of Stripe's list of transfers.
 //!
-//! Its rows go the way that the list goes ([`listed`](super::listed)). What plainly agrees
+//! Its rows go the way that the list goes (`listed`). What plainly agrees
 //! by what the file says is done with it; of everything else, and of all that was taken
 //! back, Stripe itself is asked by id, so that the findings are those of its list.
 //!
