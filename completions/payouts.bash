@@ -134,7 +134,7 @@ _payouts() {
 
     case "${cmd}" in
         payouts)
-            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show receipt create creators process reconcile retry resolve hold release approve cancel batches statements report migrate init doctor demo sandbox completions help"
+            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show receipt create creators process reconcile retry resolve hold release approve cancel batches statements report events migrate init doctor demo sandbox completions help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1112,7 +1112,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__reconcile)
-            opts="-o -q -y -h --period --from --to --tz --resume --no-balance --show --diff --fix --accept --reason --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -y -h --period --from --to --tz --resume --no-balance --show --diff --file --map --decimal --encoding --fix --accept --reason --output --quiet --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1139,6 +1139,22 @@ _payouts() {
                     return 0
                     ;;
                 --diff)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --file)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --map)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --decimal)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --encoding)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -246,9 +246,13 @@ complete -c payouts -n "__fish_payouts_using_subcommand process" -s h -l help -d
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l period -d 'The transfers made in this time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l from -d 'From this day, month or RFC 3339 time on' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l to -d 'Up to this day or month, included, or this RFC 3339 time' -r
-complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l tz -d 'Whose days and months are meant, such as Europe/Berlin' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l tz -d 'Whose days and months are meant, such as Europe/Berlin; also the zone of a report that was asked for in another than UTC' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l show -d 'Print what the comparison of this run found, as it stood then, instead of comparing; `last` is the last one' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l diff -d 'Print only what is open and was not in the comparison of this run, and what is gone since; `last` is the last one' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l file -d 'Compare with this report of Stripe\'s; - reads standard input' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l map -d 'What the file calls a column, such as gross=Betrag; may be repeated' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l decimal -d 'What stands before the decimals: \'.\', or \',\' as in 1.250,00' -r
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l encoding -d 'utf-8, utf-16le, utf-16be or windows-1252, where the file does not say itself' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l accept -d 'Accept this finding as it is, instead of comparing; may be repeated' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l reason -d 'Why it is accepted' -r
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'

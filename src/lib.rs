@@ -54,7 +54,9 @@
 //! [`store::Store::ledger_of`] what the table holds of each page.
 //! [`ops::reconcile::judge`] says how the two differ; the findings are kept, and
 //! with `--fix` those that prove themselves are repaired, a transfer by the same
-//! functions with which `process` adopts one.
+//! functions with which `process` adopts one. With `--file`, the rows of a report
+//! ([`ops::stripe_report`]) go the same way, and [`ops::reconcile::report`] asks Stripe
+//! for what they do not say.
 //!
 //! # What Stripe says by itself
 //!

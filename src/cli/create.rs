@@ -207,7 +207,7 @@ fn named_column(text: &str) -> Result<(String, String), String> {
     Ok((column, name.to_owned()))
 }
 
-fn decimal_mark(text: &str) -> Result<DecimalMark, String> {
+pub(super) fn decimal_mark(text: &str) -> Result<DecimalMark, String> {
     match text {
         "." => Ok(DecimalMark::Point),
         "," => Ok(DecimalMark::Comma),
@@ -215,7 +215,7 @@ fn decimal_mark(text: &str) -> Result<DecimalMark, String> {
     }
 }
 
-fn encoding(text: &str) -> Result<Encoding, String> {
+pub(super) fn encoding(text: &str) -> Result<Encoding, String> {
     let text = text.to_lowercase();
     let mut known = Encoding::ALL.iter().copied();
     known.find(|known| known.as_str() == text).ok_or_else(|| {

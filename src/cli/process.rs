@@ -393,6 +393,11 @@ impl From<ProcessError> for CliError {
             .hint(if source.is_key_refused() { KEY_HINT } else { NETWORK_HINT }),
             ProcessError::OtherAccount { .. } => Self::new(Exit::Refused, error.to_string())
                 .hint("use the key of the account this database was stamped with"),
+            ProcessError::NoKey => Self::new(Exit::CouldNotRun, error.to_string())
+                .hint("set STRIPE_SECRET_KEY or STRIPE_SECRET_KEY_FILE"),
+            ProcessError::OtherReport { .. } => Self::new(Exit::Refused, error.to_string())
+                .hint("take the report of the account that this database pays from, in the mode of the key; nothing was compared"),
+            ProcessError::File(error) => crate::cli::input::failed(&error),
             ProcessError::Forgotten { .. } => Self::new(Exit::Refused, error.to_string()).hint(
                 "this database was restored or copied from an older state, or a transfer was made by hand, or by other \
                  software that names our payouts; sending now could pay again. Use the newest database; if this is \

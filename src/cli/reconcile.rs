@@ -1,31 +1,41 @@
 //! `payouts reconcile`.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
 use jiff::tz::TimeZone;
 
 use crate::cli::context::Context;
+use crate::cli::create::{decimal_mark, encoding};
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::cli::input;
 use crate::cli::interrupt::{GivesUp, interruptible, signals};
 use crate::cli::recorded::recorded;
 use crate::cli::selection;
 use crate::model::ids::RunId;
-use crate::model::money::Currency;
+use crate::model::money::{Currency, DecimalMark};
 use crate::model::reconciliation::{
     Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress,
 };
 use crate::model::run::Holder;
 use crate::model::time::Span;
+use crate::ops::fault::Faults;
 use crate::ops::period;
 use crate::ops::process::ProcessError;
+use crate::ops::reconcile::report::{NotCompared, Report, reconcile_report};
 use crate::ops::reconcile::{Compared, Request, default_period, reconcile, references_forgotten};
+use crate::ops::stripe_report::{self, OPTIONAL_COLUMNS, map_column};
+use crate::ops::table_file::{Dialect, Encoding};
+use crate::output::json_records::{FaultView, FaultsView};
 use crate::output::progress::Progress;
 use crate::output::reconcile::{
     FindingView, ReconcileMembers, SHOWN, open_group, settled_group, summary,
 };
+use crate::output::record;
 use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream};
 use crate::output::text::{count, held_by};
 use crate::output::{Answer, Format};
@@ -45,6 +55,11 @@ use crate::stripe::Stripe;
 /// Ends with 0 when nothing is open, with 1 when something is, with 5 when a
 /// payout has two transfers, one that does not fit, or an unknown outcome, also
 /// while another run is at work on it.
+///
+/// With --file, a report that finance downloaded takes the place of Stripe's lists,
+/// over the time of its rows. Stripe is asked by id for what does not plainly agree
+/// with it. Without a key the file is all there is: what it does not show is told, and
+/// nothing is repaired.
 #[derive(Debug, Args)]
 pub(super) struct ReconcileArgs {
     /// The transfers made in this time: 2026, 2026-10, 2026-10-05,
@@ -61,21 +76,22 @@ pub(super) struct ReconcileArgs {
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     to: Option<String>,
 
-    /// Whose days and months are meant, such as Europe/Berlin
+    /// Whose days and months are meant, such as Europe/Berlin; also the zone of a
+    /// report that was asked for in another than UTC
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = period::zone, help_heading = "Selection")]
     tz: TimeZone,
 
     /// Go on from where the last comparison was cut off, over the same time
-    #[arg(long, conflicts_with_all = ["period", "from", "to", "accept"], help_heading = "Selection")]
+    #[arg(long, conflicts_with_all = ["period", "from", "to", "accept", "file"], help_heading = "Selection")]
     resume: bool,
 
     /// Leave out the lines of Stripe's balance: half the pages to read
-    #[arg(long, conflicts_with = "accept", help_heading = "Selection")]
+    #[arg(long, conflicts_with_all = ["accept", "file"], help_heading = "Selection")]
     no_balance: bool,
 
     /// Print what the comparison of this run found, as it stood then, instead of
     /// comparing; `last` is the last one
-    #[arg(long, value_name = "RUN", conflicts_with_all = ["fix", "resume", "no_balance", "period", "from", "to", "accept"], help_heading = "Selection")]
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["fix", "resume", "no_balance", "period", "from", "to", "accept", "file"], help_heading = "Selection")]
     show: Option<String>,
 
     /// Print only what is open and was not in the comparison of this run, and what
@@ -88,13 +104,16 @@ pub(super) struct ReconcileArgs {
     )]
     diff: Option<String>,
 
+    #[command(flatten)]
+    report: ReportArgs,
+
     /// Apply the repairs that are provably safe
     #[arg(long, help_heading = "Repair")]
     fix: bool,
 
     /// Accept this finding as it is, instead of comparing; may be repeated
     #[arg(long, value_name = "FINDING", requires = "reason", value_delimiter = ',',
-          conflicts_with_all = ["fix", "period", "from", "to"], help_heading = "Repair")]
+          conflicts_with_all = ["fix", "period", "from", "to", "file"], help_heading = "Repair")]
     accept: Vec<String>,
 
     /// Why it is accepted
@@ -108,6 +127,49 @@ pub(super) struct ReconcileArgs {
     reason: Option<String>,
 }
 
+/// A report in the place of Stripe's lists.
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// Compare with this report of Stripe's; - reads standard input
+    ///
+    /// `balance_change_from_activity.itemized` or `payout_reconciliation.itemized`, with
+    /// the optional columns `source_id`, `transfer_metadata[payout_id]` and
+    /// `connected_account_id` ticked; the dashboard's export of the balance; or any CSV
+    /// file whose columns are named with --map.
+    #[arg(long, value_name = "FILE", help_heading = "A report")]
+    file: Option<PathBuf>,
+
+    /// What the file calls a column, such as gross=Betrag; may be repeated
+    #[arg(
+        long,
+        value_name = "COLUMN=NAME",
+        value_parser = map_column,
+        requires = "file",
+        help_heading = "A report"
+    )]
+    map: Vec<(String, String)>,
+
+    /// What stands before the decimals: '.', or ',' as in 1.250,00
+    #[arg(
+        long,
+        value_name = "MARK",
+        value_parser = decimal_mark,
+        requires = "file",
+        help_heading = "A report"
+    )]
+    decimal: Option<DecimalMark>,
+
+    /// utf-8, utf-16le, utf-16be or windows-1252, where the file does not say itself
+    #[arg(
+        long,
+        value_name = "NAME",
+        value_parser = encoding,
+        requires = "file",
+        help_heading = "A report"
+    )]
+    encoding: Option<Encoding>,
+}
+
 /// The last comparison that ended, in place of a run's id.
 const LAST: &str = "last";
 
@@ -116,6 +178,13 @@ const AT_ONCE: GivesUp = GivesUp {
     at: 1,
     message: "interrupted",
     hint: "what was found and repaired until then is kept; `payouts reconcile --resume` goes on from there",
+};
+
+/// The same of a comparison that cannot be gone on with.
+const AT_ONCE_WITH_A_REPORT: GivesUp = GivesUp {
+    at: 1,
+    message: "interrupted",
+    hint: "what was found and repaired until then is kept; the same command compares all of the file again",
 };
 
 pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliError> {
@@ -135,7 +204,18 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
         print(cx, &mut store, &shown, &[], before.as_ref(), code)?;
         return Ok(Exit::Done.into());
     }
-    let stripe = cx.stripe()?;
+    let (report, stripe) = match &args.report.file {
+        None => (None, Some(cx.stripe()?)),
+        Some(path) => {
+            // A key that is wrong is not taken for none.
+            let has_key = cx.config.stripe_key.is_some();
+            if args.fix && !has_key {
+                return Err(without_key_nothing_is_repaired());
+            }
+            let stripe = has_key.then(|| cx.stripe()).transpose()?;
+            (Some(report_at(cx, path, args)?), stripe)
+        }
+    };
     let currency = cx.currency(&mut store)?;
     let resumed = args.resume.then(|| cut_off(cx, &mut store)).transpose()?;
     let period = match &resumed {
@@ -143,14 +223,17 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
             from: kept.period_from,
             until: kept.period_until,
         },
-        None => period_of(cx, &mut store, args)?,
+        None => match &report {
+            None => period_of(cx, &mut store, args)?,
+            Some(report) => period_of_report(cx, report, args)?,
+        },
     };
     let request = Request {
         period,
         fix: args.fix,
         currency,
         lease: cx.config.lease,
-        rate: cx.rate(&stripe),
+        rate: stripe.as_ref().and_then(|stripe| cx.rate(stripe)),
         balance: !args.no_balance,
         resumed,
     };
@@ -161,7 +244,8 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let ended = runtime.block_on(compare(cx, db, stripe, request, &stamp, &mut progress));
+    let with = (stripe, report.as_ref());
+    let ended = runtime.block_on(compare(cx, db, with, request, &stamp, &mut progress));
     progress.end();
     drop(runtime);
     let mut store = thread.join().map_err(|_| StoreError::Stopped)?;
@@ -171,12 +255,16 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
     };
     let told = match &ended {
         Ok(compared) => format!(
-            "{} open, {} repaired",
+            "{} open, {} repaired{}",
             count(
                 u64::try_from(compared.reconciliation.open_count).unwrap_or(0),
                 "finding"
             ),
-            compared.reconciliation.fixed_count
+            compared.reconciliation.fixed_count,
+            match compared.unchecked {
+                0 => String::new(),
+                unchecked => format!(", {unchecked} not checked"),
+            }
         ),
         Err(error) => error.message().to_owned(),
     };
@@ -192,18 +280,106 @@ pub(super) fn run(cx: &mut Context, args: &ReconcileArgs) -> Result<Exits, CliEr
 async fn compare(
     cx: &Context,
     db: StoreThread,
-    stripe: Stripe,
+    (stripe, report): (Option<Stripe>, Option<&Report>),
     request: Request,
     stamp: &RunStamp,
     progress: &mut Progress,
 ) -> Result<Compared, CliError> {
+    let gives_up = match report {
+        None => AT_ONCE,
+        Some(_) => AT_ONCE_WITH_A_REPORT,
+    };
     let comparing = async {
         let mut show = |event| progress.show(event);
-        reconcile(db, Arc::new(stripe), &cx.clock, request, stamp, &mut show)
-            .await
-            .map_err(not_compared)
+        let (show, stripe) = (&mut show, stripe.map(Arc::new));
+        let compared = match (report, stripe) {
+            (Some(report), stripe) => {
+                reconcile_report(db, stripe, &cx.clock, report, request, stamp, show).await
+            }
+            (None, Some(stripe)) => reconcile(db, stripe, &cx.clock, request, stamp, show).await,
+            (None, None) => Err(ProcessError::NoKey),
+        };
+        compared.map_err(not_compared)
     };
-    interruptible(signals()?, AT_ONCE, comparing).await
+    interruptible(signals()?, gives_up, comparing).await
+}
+
+/// Reads a report once, and refuses one that nothing can be compared with.
+fn report_at(cx: &Context, path: &Path, args: &ReconcileArgs) -> Result<Report, CliError> {
+    let dialect = Dialect {
+        encoding: args.report.encoding,
+        names: args.report.map.clone(),
+        ignored: Vec::new(),
+        decimal: args.report.decimal.unwrap_or_default(),
+    };
+    let file = if path == Path::new("-") {
+        stripe_report::read("stdin", io::stdin().lock(), dialect)
+    } else {
+        stripe_report::open(path, dialect)
+    };
+    let file = file.map_err(|error| input::failed(&error))?;
+    let name = file.name().to_owned();
+    Report::of(file, &args.tz).map_err(|refused| match refused {
+        NotCompared::File(error) => input::failed(&error),
+        NotCompared::Faults(faults) => refuse_rows(cx, &name, &faults, args),
+        NotCompared::ConnectedAccounts => nothing_compared(&name, &refused).hint(
+            "download the platform's own report: balance_change_from_activity.itemized, without connected accounts",
+        ),
+        NotCompared::NoTransfers | NotCompared::AnotherTime { .. } => {
+            nothing_compared(&name, &refused)
+        }
+        NotCompared::NamesNoTransfers { .. } => nothing_compared(&name, &refused).hint(format!(
+            "download the report again with the optional column {} ticked",
+            OPTIONAL_COLUMNS[0]
+        )),
+    })
+}
+
+fn nothing_compared(name: &str, why: &NotCompared) -> CliError {
+    CliError::new(
+        Exit::CouldNotRun,
+        format!("nothing is compared with {name}: {why}"),
+    )
+}
+
+/// Tells every fault of a file: where it stands, and what is wrong.
+fn refuse_rows(cx: &Context, name: &str, faults: &Faults, args: &ReconcileArgs) -> CliError {
+    if cx.format == Format::Table {
+        input::show_faults(cx, faults);
+    } else {
+        let view = FaultsView::of(faults);
+        let lines: Vec<FaultView> = faults.first.iter().map(FaultView::from).collect();
+        if let Err(error) = record::print(cx.format, &cx.ui, &view, &lines, String::new) {
+            return error.into();
+        }
+    }
+    let refused = input::refused_rows(name, "compared", faults);
+    if faults.decimal_commas > 0 && args.report.decimal.is_none() {
+        return refused.hint("if its amounts have a decimal comma, say --decimal ,");
+    }
+    refused
+}
+
+fn without_key_nothing_is_repaired() -> CliError {
+    CliError::new(
+        Exit::CouldNotRun,
+        "there is no Stripe key, and nothing is repaired on the word of a file",
+    )
+    .hint("set STRIPE_SECRET_KEY, or leave out --fix")
+}
+
+/// The time of a file's rows, where no other is asked for.
+fn period_of_report(cx: &Context, report: &Report, args: &ReconcileArgs) -> Result<Span, CliError> {
+    let asked = period_asked(cx, args)?.unwrap_or_default();
+    report.period(asked).map_err(|refused| {
+        let told = nothing_compared(report.name(), &refused);
+        match refused {
+            NotCompared::AnotherTime { .. } => {
+                told.hint("leave out --period, --from and --to to compare all of the file")
+            }
+            _ => told.hint("a report has the transfers of the time that it was asked for"),
+        }
+    })
 }
 
 fn not_compared(error: ProcessError) -> CliError {
@@ -217,16 +393,24 @@ fn not_compared(error: ProcessError) -> CliError {
 }
 
 fn period_of(cx: &Context, store: &mut Store, args: &ReconcileArgs) -> Result<Span, CliError> {
-    let now = cx.clock.now();
+    match period_asked(cx, args)? {
+        Some(period) => Ok(period),
+        None => Ok(default_period(store, cx.clock.now())?),
+    }
+}
+
+/// The time that was named.
+fn period_asked(cx: &Context, args: &ReconcileArgs) -> Result<Option<Span>, CliError> {
     let (flag, text) = match (&args.period, &args.from, &args.to) {
-        (None, None, None) => return Ok(default_period(store, now)?),
+        (None, None, None) => return Ok(None),
         (Some(period), ..) => ("--period", period.clone()),
         (None, from, to) => {
             let side = |text: &Option<String>| text.clone().unwrap_or_default();
             ("--from and --to", format!("{}..{}", side(from), side(to)))
         }
     };
-    period::span(&text, &args.tz, now)
+    period::span(&text, &args.tz, cx.clock.now())
+        .map(Some)
         .map_err(|error| CliError::new(Exit::Usage, format!("{flag}: {error}")))
 }
 
@@ -275,6 +459,9 @@ fn exits_of(compared: &Compared) -> Exits {
     }
     if !compared.holders.is_empty() {
         exits.add(Exit::Unresolved);
+    }
+    if compared.unchecked > 0 {
+        exits.add(Exit::Attention);
     }
     exits
 }

@@ -229,6 +229,25 @@ fn with_point(text: &str) -> Result<String, AmountError> {
     Ok(plain)
 }
 
+/// Reads an amount in major units as a balance shows it, written with this mark, into
+/// minor units, exactly: a minus in front is what left the balance, and zero is one too.
+pub fn parse_signed_with(
+    text: &str,
+    currency: Currency,
+    mark: DecimalMark,
+) -> Result<i64, AmountError> {
+    let (negative, unsigned) = match text.strip_prefix('-') {
+        Some(rest) => (true, rest),
+        None => (false, text),
+    };
+    let minor = match mark {
+        DecimalMark::Point => parse_total(unsigned, currency)?,
+        DecimalMark::Comma => parse_total(&with_point(unsigned)?, currency)?,
+    };
+    // It is not negative, so that it can be negated.
+    Ok(if negative { -minor } else { minor })
+}
+
 /// Reads an amount in major units that may be larger than one payout can be, or zero.
 pub fn parse_total(text: &str, currency: Currency) -> Result<i64, AmountError> {
     let (whole, fraction) = match text.split_once('.') {
@@ -448,6 +467,37 @@ mod tests {
         );
         assert_eq!(parse_minor("5.0", usd), Err(E::Character('.')));
         assert!("zzz".parse::<Currency>().is_err());
+    }
+
+    #[test]
+    fn a_balance_s_amounts_are_read_with_their_sign() {
+        let read = |text: &str, code: &str, mark| parse_signed_with(text, of(code), mark);
+        for (text, code, minor) in [
+            ("-824.08", "usd", -82_408),
+            ("824.08", "usd", 82_408),
+            ("-0.00", "usd", 0),
+            ("-5", "eur", -500),
+            ("-21474836.48", "usd", -2_147_483_648),
+            ("-1000", "jpy", -1000),
+            ("-12.345", "kwd", -12_345),
+        ] {
+            assert_eq!(read(text, code, DecimalMark::Point), Ok(minor), "{text}");
+        }
+        let comma = DecimalMark::Comma;
+        assert_eq!(read("-1.824,08", "eur", comma), Ok(-182_408));
+        for text in [
+            "--5",
+            "+5",
+            "-",
+            "",
+            "- 5",
+            "(5)",
+            "\u{2212}5",
+            "5-",
+            "-5,00",
+        ] {
+            assert!(read(text, "usd", DecimalMark::Point).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -53,6 +53,18 @@ async fn read<T, A: Future<Output = Result<T, ReadError>>>(
     answer
 }
 
+/// None for what Stripe says it does not have.
+fn known<T>(answer: Result<T, ReadFailed>) -> Result<Option<T>, ReadFailed> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(ReadFailed {
+            source: ReadError::Refused { status, .. },
+            ..
+        }) if status == NOT_FOUND => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads for one run.
 #[derive(Debug, Clone)]
 pub(super) struct TransferReader {
@@ -110,6 +122,17 @@ impl TransferReader {
             (whole.has_more, whole.last_id) = (next.has_more, next.last_id);
         }
         Ok(whole)
+    }
+
+    /// One line of the balance, its transfer with it; none when Stripe says that there is no
+    /// such one.
+    pub(super) async fn balance_line(
+        &self,
+        line: BalanceLines,
+        id: &str,
+    ) -> Result<Option<BalanceTransaction>, ReadFailed> {
+        let ask = || self.stripe.balance_line(line, id);
+        known(self.patiently("read a balance transaction", ask).await)
     }
 
     /// Each time that something of a transfer was taken back.
@@ -178,7 +201,7 @@ impl TransferReader {
     /// One transfer; none when Stripe says that there is no such one.
     pub(super) async fn transfer(&self, id: &str) -> Result<Option<Transfer>, ReadFailed> {
         let ask = || self.stripe.transfer(id);
-        absent(self.patiently("read a transfer", ask).await)
+        known(self.patiently("read a transfer", ask).await)
     }
 
     /// Hands on the events of these types since a moment, page by page, to the last.
@@ -205,7 +228,7 @@ impl TransferReader {
     /// such account.
     pub(super) async fn capability(&self, id: &str) -> Result<Option<Capability>, ReadFailed> {
         let ask = || self.stripe.capability(id);
-        absent(self.patiently("read an account", ask).await)
+        known(self.patiently("read an account", ask).await)
     }
 
     // Not an `AsyncFn`: what that returns cannot be spawned.
@@ -240,17 +263,5 @@ impl TransferReader {
             self.pace.clock().sleep(wait).await;
             wait *= 2;
         }
-    }
-}
-
-/// What Stripe has; none where it says that it has no such thing.
-fn absent<T>(read: Result<T, ReadFailed>) -> Result<Option<T>, ReadFailed> {
-    match read {
-        Ok(thing) => Ok(Some(thing)),
-        Err(ReadFailed {
-            source: ReadError::Refused { status, .. },
-            ..
-        }) if status == NOT_FOUND => Ok(None),
-        Err(error) => Err(error),
     }
 }

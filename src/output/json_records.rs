@@ -417,6 +417,36 @@ pub struct CreateView<'a> {
     pub errors: Vec<FaultView>,
 }
 
+/// The answer of a command that refused a file for what is wrong with its rows: nothing
+/// was written.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct FaultsView {
+    /// The version of this contract.
+    #[schemars(extend("const" = SCHEMA))]
+    pub schema: u32,
+    /// Rows with errors.
+    pub bad_rows: usize,
+    /// How many errors there are.
+    pub error_count: usize,
+    /// The same by kind, most frequent first.
+    pub errors_by_kind: Vec<KindView>,
+    /// The first 10000 errors.
+    pub errors: Vec<FaultView>,
+}
+
+impl FaultsView {
+    /// Of a file.
+    pub fn of(faults: &Faults) -> Self {
+        Self {
+            schema: SCHEMA,
+            bad_rows: faults.rows,
+            error_count: faults.count,
+            errors_by_kind: kinds(faults),
+            errors: faults.first.iter().map(FaultView::from).collect(),
+        }
+    }
+}
+
 /// How often a kind of error occurs.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct KindView {

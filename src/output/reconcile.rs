@@ -388,7 +388,12 @@ pub fn summary(of: &Reconciliation, currency: Currency) -> String {
     lines.push((
         "Findings",
         if of.clean && of.fixed_count == 0 && of.accepted_count == 0 {
-            "none: Stripe and the table agree, transfer by transfer".to_owned()
+            let side = if of.file.is_some() {
+                "the file"
+            } else {
+                "Stripe"
+            };
+            format!("none: {side} and the table agree, transfer by transfer")
         } else {
             counted
         },

@@ -24,8 +24,8 @@ use crate::output::json_control::{
 };
 use crate::output::json_process::{PlanMembers, PlanView, ResultView, RunMembers};
 use crate::output::json_records::{
-    BatchShowView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView, ImportRow,
-    ImportView, StatementShowView, StatementView,
+    BatchShowView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView, FaultsView,
+    ImportRow, ImportView, StatementShowView, StatementView,
 };
 use crate::output::receipt::{ReceiptShowView, ReceiptView};
 use crate::output::reconcile::{FindingView, ReconcileMembers};
@@ -111,6 +111,7 @@ const ANSWERS: &[(&str, &[Shape])] = &[
         &[
             rows::<FindingView<'_>, ReconcileMembers<'_>>("findings"),
             rows::<FindingView<'_>, ()>("findings"),
+            whole::<FaultsView>(&[refer::<FaultView>]),
         ],
     ),
     ("hold", &[rows::<HoldLineView<'_>, ()>("holds")]),

@@ -53,16 +53,22 @@ impl Store {
     }
 
     /// Settles the open findings that name no transfer and that nobody has seen
-    /// since `begun`, when this run began to look for all of them. What a run
-    /// beside it has seen meanwhile is not gone.
-    pub fn findings_gone(&mut self, stamp: &RunStamp, begun: Time) -> Result<(), StoreError> {
+    /// since `begun`, when this run began to look for all of them but those of
+    /// `not_looked_for`. What a run beside it has seen meanwhile is not gone.
+    pub fn findings_gone(
+        &mut self,
+        stamp: &RunStamp,
+        begun: Time,
+        not_looked_for: &[FindingKind],
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.write(|conn| {
             diesel::update(
                 findings::table
                     .filter(findings::state.eq(FindingState::Open))
                     .filter(findings::transfer_id.is_null())
-                    .filter(findings::seen_at.lt(begun)),
+                    .filter(findings::seen_at.lt(begun))
+                    .filter(findings::kind.ne_all(not_looked_for)),
             )
             .set((
                 findings::state.eq(FindingState::Fixed),

@@ -12,8 +12,8 @@ use stripe_types::{RangeBoundsTs, RangeQueryTs};
 use crate::model::money::Currency;
 use crate::model::time::Time;
 use crate::stripe::object::{
-    Balance, BalanceTransaction, CreationPage, ErrorBody, Page, Reversal, Transfer, TransferPage,
-    Unreadable, account_id,
+    Balance, BalanceTransaction, CreationPage, ErrorBody, Listed, Page, Reversal, Transfer,
+    TransferPage, Unreadable, account_id,
 };
 use crate::stripe::transport::{Exchange, Reply, Timeouts, Transport, TransportError};
 use crate::stripe::webhook::read::{Capability, EventPage};
@@ -294,6 +294,21 @@ impl Stripe {
             .get(&format!("/v1/balance_transactions?{query}"))
             .await?;
         Ok(Page::read(&reply.body)?)
+    }
+
+    /// One line of the balance, which is one of these, sent along with its transfer.
+    pub async fn balance_line(
+        &self,
+        line: BalanceLines,
+        id: &str,
+    ) -> Result<BalanceTransaction, ReadError> {
+        let expanded = match line {
+            BalanceLines::Transfers => "source",
+            BalanceLines::Reversals => "source.transfer",
+        };
+        let path = format!("/v1/balance_transactions/{id}?expand[]={expanded}");
+        let reply = self.get(&path).await?;
+        Ok(BalanceTransaction::read(&reply.body)?)
     }
 
     /// One page of the events that say a transfer was made, newest first, behind

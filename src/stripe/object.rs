@@ -295,7 +295,8 @@ pub struct BalanceTransaction {
     pub created: Time,
     /// What made it: `tr_…`, `trr_…`.
     pub source: Option<String>,
-    /// The transfer that a reversal took back from, where Stripe was asked to send it along.
+    /// The transfer that made it, or that a reversal took back from, where Stripe was asked to
+    /// send it along.
     pub transfer: Option<Transfer>,
 }
 
@@ -325,11 +326,11 @@ impl Listed for BalanceTransaction {
                 reason: format!("it is a {:?} with id {:?}", raw.object, raw.id),
             });
         }
-        let expanded = raw
-            .source
-            .and_then(|source| serde_json::from_str::<RawReversal>(source.get()).ok());
-        let transfer =
-            expanded.and_then(|reversal| Transfer::read(reversal.transfer.get().as_bytes()).ok());
+        let transfer = raw.source.and_then(|source| {
+            let reversal = serde_json::from_str::<RawReversal>(source.get());
+            let transfer = reversal.map_or(source, |reversal| reversal.transfer);
+            Transfer::read(transfer.get().as_bytes()).ok()
+        });
         let source = raw.source.and_then(|source| {
             let id: Result<String, _> = serde_json::from_str(source.get());
             id.ok().or_else(|| id_in(source))

@@ -433,7 +433,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
     $ payouts help json sandbox
     --- stderr
     error: no command with JSON has this name: sandbox
-    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, migrate, doctor, help exit-codes
+    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, events pull, events list, migrate, doctor, help exit-codes
     --- exit 2
     ");
     insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"

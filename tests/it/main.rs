@@ -46,6 +46,7 @@ mod pooled;
 mod process;
 mod readme;
 mod reconcile;
+mod reconcile_file;
 mod reconcile_kept;
 mod resolve;
 mod restored;

@@ -17,7 +17,6 @@
 //! before is counted and left alone, so that the same rows can be loaded any number
 //! of times.
 
-mod names_seen;
 mod rows;
 mod verdict;
 

@@ -1,9 +1,9 @@
 //! The rows of a source, one after the other: what each wants, whatever is stored.
 
 use crate::model::ids::StatementId;
-use crate::ops::create::names_seen::NamesSeen;
 use crate::ops::create::{COLUMNS, Job, Rules, Source};
 use crate::ops::fault::{FaultKind, RowFault};
+use crate::ops::names_seen::NamesSeen;
 use crate::ops::table_file::{
     Arguments, FileError, MUST_NOT_BE_EMPTY, ROWS_MAX, Record, Refused, Row, RowReader, one_row,
 };

@@ -373,7 +373,7 @@ impl<'a> Applier<'a> {
         if !is_account_id(id) {
             return Ok((ignored(event, "it is about no account"), None));
         }
-        Ok(match self.examiner.reader.capability(id).await? {
+        Ok(match self.examiner.stripe()?.capability(id).await? {
             Some(capability) => account_is(event, capability, now),
             None => (ignored(event, "Stripe has no such account"), None),
         })

@@ -118,7 +118,7 @@ pub async fn listen(
         livemode,
         database_id,
     };
-    let examiner = Examiner::new(applying, reader, terms, stamp.clone(), request.lease);
+    let examiner = Examiner::new(applying, Some(reader), terms, stamp.clone(), request.lease);
     let (arrived, arrivals) = mpsc::channel(WAITING_MAX);
     let (batches, mut fresh) = mpsc::channel(BATCHES_MAX);
     let heard = Arc::new(Counters::default());

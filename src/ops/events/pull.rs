@@ -104,7 +104,7 @@ pub async fn pull(
         livemode,
         database_id,
     };
-    let examiner = Examiner::new(db, reader, terms, stamp.clone(), request.lease);
+    let examiner = Examiner::new(db, Some(reader), terms, stamp.clone(), request.lease);
     pulled.applied = apply_pending(&examiner, events).await?;
     Ok(pulled)
 }

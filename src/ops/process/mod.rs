@@ -41,6 +41,7 @@ use crate::ops::pace::Pace;
 use crate::ops::reconcile::examine::Examiner;
 use crate::ops::reconcile::judge::Terms;
 use crate::ops::search::Search;
+use crate::ops::table_file::FileError;
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::Store;
 use crate::store::queue::{QueueFilter, Searched};
@@ -123,6 +124,9 @@ pub enum ProcessError {
     /// The database.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Stripe is to be asked, and there is no key to ask it with.
+    #[error("there is no Stripe key")]
+    NoKey,
     /// A read at Stripe.
     #[error("failed to {doing}")]
     Stripe {
@@ -142,6 +146,19 @@ pub enum ProcessError {
         /// The key's mode.
         livemode: bool,
     },
+    /// A report is not of the key's account.
+    #[error(
+        "Stripe does not know the {what} of line {line} of the file: it is of another account, or of the other mode"
+    )]
+    OtherReport {
+        /// What it does not know.
+        what: String,
+        /// Where it stands.
+        line: u64,
+    },
+    /// A report cannot be read any more.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The rollback guard.
     #[error("Stripe holds {} that this database made or must know, and does not: {}", plural(transfers.len(), "transfer"), brief_list(transfers))]
     Forgotten {
@@ -435,7 +452,7 @@ impl Session {
                 database_id: self.database_id.clone(),
             };
             let (db, lease) = (self.db.clone(), self.settings.lease);
-            let examiner = Examiner::new(db, self.reader(), terms, stamp.clone(), lease);
+            let examiner = Examiner::new(db, Some(self.reader()), terms, stamp.clone(), lease);
             let applied = apply_pending(&examiner, events).await?;
             for (kind, count) in applied.kinds {
                 let told = format!(

@@ -79,7 +79,7 @@ impl Comparison<'_> {
         window: Seconds,
         lines: &mut BTreeMap<i64, Day>,
     ) -> Result<(), ProcessError> {
-        let reader = self.examiner.reader.clone();
+        let reader = self.examiner.stripe()?.clone();
         let mut sent = Listing::balance(&reader, BalanceLines::Transfers, vec![window]);
         while let Some(batch) = sent.next().await? {
             for line in batch.entries.iter().filter(|line| self.counts(line)) {
@@ -128,7 +128,7 @@ impl Comparison<'_> {
     ) -> Result<(), ProcessError> {
         let told = transfer.reversals.iter().map(|reversal| reversal.amount);
         if told.fold(0, i64::saturating_add) < transfer.amount_reversed {
-            transfer.reversals = self.examiner.reader.reversals(&transfer.id).await?;
+            transfer.reversals = self.examiner.stripe()?.reversals(&transfer.id).await?;
         }
         Ok(())
     }

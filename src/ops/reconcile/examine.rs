@@ -3,15 +3,19 @@
 //! A comparison does it for a whole period, an event for the one transfer it
 //! speaks of: both through here.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+use tokio::task::JoinSet;
 
 use crate::model::attempt::{Attempt, group_of};
 use crate::model::ids::PayoutId;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
+use crate::model::time::Time;
 use crate::ops::process::ProcessError;
 use crate::ops::reconcile::judge::{Judged, Terms, is_taken_back, is_transfer_id, judge, missing};
+use crate::ops::reconcile::listing::READERS;
 use crate::ops::search::{lists_for, may_have_paid};
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::RunStamp;
@@ -27,7 +31,8 @@ const GROUP_PAGES_MAX: usize = 10;
 /// The ledger, Stripe, and the run on whose behalf both are looked at.
 pub(in crate::ops) struct Examiner {
     pub(in crate::ops) db: StoreThread,
-    pub(in crate::ops) reader: TransferReader,
+    /// None without a key: then nothing is asked of Stripe.
+    pub(in crate::ops) reader: Option<TransferReader>,
     pub(in crate::ops) terms: Terms,
     pub(in crate::ops) stamp: RunStamp,
     /// See `PAYOUTS_LEASE`.
@@ -39,7 +44,7 @@ pub(in crate::ops) struct Examiner {
 impl Examiner {
     pub(in crate::ops) fn new(
         db: StoreThread,
-        reader: TransferReader,
+        reader: Option<TransferReader>,
         terms: Terms,
         stamp: RunStamp,
         lease: Duration,
@@ -52,6 +57,14 @@ impl Examiner {
             lease,
             found: AtomicU64::new(0),
         }
+    }
+
+    /// Who asks Stripe.
+    ///
+    /// # Errors
+    /// Without a key.
+    pub(in crate::ops) fn stripe(&self) -> Result<&TransferReader, ProcessError> {
+        self.reader.as_ref().ok_or(ProcessError::NoKey)
     }
 
     /// Discrepancies kept so far.
@@ -67,8 +80,22 @@ impl Examiner {
         payout: Option<&PayoutId>,
         attempt: Option<i32>,
     ) -> Result<(), ProcessError> {
+        self.look_up_when(id, payout, attempt).await.map(drop)
+    }
+
+    /// The same, and when it was made; none where there is no such transfer.
+    pub(in crate::ops) async fn look_up_when(
+        &self,
+        id: &str,
+        payout: Option<&PayoutId>,
+        attempt: Option<i32>,
+    ) -> Result<Option<Time>, ProcessError> {
         let found = match self.fetch(id).await? {
-            Fetched::Transfer(transfer) => return self.compare(&[*transfer]).await.map(drop),
+            Fetched::Transfer(transfer) => {
+                let made = transfer.created;
+                self.compare(&[*transfer]).await?;
+                return Ok(Some(made));
+            }
             Fetched::Odd(error) => vec![Discrepancy {
                 attempt,
                 ..odd_entry(
@@ -87,23 +114,26 @@ impl Examiner {
                     .collect()
             }
         };
-        self.keep(vec![id.to_owned()], found).await
+        self.keep(vec![id.to_owned()], found).await?;
+        Ok(None)
     }
 
     /// What Stripe has under an id, which may be any text that a person wrote.
     pub(in crate::ops) async fn fetch(&self, id: &str) -> Result<Fetched, ProcessError> {
-        if !is_transfer_id(id) {
-            return Ok(Fetched::Nothing);
-        }
-        match self.reader.transfer(id).await {
-            Ok(Some(transfer)) => Ok(Fetched::Transfer(Box::new(transfer))),
-            Ok(None) => Ok(Fetched::Nothing),
-            Err(ReadFailed {
-                source: ReadError::Unreadable(error),
-                ..
-            }) => Ok(Fetched::Odd(error)),
-            Err(error) => Err(error.into()),
-        }
+        Ok(fetched(self.stripe()?, id).await?)
+    }
+
+    /// The same of several, a few at a time.
+    pub(in crate::ops) async fn fetch_all(
+        &self,
+        ids: HashSet<String>,
+    ) -> Result<HashMap<String, Fetched>, ProcessError> {
+        let reader = self.stripe()?;
+        let ask = |id: String| {
+            let reader = reader.clone();
+            async move { fetched(&reader, &id).await.map(|fetched| (id, fetched)) }
+        };
+        Ok(a_few_at_a_time(ids, ask).await?.into_iter().collect())
     }
 
     pub(in crate::ops) async fn holders_of(
@@ -199,7 +229,7 @@ impl Examiner {
             odd,
             has_more,
             ..
-        } = self.reader.whole(&query, GROUP_PAGES_MAX).await?;
+        } = self.stripe()?.whole(&query, GROUP_PAGES_MAX).await?;
         let mut doubts: Vec<String> = odd
             .iter()
             .map(|odd| odd.id.as_deref().unwrap_or("an entry without an id"))
@@ -223,7 +253,10 @@ impl Examiner {
     ) -> Result<(), ProcessError> {
         let [_, to_its_account] = lists_for(open);
         let known: HashSet<String> = group.transfers.iter().map(|t| t.id.clone()).collect();
-        let listed = self.reader.whole(&to_its_account, GROUP_PAGES_MAX).await?;
+        let listed = self
+            .stripe()?
+            .whole(&to_its_account, GROUP_PAGES_MAX)
+            .await?;
         let fresh = |t: &Transfer| may_have_paid(t, open) && !known.contains(&t.id);
         group
             .transfers
@@ -285,6 +318,51 @@ impl Examiner {
             standing: ids(standing),
             doubts,
         })
+    }
+}
+
+async fn fetched(reader: &TransferReader, id: &str) -> Result<Fetched, ReadFailed> {
+    if !is_transfer_id(id) {
+        return Ok(Fetched::Nothing);
+    }
+    match reader.transfer(id).await {
+        Ok(Some(transfer)) => Ok(Fetched::Transfer(Box::new(transfer))),
+        Ok(None) => Ok(Fetched::Nothing),
+        Err(ReadFailed {
+            source: ReadError::Unreadable(error),
+            ..
+        }) => Ok(Fetched::Odd(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Asks for each of these, a few at a time.
+///
+/// # Errors
+/// The first read that fails; the others are given up.
+pub(in crate::ops) async fn a_few_at_a_time<Q, T: Send + 'static, A>(
+    asked: impl IntoIterator<Item = Q>,
+    ask: impl Fn(Q) -> A,
+) -> Result<Vec<T>, ReadFailed>
+where
+    A: Future<Output = Result<T, ReadFailed>> + Send + 'static,
+{
+    let mut answers = Vec::new();
+    let mut asking = JoinSet::new();
+    let mut asked = asked.into_iter();
+    loop {
+        while asking.len() < READERS
+            && let Some(next) = asked.next()
+        {
+            asking.spawn(ask(next));
+        }
+        match asking.join_next().await {
+            None => return Ok(answers),
+            Some(Ok(answer)) => answers.push(answer?),
+            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
+            // Nobody cancels one but whoever drops them all.
+            Some(Err(_)) => {}
+        }
     }
 }
 

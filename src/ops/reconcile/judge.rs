@@ -58,9 +58,33 @@ impl Judged {
     }
 }
 
+/// Whose word a transfer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Word {
+    /// Stripe's own: what it does not say is not there.
+    Stripe,
+    /// A report's: what it does not say is not known. An account that it does not name
+    /// may be any.
+    Report,
+}
+
 /// Judges a transfer against what the table holds of it.
 pub fn judge(transfer: &Transfer, ledger: &TransferLedger, terms: &Terms) -> Judged {
-    let seen = Seen { transfer, terms };
+    judge_told(transfer, ledger, terms, Word::Stripe)
+}
+
+/// The same of one that is only as this word has it.
+pub fn judge_told(
+    transfer: &Transfer,
+    ledger: &TransferLedger,
+    terms: &Terms,
+    word: Word,
+) -> Judged {
+    let seen = Seen {
+        transfer,
+        terms,
+        word,
+    };
     let found = match (ledger.holders.as_slice(), &ledger.named) {
         ([], None) => vec![seen.of_nobody()],
         ([], Some(entry)) => seen.unrecorded(entry, ledger.reversed_cents),
@@ -90,8 +114,9 @@ pub fn judge(transfer: &Transfer, ledger: &TransferLedger, terms: &Terms) -> Jud
 }
 
 /// Whether a transfer is what the payout that holds it plainly says, and nothing of it
-/// was taken back: then [`judge`] finds it matched, and nothing else.
-pub fn agrees(transfer: &Transfer, held: &PlainlyHeld) -> bool {
+/// was taken back: then [`judge_told`] finds it matched, and nothing else.
+pub fn agrees(transfer: &Transfer, held: &PlainlyHeld, word: Word) -> bool {
+    let destination = transfer.destination.as_deref();
     let metadata = &transfer.metadata;
     let named = metadata
         .get("payout_id")
@@ -101,7 +126,8 @@ pub fn agrees(transfer: &Transfer, held: &PlainlyHeld) -> bool {
         && transfer.amount_reversed == 0
         && transfer.currency == held.currency.as_str()
         && transfer.livemode == held.livemode
-        && transfer.destination.as_deref() == Some(held.destination.as_str())
+        && (destination == Some(held.destination.as_str())
+            || (destination.is_none() && word == Word::Report))
         && named.is_none_or(|named| named == held.payout_id.as_str())
 }
 
@@ -158,7 +184,16 @@ pub fn judge_without_transfer(entry: &LedgerEntry, whole: bool) -> Option<Discre
 /// Whether a text can be the id of a transfer. Columns that other software
 /// writes hold what people typed, and an id becomes part of an address.
 pub fn is_transfer_id(text: &str) -> bool {
-    text.strip_prefix("tr_").is_some_and(|rest| {
+    is_id_of("tr_", text)
+}
+
+/// The same of a line of the balance.
+pub fn is_balance_transaction_id(text: &str) -> bool {
+    is_id_of("txn_", text)
+}
+
+fn is_id_of(prefix: &str, text: &str) -> bool {
+    text.strip_prefix(prefix).is_some_and(|rest| {
         !rest.is_empty()
             && rest
                 .bytes()
@@ -230,6 +265,7 @@ pub fn open_attempt(entry: &LedgerEntry) -> Option<&Attempt> {
 struct Seen<'a> {
     transfer: &'a Transfer,
     terms: &'a Terms,
+    word: Word,
 }
 
 impl Seen<'_> {
@@ -278,7 +314,10 @@ impl Seen<'_> {
         let transfer = self.transfer;
         let ours = transfer.metadata.get("database") == Some(&self.terms.database_id);
         let named = transfer.payout_named();
-        let to = transfer.destination.as_deref().unwrap_or("nobody");
+        let to = transfer.destination.as_deref().unwrap_or(match self.word {
+            Word::Stripe => "nobody",
+            Word::Report => "an account that the file does not name",
+        });
         let sum = format!("{} to {to}", self.money(transfer.amount));
         Discrepancy {
             kind: if ours {
@@ -334,10 +373,14 @@ impl Seen<'_> {
     /// This payout holds it.
     fn recorded(&self, entry: &LedgerEntry, kept_cents: i64) -> Vec<Discrepancy> {
         let transfer = self.transfer;
-        let mut found = self.differences(entry, false);
         let surplus = entry.attempts.iter().any(|a| {
             a.outcome == AttemptOutcome::Surplus && a.transfer_id.as_ref() == Some(&transfer.id)
         });
+        // What is too many altogether is not held against what was owed.
+        let mut found = match surplus {
+            true => Vec::new(),
+            false => self.differences(entry, false),
+        };
         let row = entry.payout.as_ref();
         // Where the row holds this one, another on an attempt is the one too many.
         let of_row = row.and_then(|row| row.stripe_transfer_id.as_deref());
@@ -441,6 +484,7 @@ impl Seen<'_> {
             });
         }
         let account = match attempt {
+            _ if self.word == Word::Report && transfer.destination.is_none() => None,
             Some(attempt) => Some(attempt.destination.as_str()),
             None if unrecorded => Some(entry.destination.as_deref().unwrap_or("none")),
             None => None,
@@ -992,9 +1036,12 @@ mod tests {
                 first_sent_at: paid.first_sent_at,
             };
             whole.attempts = vec![paid];
-            let judged = judge(&transfer, &held(whole), &terms());
+            let judged = judge(&transfer, &held(whole.clone()), &terms());
             let nothing_found = judged.matched && judged.found.is_empty();
-            prop_assert_eq!(agrees(&transfer, &plain), nothing_found && transfer.amount_reversed == 0);
+            prop_assert_eq!(agrees(&transfer, &plain, Word::Stripe), nothing_found && transfer.amount_reversed == 0);
+            let judged = judge_told(&transfer, &held(whole), &terms(), Word::Report);
+            let nothing_found = judged.matched && judged.found.is_empty();
+            prop_assert_eq!(agrees(&transfer, &plain, Word::Report), nothing_found && transfer.amount_reversed == 0);
         }
 
         /// Silence means that the table holds the transfer on a COMPLETED payout over its

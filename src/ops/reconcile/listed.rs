@@ -9,6 +9,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::task::JoinHandle;
 
@@ -20,7 +21,7 @@ use crate::ops::process::ProcessError;
 use crate::ops::reconcile::Comparison;
 use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::examine::odd_entry;
-use crate::ops::reconcile::judge::{Judged, agrees, judge};
+use crate::ops::reconcile::judge::{Judged, Word, agrees, judge};
 use crate::ops::reconcile::listing::{Batch, Listing};
 use crate::ops::reconcile::sketch::Sketch;
 use crate::store::ledger::{Hold, HoldsAfter, PlainlyHeld, TransferLedger};
@@ -33,12 +34,12 @@ const SAVED_EVERY: u64 = 200;
 impl Comparison<'_> {
     /// Every transfer of the period, against the ledger and back.
     pub(super) async fn transfers(&mut self) -> Result<(), ProcessError> {
-        let held = HeldByTable::begin(self.examiner.db.clone(), self.request.period);
+        let held = self.held_by_table();
         let windows = self.progress.windows_left(self.request.period);
-        let mut listing = Listing::transfers(&self.examiner.reader, windows);
+        let mut listing = Listing::transfers(self.examiner.stripe()?, windows);
         let mut batches = 0_u64;
         while let Some(batch) = listing.next().await? {
-            self.listed_batch(batch).await?;
+            self.listed_batch(batch, Word::Stripe).await?;
             if batches.is_multiple_of(SAVED_EVERY) {
                 self.save_progress().await?;
             }
@@ -46,17 +47,27 @@ impl Comparison<'_> {
             failpoint!(await "reconcile.listed");
         }
         let held = held.added_up().await?;
-        self.transfers_not_listed(&held).await
+        self.transfers_not_listed(&held).await.map(drop)
     }
 
-    async fn listed_batch(&mut self, batch: Batch<Transfer>) -> Result<(), ProcessError> {
+    /// Begins to add up what the table holds for the period.
+    pub(super) fn held_by_table(&self) -> HeldByTable {
+        HeldByTable::begin(self.examiner.db.clone(), self.request.period)
+    }
+
+    /// Takes in transfers of the period, each once, as this word has them.
+    pub(super) async fn listed_batch(
+        &mut self,
+        batch: Batch<Transfer>,
+        word: Word,
+    ) -> Result<(), ProcessError> {
         let mut transfers = batch.entries;
         if self.request.balance {
             for transfer in &mut transfers {
                 self.complete_reversals(transfer).await?;
             }
         }
-        let glanced = self.compare_listed(&transfers).await?;
+        let glanced = self.compare_listed(&transfers, word).await?;
         for (transfer, glanced) in transfers.iter().zip(&glanced) {
             self.progress
                 .count(transfer, glanced.matched(), &self.examiner.terms);
@@ -82,6 +93,7 @@ impl Comparison<'_> {
     async fn compare_listed(
         &mut self,
         transfers: &[Transfer],
+        word: Word,
     ) -> Result<Vec<Glanced>, ProcessError> {
         let ids: Vec<String> = transfers.iter().map(|t| t.id.clone()).collect();
         let glance = self
@@ -95,23 +107,31 @@ impl Comparison<'_> {
         for transfer in transfers {
             let held = plain
                 .remove(&transfer.id)
-                .filter(|held| agrees(transfer, held));
+                .filter(|held| agrees(transfer, held, word))
+                // A report says too little to settle what was found before.
+                .filter(|_| word == Word::Stripe || !glance.found.contains(&transfer.id));
             if held.is_none() {
                 closer.push(transfer.clone());
             }
             glanced.push(held.map(Glanced::Plain));
         }
-        let ledgers = self.examiner.ledgers(&closer).await?;
+        let looked_at = match word {
+            Word::Stripe => self.judged_by_stripe(&closer).await?,
+            Word::Report => self.judged_by_report(&closer, &glance.found).await?,
+        };
         let mut found = Vec::new();
         let mut judged = Vec::with_capacity(closer.len());
-        for (transfer, ledger) in closer.iter().zip(ledgers) {
-            let of_this = judge(transfer, &ledger, &self.examiner.terms);
+        for (of_this, ledger) in looked_at {
             found.extend(of_this.found.iter().cloned());
             judged.push(Glanced::Judged(of_this, Box::new(ledger)));
         }
         // Nothing is written for what is as it should be, and was before.
         let mut about: HashSet<String> = glance.found;
         about.extend(closer.into_iter().map(|transfer| transfer.id));
+        if self.examiner.reader.is_none() {
+            // Only Stripe's word settles what was found before.
+            about.clear();
+        }
         if !found.is_empty() || !about.is_empty() {
             self.examiner
                 .keep(about.into_iter().collect(), found)
@@ -124,11 +144,28 @@ impl Comparison<'_> {
             .collect())
     }
 
+    /// All that the ledger holds of these transfers, and how it differs.
+    pub(super) async fn judged_by_stripe(
+        &self,
+        transfers: &[Transfer],
+    ) -> Result<Vec<(Judged, TransferLedger)>, ProcessError> {
+        let ledgers = self.examiner.ledgers(transfers).await?;
+        let both = transfers.iter().zip(ledgers);
+        Ok(both
+            .map(|(transfer, ledger)| (judge(transfer, &ledger, &self.examiner.terms), ledger))
+            .collect())
+    }
+
     /// Every transfer that the table holds for the period and Stripe did not list in it.
-    async fn transfers_not_listed(&mut self, held: &Sketch) -> Result<(), ProcessError> {
+    /// How many of them Stripe made in it all the same.
+    pub(super) async fn transfers_not_listed(
+        &mut self,
+        held: &Sketch,
+    ) -> Result<u64, ProcessError> {
         let missing = held.clone().less(&self.progress.seen);
+        let left_out = Arc::new(AtomicU64::new(0));
         if missing.is_even() {
-            return Ok(());
+            return Ok(left_out.load(Ordering::Relaxed));
         }
         // Its row and its attempt both hold it.
         let mut looked_up = HashSet::new();
@@ -140,17 +177,23 @@ impl Comparison<'_> {
                 if missing.suspects(&parts_of(&hold)) && looked_up.insert(hold.transfer_id.clone())
                 {
                     let examiner = Arc::clone(&self.examiner);
+                    let (left_out, period) = (Arc::clone(&left_out), self.request.period);
                     look_ups
                         .begin(async move {
                             let (payout, attempt) = (Some(&hold.payout_id), hold.attempt);
-                            examiner.look_up(&hold.transfer_id, payout, attempt).await
+                            let made = examiner
+                                .look_up_when(&hold.transfer_id, payout, attempt)
+                                .await?;
+                            let is_left_out = made.is_some_and(|at| period.contains(at));
+                            left_out.fetch_add(u64::from(is_left_out), Ordering::Relaxed);
+                            Ok(())
                         })
                         .await?;
                 }
             }
             look_ups.end().await?;
             if next.is_none() {
-                return Ok(());
+                return Ok(left_out.load(Ordering::Relaxed));
             }
             after = next;
         }
@@ -211,7 +254,7 @@ impl Glanced {
 
 /// All transfers that rows and attempts of the period hold, added up while Stripe's
 /// list is being read.
-struct HeldByTable(JoinHandle<Result<Sketch, ProcessError>>);
+pub(super) struct HeldByTable(JoinHandle<Result<Sketch, ProcessError>>);
 
 impl HeldByTable {
     fn begin(db: StoreThread, period: Span) -> Self {
@@ -231,7 +274,7 @@ impl HeldByTable {
         }))
     }
 
-    async fn added_up(mut self) -> Result<Sketch, ProcessError> {
+    pub(super) async fn added_up(mut self) -> Result<Sketch, ProcessError> {
         match (&mut self.0).await {
             Ok(held) => held,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -246,7 +289,7 @@ impl Drop for HeldByTable {
     }
 }
 
-async fn holds_in(
+pub(super) async fn holds_in(
     db: &StoreThread,
     period: Span,
     after: Option<HoldsAfter>,
@@ -257,7 +300,7 @@ async fn holds_in(
 }
 
 /// What names a hold in a sketch.
-fn parts_of(hold: &Hold) -> [&str; 3] {
+pub(super) fn parts_of(hold: &Hold) -> [&str; 3] {
     let kind = if hold.attempt.is_some() {
         "attempt"
     } else {

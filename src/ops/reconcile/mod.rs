@@ -11,6 +11,8 @@
 //!    and judged again.
 //! 5. Statements that are covered and not marked.
 //!
+//! With a report file ([`report`]), its rows take the place of the list of step 2.
+//!
 //! What a comparison is of one transfer or one payout is decided in [`mod@judge`];
 //! this module only reads, keeps and, with `fix`, repairs. A repair is decided
 //! again on what Stripe says at that moment. Stripe is only ever asked with GET,
@@ -26,6 +28,7 @@ mod listed;
 pub mod listing;
 mod progress;
 pub(in crate::ops) mod repair;
+pub mod report;
 mod sketch;
 mod statements;
 
@@ -35,7 +38,7 @@ use std::time::Duration;
 
 use crate::model::money::Currency;
 use crate::model::reconciliation::{
-    Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress,
+    Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress, Source,
 };
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Span, Time};
@@ -92,6 +95,8 @@ pub struct Compared {
     pub counted: Counted,
     /// Runs that hold payouts, which were left to them: nothing is clean yet.
     pub holders: Vec<Holder>,
+    /// Rows, transfers and payouts that could not be checked: nothing is clean either.
+    pub unchecked: u64,
 }
 
 impl Compared {
@@ -131,33 +136,7 @@ pub async fn reconcile(
     stamp: &RunStamp,
     events: &mut dyn FnMut(Event),
 ) -> Result<Compared, ProcessError> {
-    let pace = Arc::new(Pace::new(clock, request.rate));
-    let livemode = stripe.livemode();
-    let reader = TransferReader::new(stripe, pace);
-    account_of_this_database(&db, &reader, livemode).await?;
-    let (database_id, _) = db.call(Store::database_id).await?;
-    let now = clock.now();
-    let terms = Terms {
-        currency: request.currency,
-        livemode,
-        database_id,
-    };
-    let period = request.period;
-    let mut comparison = Comparison {
-        tally: Reconciliation::begun(stamp.run_id.clone(), request.period, now),
-        examiner: Arc::new(Examiner::new(
-            db,
-            reader,
-            terms,
-            stamp.clone(),
-            request.lease,
-        )),
-        request,
-        begun: now,
-        progress: Progress::begun(balanced(Seconds::of(period), now)),
-        clock,
-        events,
-    };
+    let mut comparison = begin(db, Some(stripe), clock, request, stamp, events).await?;
     comparison.go_on().await?;
     apply_pending(&comparison.examiner, comparison.events).await?;
     comparison.payouts_in_doubt().await?;
@@ -171,6 +150,51 @@ pub async fn reconcile(
         .repair(&[FindingKind::StatementNotMarked])
         .await?;
     comparison.finish().await
+}
+
+/// What is compared, and with whom, once the key is of this database's account.
+async fn begin<'a>(
+    db: StoreThread,
+    stripe: Option<Arc<Stripe>>,
+    clock: &'a Clock,
+    request: Request,
+    stamp: &RunStamp,
+    events: &'a mut dyn FnMut(Event),
+) -> Result<Comparison<'a>, ProcessError> {
+    let (reader, livemode) = if let Some(stripe) = stripe {
+        let pace = Arc::new(Pace::new(clock, request.rate));
+        let livemode = stripe.livemode();
+        let reader = TransferReader::new(stripe, pace);
+        account_of_this_database(&db, &reader, livemode).await?;
+        (Some(reader), livemode)
+    } else {
+        let stamp = db.call(Store::stamp).await?;
+        (None, stamp.is_some_and(|stamp| stamp.livemode))
+    };
+    let (database_id, _) = db.call(Store::database_id).await?;
+    let now = clock.now();
+    let terms = Terms {
+        currency: request.currency,
+        livemode,
+        database_id,
+    };
+    let period = request.period;
+    Ok(Comparison {
+        tally: Reconciliation::begun(stamp.run_id.clone(), period, now),
+        examiner: Arc::new(Examiner::new(
+            db,
+            reader,
+            terms,
+            stamp.clone(),
+            request.lease,
+        )),
+        request,
+        begun: now,
+        progress: Progress::begun(balanced(Seconds::of(period), now)),
+        unchecked: 0,
+        clock,
+        events,
+    })
 }
 
 /// The references under which forgotten payouts had been loaded, by the ids of
@@ -220,6 +244,8 @@ struct Comparison<'a> {
     tally: Reconciliation,
     begun: Time,
     progress: Progress,
+    /// Rows, transfers and payouts of which nobody could say whether they agree.
+    unchecked: u64,
     clock: &'a Clock,
     events: &'a mut dyn FnMut(Event),
 }
@@ -353,11 +379,12 @@ impl Comparison<'_> {
     async fn finish(mut self) -> Result<Compared, ProcessError> {
         let (stamp, period, begun) = (self.examiner.stamp.clone(), self.request.period, self.begun);
         let lease = self.examiner.lease;
+        let not_looked_for = self.not_looked_for();
         let (counted, from_before, paid, holders) = self
             .examiner
             .db
             .call(move |store| {
-                store.findings_gone(&stamp, begun)?;
+                store.findings_gone(&stamp, begun, not_looked_for)?;
                 let counted = store.findings_counted(&stamp.run_id, begun)?;
                 let from_before = store.findings_open_since_before(begun)?;
                 let holders = store.attempts_holders(Some(&stamp.run_id), lease)?;
@@ -379,12 +406,16 @@ impl Comparison<'_> {
         };
         let tally = &mut self.tally;
         self.progress.tell(tally);
+        if tally.source == Source::File {
+            // What was taken back by its own rows, as they stand in it.
+            tally.reversed_cents = tally.balance_reversed_cents.unwrap_or(0);
+        }
         (tally.payout_count, tally.payout_cents) = paid;
         tally.open_before_count = from_before;
         tally.open_count = of(FindingState::Open);
         tally.fixed_count = of(FindingState::Fixed);
         tally.accepted_count = of(FindingState::Accepted);
-        tally.clean = tally.open_count == 0 && holders.is_empty();
+        tally.clean = tally.open_count == 0 && holders.is_empty() && self.unchecked == 0;
         tally.finished_at = self.clock.now();
         let (reconciliation, keeping) = (self.tally.clone(), self.tally);
         self.examiner
@@ -395,7 +426,19 @@ impl Comparison<'_> {
             reconciliation,
             counted,
             holders,
+            unchecked: self.unchecked,
         })
+    }
+
+    /// The kinds of findings without a transfer that this comparison did not look for, so
+    /// that not to see one says nothing.
+    fn not_looked_for(&self) -> &'static [FindingKind] {
+        match (self.tally.source, &self.examiner.reader) {
+            (Source::Stripe, _) if self.tally.balance_transfer_cents.is_some() => &[],
+            (Source::Stripe, _) => &[FindingKind::BalanceDiffers],
+            (Source::File, Some(_)) => &report::NOT_IN_A_REPORT,
+            (Source::File, None) => &report::NOT_WITHOUT_A_KEY,
+        }
     }
 
     /// Goes on from where the last comparison was cut off, where that is asked for.
@@ -448,7 +491,9 @@ impl Comparison<'_> {
     /// Where all that the rollback guard looks at was compared and nothing of it
     /// is forgotten, the next guard need not read it again.
     async fn advance_watermark(&self, begun: Time) -> Result<(), ProcessError> {
-        let Some(newest) = self.progress.newest().filter(|_| self.request.fix) else {
+        // A file says nothing of what was made after it.
+        let counts = self.request.fix && self.tally.source == Source::Stripe;
+        let Some(newest) = self.progress.newest().filter(|_| counts) else {
             return Ok(());
         };
         let period = self.request.period;

@@ -153,6 +153,7 @@ pub(super) fn header_of(
         *column = "";
     }
     Ok(Header {
+        line: first.line(),
         columns: found,
         names,
         cells,

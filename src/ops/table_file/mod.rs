@@ -35,11 +35,28 @@ use crate::ops::table_file::text::{Content, Survey, Text, unreadable};
 pub use records::Record;
 pub use text::Encoding;
 
-/// The largest file that is read, in bytes: about four million rows.
+/// The largest file that is imported, in bytes: about four million rows.
 pub const FILE_BYTES_MAX: u64 = 256 << 20;
 
-/// The most rows one file may have. New ids sort as made for somewhat more.
+/// The most rows a file may have that is imported. New ids sort as made for somewhat more.
 pub const ROWS_MAX: usize = 1_500_000;
+
+/// How much is read of one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Its bytes; what cannot be read twice is copied to a temporary file.
+    pub bytes: u64,
+    /// Its rows.
+    pub rows: usize,
+}
+
+impl Limits {
+    /// Of a file whose rows become rows of the database.
+    pub const IMPORT: Self = Self {
+        bytes: FILE_BYTES_MAX,
+        rows: ROWS_MAX,
+    };
+}
 
 /// The longest cell, in characters: what Stripe keeps of a metadata value, which
 /// ids and references become.
@@ -68,17 +85,21 @@ pub enum FileError {
         #[source]
         source: std::io::Error,
     },
-    /// More than [`FILE_BYTES_MAX`].
-    #[error("{name} is larger than {} MiB; split it", FILE_BYTES_MAX >> 20)]
+    /// More bytes than its [`Limits`] say.
+    #[error("{name} is larger than {} MiB; split it", bytes_max >> 20)]
     TooLarge {
         /// The file's path, or `stdin`.
         name: String,
+        /// What it may have.
+        bytes_max: u64,
     },
-    /// More than [`ROWS_MAX`].
-    #[error("{name} has more than {ROWS_MAX} rows; split it")]
+    /// More rows than its [`Limits`] say.
+    #[error("{name} has more than {rows_max} rows; split it")]
     TooManyRows {
         /// The file's path, or `stdin`.
         name: String,
+        /// What it may have.
+        rows_max: usize,
     },
     /// Somebody wrote to it between two readings.
     #[error("{name} was changed while it was read")]
@@ -108,6 +129,7 @@ pub struct TableFile {
     content: Content,
     survey: Survey,
     dialect: Dialect,
+    rows_max: usize,
 }
 
 /// The columns a kind of file may have.
@@ -132,6 +154,8 @@ pub struct TableRows<T> {
 /// What the first record says of all others.
 #[derive(Debug, Clone)]
 pub struct Header {
+    /// The line it stands on; 0 for arguments.
+    pub line: u64,
     /// The column of each cell; an empty name for one that is read past.
     columns: Vec<&'static str>,
     /// What the file calls them.
@@ -151,6 +175,12 @@ impl Header {
     /// Whether there is such a column.
     pub fn has(&self, column: &str) -> bool {
         self.columns.contains(&column)
+    }
+
+    /// What the file calls a column that it has.
+    pub fn name_of(&self, column: &str) -> Option<&str> {
+        let place = self.columns.iter().position(|name| *name == column)?;
+        self.names.get(place).map(String::as_str)
     }
 
     /// What the file calls the columns that are not read.
@@ -187,6 +217,11 @@ impl<'r> Row<'r> {
             text
         };
         (!text.is_empty()).then_some(text)
+    }
+
+    /// What stands before the decimals of an amount.
+    pub fn decimal(&self) -> DecimalMark {
+        self.header.decimal
     }
 
     /// Something wrong with the cell under a column.
@@ -301,6 +336,7 @@ pub fn one_row<T>(
     };
     let record = Record::of(given().map(|(_, text)| text));
     let header = Header {
+        line: 0,
         columns: given().map(|(name, _)| name).collect(),
         names: Vec::new(),
         cells: record.len(),
@@ -338,7 +374,13 @@ impl TableFile {
 
     /// Reads a file of which somebody says how it is written.
     pub fn open_as(path: &Path, dialect: Dialect) -> Result<Self, FileError> {
-        Self::surveyed(path.display().to_string(), Content::open(path), dialect)
+        Self::open_within(path, dialect, Limits::IMPORT)
+    }
+
+    /// The same of one that may be of another size.
+    pub fn open_within(path: &Path, dialect: Dialect, limits: Limits) -> Result<Self, FileError> {
+        let content = Content::open(path, limits.bytes);
+        Self::surveyed(path.display().to_string(), content, dialect, limits)
     }
 
     /// Reads whatever `from` holds, to its end.
@@ -352,16 +394,31 @@ impl TableFile {
         from: impl Read,
         dialect: Dialect,
     ) -> Result<Self, FileError> {
-        Self::surveyed(name.into(), Content::copy(from), dialect)
+        Self::read_within(name, from, dialect, Limits::IMPORT)
+    }
+
+    /// The same of what may be of another size.
+    pub fn read_within(
+        name: impl Into<String>,
+        from: impl Read,
+        dialect: Dialect,
+        limits: Limits,
+    ) -> Result<Self, FileError> {
+        let content = Content::copy(from, limits.bytes);
+        Self::surveyed(name.into(), content, dialect, limits)
     }
 
     fn surveyed(
         name: String,
         content: std::io::Result<Option<Content>>,
         dialect: Dialect,
+        limits: Limits,
     ) -> Result<Self, FileError> {
         match content.map_err(|source| unreadable(&name, source))? {
-            None => Err(FileError::TooLarge { name }),
+            None => Err(FileError::TooLarge {
+                name,
+                bytes_max: limits.bytes,
+            }),
             Some(content) => {
                 let survey = Survey::of(&content, dialect.encoding)
                     .map_err(|source| unreadable(&name, source))?;
@@ -370,6 +427,7 @@ impl TableFile {
                     content,
                     survey,
                     dialect,
+                    rows_max: limits.rows,
                 })
             }
         }
@@ -390,13 +448,30 @@ impl TableFile {
         self.survey.lines
     }
 
+    /// What somebody said about how it is written.
+    pub fn dialect(&self) -> &Dialect {
+        &self.dialect
+    }
+
     /// Begins to read its rows.
     pub fn reader(&self, columns: Columns) -> Result<RowReader<'_>, Refused> {
+        self.reader_by(columns, &self.dialect)
+    }
+
+    /// The same of a file that somebody else's software wrote: columns that are not
+    /// known are read past, whether or not anybody says so.
+    pub fn reader_past_others(&self, columns: Columns) -> Result<RowReader<'_>, Refused> {
+        let mut dialect = self.dialect.clone();
+        dialect.ignored.push(ALL_OTHERS.to_owned());
+        self.reader_by(columns, &dialect)
+    }
+
+    fn reader_by(&self, columns: Columns, dialect: &Dialect) -> Result<RowReader<'_>, Refused> {
         // Cells of a file in another encoding say nothing worth reporting.
         if !self.survey.faults.is_empty() {
             return Err(Refused::Faults(self.survey.faults.clone()));
         }
-        RowReader::new(self, columns)
+        RowReader::new(self, columns, dialect)
     }
 
     /// Hands each row of the right form to `read`, which may add faults of its own.
@@ -447,7 +522,7 @@ pub struct RowReader<'f> {
 }
 
 impl<'f> RowReader<'f> {
-    fn new(file: &'f TableFile, columns: Columns) -> Result<Self, Refused> {
+    fn new(file: &'f TableFile, columns: Columns, dialect: &Dialect) -> Result<Self, Refused> {
         let mut records = Records {
             text: Text::new(&file.content, file.survey.encoding),
             piece: Vec::new(),
@@ -458,7 +533,7 @@ impl<'f> RowReader<'f> {
         };
         let failed = |source| Refused::File(unreadable(&file.name, source));
         records.fill().map_err(failed)?;
-        records.separator = separator_of(records.rest(), columns, &file.dialect);
+        records.separator = separator_of(records.rest(), columns, dialect);
         let mut found = records.next_record().map_err(failed)?;
         if found && announces_separator(&records.record) {
             found = records.next_record().map_err(failed)?;
@@ -472,8 +547,7 @@ impl<'f> RowReader<'f> {
                 "the file is empty",
             )]));
         }
-        let mut header =
-            header_of(&records.record, columns, &file.dialect).map_err(Refused::Faults)?;
+        let mut header = header_of(&records.record, columns, dialect).map_err(Refused::Faults)?;
         header.separator = records.separator;
         header.marked = file.survey.marked;
         Ok(Self {
@@ -504,8 +578,11 @@ impl<'f> RowReader<'f> {
                 Err(FileError::Changed { name: name.clone() })
             };
         }
-        if self.rows >= ROWS_MAX {
-            return Err(FileError::TooManyRows { name: name.clone() });
+        if self.rows >= self.file.rows_max {
+            return Err(FileError::TooManyRows {
+                name: name.clone(),
+                rows_max: self.file.rows_max,
+            });
         }
         self.rows += 1;
         let row = Row {
@@ -709,6 +786,20 @@ mod tests {
         let endless = std::io::repeat(b'x');
         let error = TableFile::read("stdin", endless).unwrap_err();
         assert_eq!(error.to_string(), "stdin is larger than 256 MiB; split it");
+        let limits = Limits {
+            bytes: 3 << 20,
+            rows: 1,
+        };
+        let endless = std::io::repeat(b'x');
+        let error = TableFile::read_within("stdin", endless, Dialect::default(), limits);
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "stdin is larger than 3 MiB; split it"
+        );
+        let two = b"creator,amount\nann,1\nben,2\n".as_slice();
+        let file = TableFile::read_within("t.csv", two, Dialect::default(), limits).unwrap();
+        let error = file.rows(COLUMNS, |_, _| ()).unwrap_err();
+        assert_eq!(error.to_string(), "t.csv has more than 1 rows; split it");
     }
 
     /// Bytes that come close to a file now and then.

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::model::history::hex;
 use crate::model::text_enum;
 use crate::ops::fault::{FaultKind, RowFault};
-use crate::ops::table_file::{FILE_BYTES_MAX, FileError};
+use crate::ops::table_file::FileError;
 
 /// Up to this size a file is kept in memory, in bytes.
 const IN_MEMORY_BYTES_MAX: u64 = 1 << 20;
@@ -54,25 +54,26 @@ pub(super) enum Content {
 }
 
 impl Content {
-    /// A file that is there to be read again, or a copy of what is not.
-    pub(super) fn open(path: &Path) -> io::Result<Option<Self>> {
+    /// A file that is there to be read again, or a copy of what is not; none when it has
+    /// more bytes than that.
+    pub(super) fn open(path: &Path, bytes_max: u64) -> io::Result<Option<Self>> {
         let file = File::open(path)?;
         let found = file.metadata()?;
         if !found.is_file() {
-            return Self::copy(file);
+            return Self::copy(file, bytes_max);
         }
-        if found.len() > FILE_BYTES_MAX {
+        if found.len() > bytes_max {
             return Ok(None);
         }
         if found.len() <= IN_MEMORY_BYTES_MAX {
-            return Self::copy(file);
+            return Self::copy(file, bytes_max);
         }
         Ok(Some(Self::File(file)))
     }
 
     /// A copy of whatever `from` holds, to its end; none when that is too much.
-    pub(super) fn copy(from: impl Read) -> io::Result<Option<Self>> {
-        let mut from = from.take(FILE_BYTES_MAX + 1);
+    pub(super) fn copy(from: impl Read, bytes_max: u64) -> io::Result<Option<Self>> {
+        let mut from = from.take(bytes_max.saturating_add(1));
         let mut bytes = Vec::new();
         from.by_ref()
             .take(IN_MEMORY_BYTES_MAX)
@@ -88,7 +89,7 @@ impl Content {
         drop(bytes);
         while read > 0 {
             length += read as u64;
-            if length > FILE_BYTES_MAX {
+            if length > bytes_max {
                 return Ok(None);
             }
             copy.write_all(&rest[..read])?;
