@@ -130,7 +130,7 @@ mod under_test {
     ];
 
     /// Every bug that can be planted: which rule is taken away.
-    pub const PLANTED: [&str; 20] = [
+    pub const PLANTED: [&str; 22] = [
         // An attempt without an answer is a definite no: the next one has a new key.
         "new_key_on_timeout",
         // A payment is recorded without an answer that proves it.
@@ -171,6 +171,10 @@ mod under_test {
         "release_without_look_ups",
         // A transfer that a person names is believed to exist, and to be the payout's.
         "paid_believed_unseen",
+        // What was taken back is said to be kept, and is not.
+        "reversal_not_kept",
+        // How far events were pulled is remembered before they are stored.
+        "pull_remembers_first",
     ];
 
     /// What happens at a failpoint.

@@ -279,6 +279,7 @@ impl Judge {
         for one in finished {
             self.run(world, one, &attempts, &rows)?;
             self.paid_twice_is_told(world, one, &transfers, &attempts)?;
+            self.what_stripe_says_is_heard(world, one, &transfers, &rows)?;
             decided(one, &attempts)?;
             retried(world, one, &attempts, &rows)?;
         }
@@ -485,6 +486,58 @@ impl Judge {
 
     /// A second transfer of what a person let go of is told by every run that sees it, until somebody
     /// takes one back or accepts it.
+    /// After a comparison that repairs, and after events were pulled, what was taken back of a
+    /// payout is kept; and every transfer that Stripe told of is stored as such.
+    fn what_stripe_says_is_heard(
+        &self,
+        world: &mut World,
+        finished: &Finished,
+        transfers: &[TransferReport],
+        rows: &BTreeMap<String, Row>,
+    ) -> Verdict {
+        let (Op::Reconcile(_) | Op::Pull(_), Some(ended)) = (&finished.op, &finished.ended) else {
+            return Ok(());
+        };
+        if finished.slept || self.late || ended.error.is_some() {
+            return Ok(());
+        }
+        let listed = |transfer: &&TransferReport| {
+            let made = transfer.created * 1000;
+            made < self.step_began && made > world.now() - 29 * DAY
+        };
+        let listed: Vec<&TransferReport> = transfers.iter().filter(listed).collect();
+        if let Op::Pull(_) = finished.op {
+            for transfer in listed {
+                let id = &transfer.id;
+                let query = format!("SELECT 1 FROM payout_stripe_events WHERE object_id = '{id}'");
+                if world.rows(&query).is_empty() {
+                    let how = format!("no event of {id} is stored");
+                    return broken("what Stripe says is heard", how);
+                }
+            }
+            return Ok(());
+        }
+        for transfer in listed {
+            let back = self.reversed.get(&transfer.id).copied().unwrap_or(0);
+            let holder = rows
+                .iter()
+                .find(|(_, row)| row.transfer.as_ref() == Some(&transfer.id));
+            let Some((payout, _)) = holder.filter(|_| back > 0) else {
+                continue;
+            };
+            let kept = world.rows(&format!(
+                "SELECT 1 FROM payout_reversals WHERE transfer_id = '{}' AND amount_reversed_cents >= {back}",
+                transfer.id
+            ));
+            if kept.is_empty() {
+                let how =
+                    format!("{back} cents of payout {payout} were taken back, and are not kept");
+                return broken("what Stripe says is heard", how);
+            }
+        }
+        Ok(())
+    }
+
     fn paid_twice_is_told(
         &self,
         world: &mut World,
