@@ -115,8 +115,8 @@ mod under_test {
         "mark.committed",
         "finding.fixed",
         "reconcile.listed",
-        "reconciliation.progress",
-        "reconciliation.keeping",
+        "progress.writing",
+        "reconciliation.writing",
         "look_up.writing",
         "look_up.committed",
         "let_go.writing",
@@ -173,8 +173,8 @@ mod under_test {
         "paid_believed_unseen",
         // What was taken back is said to be kept, and is not.
         "reversal_not_kept",
-        // How far events were pulled is remembered before they are stored.
-        "pull_remembers_first",
+        // An event counts as applied, and nobody looked at what it says.
+        "event_settled_unheard",
     ];
 
     /// What happens at a failpoint.

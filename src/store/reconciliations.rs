@@ -101,7 +101,7 @@ impl Store {
                 ))
                 .execute(conn)?;
             diesel::delete(progress::table.filter(progress::run_id.eq(run))).execute(conn)?;
-            failpoint!("reconciliation.keeping");
+            failpoint!("reconciliation.writing");
             Ok(())
         })
     }
@@ -200,7 +200,7 @@ impl Store {
                     .values(got)
                     .execute(conn)?;
             }
-            failpoint!("reconciliation.progress");
+            failpoint!("progress.writing");
             Ok(())
         })
     }

@@ -1,5 +1,6 @@
 //! Bringing stored events together with the table. See [`mod@crate::ops::events`].
 
+use crate::failpoint::planted;
 use crate::model::event::{AccountState, EventOutcome, EventState, StripeEvent};
 use crate::model::ids::PayoutId;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
@@ -105,6 +106,10 @@ impl<'a> Applier<'a> {
         for event in closer {
             if self.is_cut_off() {
                 break;
+            }
+            if planted!("event_settled_unheard") {
+                settled.push((applied(event, None, "not looked at"), None));
+                continue;
             }
             settled.push(self.look_closer(event, now, events).await?);
         }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::failpoint::planted;
 use crate::model::event::{CameBy, StripeEvent};
 use crate::model::money::Currency;
 use crate::model::time::{Clock, Span, Time};
@@ -91,11 +90,6 @@ pub async fn pull(
         odd: 0,
         applied: Applied::default(),
     };
-    if planted!("pull_remembers_first") {
-        let (of, run) = (ours.clone(), stamp.clone());
-        db.call(move |store| store.events_pulled(&run, &of, begun))
-            .await?;
-    }
     reader
         .event_pages(&TYPES, since, async |page: EventPage| {
             keep_page(&db, clock.now(), &ours, page, &mut pulled, events).await

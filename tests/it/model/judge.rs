@@ -279,7 +279,7 @@ impl Judge {
         for one in finished {
             self.run(world, one, &attempts, &rows)?;
             self.paid_twice_is_told(world, one, &transfers, &attempts)?;
-            self.what_stripe_says_is_heard(world, one, &transfers, &rows)?;
+            self.what_stripe_says_is_heard(world, one, &transfers, &attempts, &rows)?;
             decided(one, &attempts)?;
             retried(world, one, &attempts, &rows)?;
         }
@@ -493,6 +493,7 @@ impl Judge {
         world: &mut World,
         finished: &Finished,
         transfers: &[TransferReport],
+        attempts: &[Attempt],
         rows: &BTreeMap<String, Row>,
     ) -> Verdict {
         let (Op::Reconcile(_) | Op::Pull(_), Some(ended)) = (&finished.op, &finished.ended) else {
@@ -507,7 +508,7 @@ impl Judge {
         };
         let listed: Vec<&TransferReport> = transfers.iter().filter(listed).collect();
         if let Op::Pull(_) = finished.op {
-            for transfer in listed {
+            for transfer in &listed {
                 let id = &transfer.id;
                 let query = format!("SELECT 1 FROM payout_stripe_events WHERE object_id = '{id}'");
                 if world.rows(&query).is_empty() {
@@ -515,7 +516,6 @@ impl Judge {
                     return broken("what Stripe says is heard", how);
                 }
             }
-            return Ok(());
         }
         for transfer in listed {
             let back = self.reversed.get(&transfer.id).copied().unwrap_or(0);
@@ -525,6 +525,13 @@ impl Judge {
             let Some((payout, _)) = holder.filter(|_| back > 0) else {
                 continue;
             };
+            // What a run has in hand is recorded by that.
+            if attempts
+                .iter()
+                .any(|a| a.payout == *payout && is_open(&a.outcome))
+            {
+                continue;
+            }
             let kept = world.rows(&format!(
                 "SELECT 1 FROM payout_reversals WHERE transfer_id = '{}' AND amount_reversed_cents >= {back}",
                 transfer.id

@@ -357,7 +357,7 @@ fn way_to(at: &'static str, action: Action, workers: usize) -> Vec<Op> {
             Op::Restore,
             Op::Reconcile(trap),
         ],
-        "reversal" | "finding" | "reconcile" | "reconciliation" => vec![
+        "reversal" | "finding" | "reconcile" | "progress" | "reconciliation" => vec![
             payouts(Payee::Usual),
             undisturbed(),
             Op::Reverse { all: false },

@@ -578,7 +578,7 @@ impl Dice {
     }
 
     fn anything(&mut self) -> Op {
-        match self.0.u32(..36) {
+        match self.0.u32(..38) {
             0..=2 => Op::Payouts {
                 count: self.0.usize(1..=2),
                 to: self.one(&[Payee::Usual, Payee::Usual, Payee::Incapable, Payee::Closed]),
@@ -617,7 +617,7 @@ impl Dice {
             29 => Op::ForeignUnmarks,
             30..=32 => self.resolve(),
             33 => Op::Approve(self.trap()),
-            34 => Op::Pull(self.trap()),
+            34..=36 => Op::Pull(self.trap()),
             _ => Op::Reverse {
                 all: self.percent(50),
             },
