@@ -237,6 +237,11 @@ const REPAIRED_FIRST: [FindingKind; 4] = [
     FindingKind::ReversedPartly,
 ];
 
+/// Findings without a transfer that Stripe's lists do not settle: a day of the balance is
+/// settled by comparing that day, and a line that only a report knows by a report.
+const NOT_IN_THE_LISTS: [FindingKind; 2] =
+    [FindingKind::BalanceDiffers, FindingKind::UnknownTransfer];
+
 /// A comparison under way.
 struct Comparison<'a> {
     examiner: Arc<Examiner>,
@@ -434,8 +439,7 @@ impl Comparison<'_> {
     /// that not to see one says nothing.
     fn not_looked_for(&self) -> &'static [FindingKind] {
         match (self.tally.source, &self.examiner.reader) {
-            (Source::Stripe, _) if self.tally.balance_transfer_cents.is_some() => &[],
-            (Source::Stripe, _) => &[FindingKind::BalanceDiffers],
+            (Source::Stripe, _) => &NOT_IN_THE_LISTS,
             (Source::File, Some(_)) => &report::NOT_IN_A_REPORT,
             (Source::File, None) => &report::NOT_WITHOUT_A_KEY,
         }
