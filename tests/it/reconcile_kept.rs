@@ -115,6 +115,24 @@ on_both! {
         shop.reconcile(&["--resume"]).expect_code(3);
     }
 
+    // What was read before the cut is not read again, so that not to see it says nothing.
+    fn an_entry_that_could_not_be_read_before_the_cut_stays_found(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.env.set("PAYOUTS_TEST_FAILPOINT", "reconcile.listed@1=kill");
+        assert_eq!(shop.env.run(&["reconcile", "--period", "2026-11"]).code, 137);
+        shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+        shop.db.execute(
+            "INSERT INTO payout_findings (id, kind, found, state, first_seen_at, seen_at, run_id)
+             SELECT 'f1', 'odd_entry', 'no id', 'open', saved_at, saved_at, run_id FROM payout_reconciliation_progress",
+        );
+        shop.pass(std::time::Duration::from_secs(130));
+        assert_eq!(shop.compared(&["reconcile", "--resume", "-o", "json"])["open"], 1);
+        shop.pass(std::time::Duration::from_secs(60));
+        assert_eq!(shop.compared(&["reconcile", "--period", "2026-11", "-o", "json"])["open"], 0);
+    }
+
     fn a_balance_that_agrees_is_shown(db: TestDb) {
         let mut shop = Shop::open(db);
         shop.payouts(2);
