@@ -147,6 +147,20 @@ impl Store {
         self.read(|conn| accepted_of(conn, &transfers))
     }
 
+    /// Those of some transfers about which a finding is open.
+    pub fn transfers_doubted(
+        &mut self,
+        transfers: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
+        self.read(|conn| {
+            let mut doubted = HashSet::new();
+            for chunk in transfers.chunks(IDS_MAX) {
+                doubted.extend(open_about_in_tx(conn, chunk)?);
+            }
+            Ok(doubted)
+        })
+    }
+
     /// The findings with these ids that exist.
     pub fn findings_with(&mut self, ids: &[String]) -> Result<Vec<Finding>, StoreError> {
         let mut found = Vec::new();
@@ -509,7 +523,7 @@ fn payments() -> Vec<FindingKind> {
     all.filter(|kind| kind.may_be_a_payment()).collect()
 }
 
-/// Those of some transfers about which a finding is open.
+/// Those of some transfers about which a finding is open; at most [`IDS_MAX`].
 pub(super) fn open_about_in_tx(
     conn: &mut AnyConnection,
     transfers: &[String],
