@@ -50,9 +50,13 @@
 //!
 //! # A comparison with Stripe
 //!
-//! `payouts reconcile` lists the transfers of a period and asks
-//! [`store::Store::ledger_of`] what the table holds of each page.
-//! [`ops::reconcile::judge`] says how the two differ; the findings are kept, and
+//! `payouts reconcile` lists the transfers of a period, several windows of it at once
+//! ([`ops::reconcile::listing`]), and asks [`store::Store::ledger_glance`] which of a page
+//! the table plainly holds, and [`store::Store::ledger_of`] for all about the others.
+//! [`ops::reconcile::judge`] says how the two differ. The other way round, what the table
+//! holds is added up beside the reading, so that only what Stripe did not list is looked
+//! up; and each day's sums are held against the lines of the balance. The findings are
+//! kept, and so is how far the reading got;
 //! with `--fix` those that prove themselves are repaired, a transfer by the same
 //! functions with which `process` adopts one. With `--file`, the rows of a report
 //! ([`ops::stripe_report`]) go the same way, and [`ops::reconcile::report`] asks Stripe

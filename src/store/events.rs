@@ -9,10 +9,9 @@ use crate::failpoint::failpoint;
 use crate::model::event::{AccountState, EventOutcome, StripeEvent};
 use crate::model::hold::{Hold, HoldKind};
 use crate::model::ids::CreatorId;
-use crate::model::reconciliation::FindingState;
 use crate::model::schema::{
-    creators, payout_account_states as states, payout_event_pulls as pulls,
-    payout_findings as findings, payout_holds as holds, payout_stripe_events as events,
+    creators, payout_account_states as states, payout_event_pulls as pulls, payout_holds as holds,
+    payout_stripe_events as events,
 };
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
@@ -141,25 +140,6 @@ impl Store {
                 );
             }
             Ok(query.load(conn)?)
-        })
-    }
-
-    /// Those of some transfers about which a finding is open.
-    pub fn transfers_doubted(
-        &mut self,
-        transfers: &[String],
-    ) -> Result<HashSet<String>, StoreError> {
-        self.read(|conn| {
-            let mut doubted = HashSet::new();
-            for chunk in transfers.chunks(IDS_MAX) {
-                let found: Vec<String> = findings::table
-                    .filter(among(findings::transfer_id.assume_not_null(), chunk))
-                    .filter(findings::state.eq(FindingState::Open))
-                    .select(findings::transfer_id.assume_not_null())
-                    .load(conn)?;
-                doubted.extend(found);
-            }
-            Ok(doubted)
         })
     }
 

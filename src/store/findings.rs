@@ -81,6 +81,30 @@ impl Store {
         })
     }
 
+    /// Settles the open findings of one kind that nobody has seen since `begun` and of
+    /// which `is_gone` says so. A run that looked at some of what they are about, and not
+    /// at all of it, settles only that.
+    pub fn findings_gone_of(
+        &mut self,
+        stamp: &RunStamp,
+        begun: Time,
+        kind: FindingKind,
+        is_gone: impl Fn(&Finding) -> bool,
+    ) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        self.write(|conn| {
+            let open: Vec<Finding> = findings::table
+                .filter(findings::state.eq(FindingState::Open))
+                .filter(findings::kind.eq(kind))
+                .filter(findings::seen_at.lt(begun))
+                .load(conn)?;
+            for finding in open.iter().filter(|finding| is_gone(finding)) {
+                settle_in_tx(conn, stamp, now, &finding.id, FindingState::Fixed, GONE)?;
+            }
+            Ok(())
+        })
+    }
+
     /// Replaces a finding of this run by what else was found out about it: it is
     /// the same discrepancy, understood better.
     pub fn finding_replace(
@@ -121,6 +145,20 @@ impl Store {
     ) -> Result<HashSet<String>, StoreError> {
         let transfers: Vec<&str> = transfers.iter().map(String::as_str).collect();
         self.read(|conn| accepted_of(conn, &transfers))
+    }
+
+    /// Those of some transfers about which a finding is open.
+    pub fn transfers_doubted(
+        &mut self,
+        transfers: &[String],
+    ) -> Result<HashSet<String>, StoreError> {
+        self.read(|conn| {
+            let mut doubted = HashSet::new();
+            for chunk in transfers.chunks(IDS_MAX) {
+                doubted.extend(open_about_in_tx(conn, chunk)?);
+            }
+            Ok(doubted)
+        })
     }
 
     /// The findings with these ids that exist.
@@ -168,8 +206,8 @@ impl Store {
         accepted.map_err(|error| (at, error))
     }
 
-    /// A page of what a run saw, the gravest kinds first, behind a kind and an id.
-    /// `kinds` are looked at in their order.
+    /// A page of what a run saw of one kind, and in one state where one is named, in the
+    /// order of their ids, behind `after`.
     pub fn findings_of_run(
         &mut self,
         run: &RunId,
@@ -485,7 +523,7 @@ fn payments() -> Vec<FindingKind> {
     all.filter(|kind| kind.may_be_a_payment()).collect()
 }
 
-/// Those of some transfers about which a finding is open.
+/// Those of some transfers about which a finding is open; at most [`IDS_MAX`].
 pub(super) fn open_about_in_tx(
     conn: &mut AnyConnection,
     transfers: &[String],

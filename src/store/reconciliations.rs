@@ -243,13 +243,23 @@ impl Store {
         })
     }
 
-    /// Makes what another run found and kept this run's own.
+    /// Makes what another run found and kept this run's own. An entry of the list that
+    /// cannot be read is as if seen now: what was read of the list is not read again.
     pub fn reconciliation_takes_over(
         &mut self,
         stamp: &RunStamp,
         from: &RunId,
     ) -> Result<(), StoreError> {
+        let now = self.clock.now();
         self.write(|conn| {
+            diesel::update(
+                findings::table
+                    .filter(findings::run_id.eq(from))
+                    .filter(findings::kind.eq(FindingKind::OddEntry))
+                    .filter(findings::payout_id.is_null()),
+            )
+            .set(findings::seen_at.eq(now))
+            .execute(conn)?;
             diesel::update(findings::table.filter(findings::run_id.eq(from)))
                 .set(findings::run_id.eq(&stamp.run_id))
                 .execute(conn)?;

@@ -729,6 +729,21 @@ on_both! {
         assert!(found.contains(&"missing_at_stripe cp1".to_owned()), "{found:?}");
     }
 
+    // Looking it up for the one payout must not settle what was found of the other.
+    fn a_transfer_that_stripe_does_not_know_is_missing_for_all_who_hold_it(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payouts SET stripe_transfer_id = 'tr_made_up' WHERE id = 'cp0'");
+        shop.db.execute("UPDATE payout_attempts SET transfer_id = 'tr_made_up'");
+        for _ in 0..2 {
+            let (found, _) = shop.found(&[]);
+            for payout in ["cp0", "cp1"] {
+                assert!(found.contains(&format!("missing_at_stripe {payout}")), "{found:?}");
+            }
+        }
+    }
+
     fn a_deleted_row_and_edited_metadata_are_told_and_stop_nobody(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(2);

@@ -115,6 +115,24 @@ on_both! {
         shop.reconcile(&["--resume"]).expect_code(3);
     }
 
+    // What was read before the cut is not read again, so that not to see it says nothing.
+    fn an_entry_that_could_not_be_read_before_the_cut_stays_found(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.env.set("PAYOUTS_TEST_FAILPOINT", "reconcile.listed@1=kill");
+        assert_eq!(shop.env.run(&["reconcile", "--period", "2026-11"]).code, 137);
+        shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+        shop.db.execute(
+            "INSERT INTO payout_findings (id, kind, found, state, first_seen_at, seen_at, run_id)
+             SELECT 'f1', 'odd_entry', 'no id', 'open', saved_at, saved_at, run_id FROM payout_reconciliation_progress",
+        );
+        shop.pass(std::time::Duration::from_secs(130));
+        assert_eq!(shop.compared(&["reconcile", "--resume", "-o", "json"])["open"], 1);
+        shop.pass(std::time::Duration::from_secs(60));
+        assert_eq!(shop.compared(&["reconcile", "--period", "2026-11", "-o", "json"])["open"], 0);
+    }
+
     fn a_balance_that_agrees_is_shown(db: TestDb) {
         let mut shop = Shop::open(db);
         shop.payouts(2);
@@ -141,6 +159,57 @@ on_both! {
             (&"balance_differs".into(), &"transfers of 2026-11-02".into(), &700.into(), &"error".into()));
         assert_eq!(answer["balance"]["transfer_cents"], 1200);
         assert_eq!(answer["findings"].as_array().map(Vec::len), Some(3), "{answer:#}");
+    }
+
+    // A comparison of another time, or of a part of the day, does not say that the day agrees.
+    fn only_comparing_a_day_again_settles_what_its_balance_did_not_add_up_to(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute(
+            "INSERT INTO payout_findings (id, kind, subject, found, state, first_seen_at, seen_at, run_id)
+             SELECT 'f1', 'balance_differs', 'transfers of 2026-11-01', 'more', 'open', '2026-11-02 09:30:00',
+                    '2026-11-02 09:30:00', id FROM payout_runs WHERE command = 'process'",
+        );
+        shop.pass(std::time::Duration::from_secs(3 * 86_400));
+        let open = (vec!["balance_differs -".to_owned()], 1);
+        for other in [
+            "2026-10",
+            "2026-11-02..2026-11-04",
+            "2026-11-01T00:00:01Z..2026-11-03T00:00:00Z",
+            "2026-10-01T00:00:00Z..2026-11-01T23:59:59Z",
+        ] {
+            assert_eq!(shop.found(&["--period", other]), open, "{other}");
+        }
+        assert_eq!(shop.found(&["--period", "2026-11-01"]), (vec![], 0));
+    }
+
+    // A day that had not ended is settled by as much of it as had been compared.
+    fn a_line_of_the_balance_that_came_late_settles_its_day(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute(
+            "INSERT INTO payout_findings (id, kind, subject, found, state, first_seen_at, seen_at, run_id)
+             SELECT 'f1', 'balance_differs', 'transfers of 2026-11-02', 'more', 'open', '2026-11-02 09:30:00',
+                    '2026-11-02 09:30:00', id FROM payout_runs WHERE command = 'process'",
+        );
+        shop.pass(std::time::Duration::from_secs(3600));
+        assert_eq!(shop.found(&[]), (vec![], 0));
+    }
+
+    // What only a report showed is not settled by lists in which it never was.
+    fn a_line_that_only_a_report_knows_stays_open(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute(
+            "INSERT INTO payout_findings (id, kind, subject, found, state, first_seen_at, seen_at, run_id)
+             SELECT 'f1', 'unknown_transfer', 'txn_1', 'line 2 of the file', 'open', '2026-11-02 09:30:00',
+                    '2026-11-02 09:30:00', id FROM payout_runs WHERE command = 'process'",
+        );
+        shop.pass(std::time::Duration::from_secs(3600));
+        assert_eq!(shop.found(&[]), (vec!["unknown_transfer -".to_owned()], 1));
     }
 
     // The balance tells of what was taken back in the period, also of an older transfer.

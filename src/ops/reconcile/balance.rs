@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::model::money::with_currency;
-use crate::model::reconciliation::{Discrepancy, FindingKind};
+use crate::model::reconciliation::{Discrepancy, Finding, FindingKind};
 use crate::model::time::Time;
 use crate::ops::event::Event;
 use crate::ops::process::ProcessError;
@@ -71,7 +71,21 @@ impl Comparison<'_> {
                 lines.reversed_cents,
             ));
         }
-        self.examiner.keep(Vec::new(), found).await
+        self.examiner.keep(Vec::new(), found).await?;
+        self.days_that_agree(window).await
+    }
+
+    /// Settles what was found of days that agree by now. Of a day that was not compared
+    /// again, nothing is known.
+    async fn days_that_agree(&self, window: Seconds) -> Result<(), ProcessError> {
+        let (stamp, begun) = (self.examiner.stamp.clone(), self.begun);
+        let agrees = move |finding: &Finding| covers_day_of(window, finding);
+        let kind = FindingKind::BalanceDiffers;
+        Ok(self
+            .examiner
+            .db
+            .call(move |store| store.findings_gone_of(&stamp, begun, kind, agrees))
+            .await?)
     }
 
     async fn read_balance(
@@ -155,6 +169,24 @@ impl Comparison<'_> {
             found: format!("the balance {moved} {}", with_currency(lines, currency)),
         })
     }
+}
+
+/// Whether all that had been compared of a day when it was found to differ lies in these
+/// seconds: the whole day, or as much of it as had passed by then.
+fn covers_day_of(window: Seconds, finding: &Finding) -> bool {
+    // "transfers of 2026-11-02": as texts, days are in the order of time.
+    let subject = finding.subject.as_deref().unwrap_or_default();
+    let Some((_, day)) = subject.rsplit_once(' ') else {
+        return false;
+    };
+    let begins_by = |second: i64| Time::from_unix_seconds(second).day();
+    let first_whole = |from: i64| begins_by(from.saturating_add(DAY - 1));
+    window
+        .from
+        .is_none_or(|from| first_whole(from).as_str() <= day)
+        && window.until.is_none_or(|until| {
+            day < begins_by(until).as_str() || finding.seen_at.unix_seconds() <= until
+        })
 }
 
 fn day_of(time: Time) -> i64 {

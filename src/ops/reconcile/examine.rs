@@ -72,8 +72,8 @@ impl Examiner {
         self.found.load(Ordering::Relaxed)
     }
 
-    /// Judges the one transfer with this id, on behalf of the payout that is
-    /// said to hold it.
+    /// Judges the one transfer with this id. What is there and cannot be read is told of
+    /// the payout that is said to hold it.
     pub(in crate::ops) async fn look_up(
         &self,
         id: &str,
@@ -107,11 +107,9 @@ impl Examiner {
                 )
             }],
             Fetched::Nothing => {
+                // Of all who hold it, whoever asked: what is not found again is settled.
                 let holders = self.holders_of(id).await?;
-                let held = holders.iter().find(|entry| Some(&entry.id) == payout);
-                held.map(|holder| missing(holder, attempt, id))
-                    .into_iter()
-                    .collect()
+                holders.iter().map(|holder| missing(holder, id)).collect()
             }
         };
         self.keep(vec![id.to_owned()], found).await?;

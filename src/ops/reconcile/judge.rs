@@ -206,13 +206,18 @@ pub fn is_taken_back(transfer: &Transfer) -> bool {
     transfer.amount_reversed >= transfer.amount
 }
 
-/// A transfer that a payout holds and that Stripe does not know.
-pub fn missing(holder: &LedgerEntry, attempt: Option<i32>, transfer: &str) -> Discrepancy {
-    let held_by = attempt.and_then(|n| holder.attempts.iter().find(|a| a.attempt == n));
+/// A transfer that a payout holds and that Stripe does not know. It is about the row where
+/// that holds it, else about the attempt that does.
+pub fn missing(holder: &LedgerEntry, transfer: &str) -> Discrepancy {
+    let row = holder.payout.as_ref();
+    let of_row = row.and_then(|row| row.stripe_transfer_id.as_deref());
+    let holds = |attempt: &&Attempt| attempt.transfer_id.as_deref() == Some(transfer);
+    let held_by = holder.attempts.iter().find(holds);
+    let held_by = held_by.filter(|_| of_row != Some(transfer));
     Discrepancy {
         kind: FindingKind::MissingAtStripe,
         payout_id: Some(holder.id.clone()),
-        attempt,
+        attempt: held_by.map(|attempt| attempt.attempt),
         transfer_id: Some(transfer.to_owned()),
         subject: None,
         at_stake_cents: Some(owed_cents(holder, held_by)),

@@ -1,23 +1,30 @@
 //! Comparing the table with Stripe, transfer by transfer, both ways.
 //!
-//! 1. Payouts that may have been paid although they bear no transfer's id: each
+//! 1. Events that wait are applied ([`mod@crate::ops::events`]).
+//! 2. Payouts that may have been paid although they bear no transfer's id: each
 //!    is looked up by its group, and an open attempt by what went to its account
 //!    since, whenever it was created.
-//! 2. Every transfer of the period, page by page, against the ledger.
-//! 3. Every transfer that the table holds for the period and that Stripe did not
+//! 3. Every transfer of the period against the ledger, several windows of it read at
+//!    once ([`listing`]).
+//! 4. Every transfer that the table holds for the period and that Stripe did not
 //!    list in it: each is fetched, so that a period that cuts the two sides
-//!    differently finds nothing that is not there.
-//! 4. Open findings of earlier comparisons about other transfers: each is fetched
+//!    differently finds nothing that is not there. Which they are is added up beside
+//!    the reading, and not remembered (`sketch`).
+//! 5. Open findings of earlier comparisons about other transfers: each is fetched
 //!    and judged again.
-//! 5. Statements that are covered and not marked.
+//! 6. What left the balance and came back, day by day.
+//! 7. What Stripe paid without the table knowing: whether something else paid it too.
+//!    With `fix`, repairs.
+//! 8. Statements that are covered and not marked, or marked and taken back.
 //!
-//! With a report file ([`report`]), its rows take the place of the list of step 2.
+//! With a report file ([`report`]), its rows take the place of the list of step 3, and
+//! steps 1 and 6 are left out.
 //!
 //! What a comparison is of one transfer or one payout is decided in [`mod@judge`];
 //! this module only reads, keeps and, with `fix`, repairs. A repair is decided
 //! again on what Stripe says at that moment. Stripe is only ever asked with GET,
-//! and nothing here sends, retries or gives up a payout. Memory holds one page
-//! of transfers, and of those of the period their ids.
+//! and nothing here sends, retries or gives up a payout. Memory holds a few pages of
+//! each window, and does not grow with the period.
 
 mod at_once;
 mod balance;
@@ -237,6 +244,11 @@ const REPAIRED_FIRST: [FindingKind; 4] = [
     FindingKind::ReversedPartly,
 ];
 
+/// Findings without a transfer that Stripe's lists do not settle: a day of the balance is
+/// settled by comparing that day, and a line that only a report knows by a report.
+const NOT_IN_THE_LISTS: [FindingKind; 2] =
+    [FindingKind::BalanceDiffers, FindingKind::UnknownTransfer];
+
 /// A comparison under way.
 struct Comparison<'a> {
     examiner: Arc<Examiner>,
@@ -434,8 +446,7 @@ impl Comparison<'_> {
     /// that not to see one says nothing.
     fn not_looked_for(&self) -> &'static [FindingKind] {
         match (self.tally.source, &self.examiner.reader) {
-            (Source::Stripe, _) if self.tally.balance_transfer_cents.is_some() => &[],
-            (Source::Stripe, _) => &[FindingKind::BalanceDiffers],
+            (Source::Stripe, _) => &NOT_IN_THE_LISTS,
             (Source::File, Some(_)) => &report::NOT_IN_A_REPORT,
             (Source::File, None) => &report::NOT_WITHOUT_A_KEY,
         }

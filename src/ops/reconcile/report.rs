@@ -765,7 +765,7 @@ impl Comparison<'_> {
             let holder = holders.iter().find(|entry| entry.id == hold.payout_id);
             let found = holder.map(|holder| Discrepancy {
                 found: "not in the file".to_owned(),
-                ..missing(holder, hold.attempt, &id)
+                ..missing(holder, &id)
             });
             self.examiner
                 .keep(Vec::new(), found.into_iter().collect())
@@ -794,17 +794,7 @@ fn not_at_stripe(
         return told.collect();
     }
     let holders = ledger.holders.iter();
-    let found = holders.map(|holder| {
-        let of_row = holder
-            .payout
-            .as_ref()
-            .and_then(|row| row.stripe_transfer_id.as_ref());
-        let mut attempts = holder.attempts.iter();
-        let attempt = attempts.find(|attempt| attempt.transfer_id.as_ref() == Some(&told.id));
-        let attempt = attempt.filter(|_| of_row != Some(&told.id));
-        missing(holder, attempt.map(|attempt| attempt.attempt), &told.id)
-    });
-    found.collect()
+    holders.map(|holder| missing(holder, &told.id)).collect()
 }
 
 fn batch(entries: Vec<Transfer>) -> Batch<Transfer> {
