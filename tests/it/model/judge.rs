@@ -504,7 +504,7 @@ impl Judge {
         }
         let listed = |transfer: &&TransferReport| {
             let made = transfer.created * 1000;
-            made < self.step_began && made > world.now() - 29 * DAY
+            made <= self.step_began && made > world.now() - 29 * DAY
         };
         let listed: Vec<&TransferReport> = transfers.iter().filter(listed).collect();
         if let Op::Pull(_) = finished.op {

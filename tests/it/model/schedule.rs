@@ -335,14 +335,18 @@ impl Dice {
                 ops.extend([self.process(), self.process()]);
                 ops
             }
-            // A transfer is taken back between its send and its resend.
+            // A transfer is taken back, and heard of, in one way or the other.
             10 => vec![
                 some,
                 self.process(),
                 Op::Reverse {
                     all: self.percent(50),
                 },
-                Op::Reconcile(self.trap()),
+                if self.percent(50) {
+                    Op::Reconcile(self.trap())
+                } else {
+                    Op::Pull(self.trap())
+                },
                 self.process(),
             ],
             // A request is slow to come; meanwhile another run is refused what it asks for again.
