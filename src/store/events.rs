@@ -47,8 +47,11 @@ impl Store {
     /// Stores events, in one transaction. Those that are there already stay as they
     /// are. Returns the ids of the new ones.
     pub fn events_keep(&mut self, rows: &[StripeEvent]) -> Result<HashSet<String>, StoreError> {
+        // In one order for everybody, so that two who store the same events wait and never deadlock.
+        let mut rows: Vec<&StripeEvent> = rows.iter().collect();
+        rows.sort_by(|a, b| a.event_id.cmp(&b.event_id));
         let new = self.write(|conn| {
-            let new = dialect::events_append(conn, rows)?;
+            let new = dialect::events_append(conn, &rows)?;
             failpoint!("event.writing");
             Ok(new)
         })?;
@@ -83,11 +86,16 @@ impl Store {
         accounts: &[AccountState],
     ) -> Result<HashSet<String>, StoreError> {
         let now = self.clock.now();
+        // As in `events_keep`.
+        let mut accounts: Vec<&AccountState> = accounts.iter().collect();
+        accounts.sort_by(|a, b| a.stripe_account.cmp(&b.stripe_account));
+        let mut outcomes: Vec<&EventOutcome> = outcomes.iter().collect();
+        outcomes.sort_by(|a, b| a.event_id.cmp(&b.event_id));
         let settled = self.write(|conn| {
             for state in accounts {
                 account_keep(conn, state)?;
             }
-            let settled = dialect::events_settle(conn, outcomes, now)?;
+            let settled = dialect::events_settle(conn, &outcomes, now)?;
             failpoint!("event_settle.writing");
             Ok(settled)
         })?;
