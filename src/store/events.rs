@@ -201,8 +201,9 @@ impl Store {
         Ok(())
     }
 
-    /// What events said of the Stripe accounts of creators, with the holds on them:
-    /// of all creators, or of these. In the order of their ids.
+    /// What events said of the Stripe accounts of creators, with the holds on them: of
+    /// these, or of all who are held or whose account cannot take transfers. In the order
+    /// of their ids.
     pub fn creator_accounts(
         &mut self,
         only: Option<&[CreatorId]>,
@@ -223,12 +224,23 @@ impl Store {
             if let Some(stamp) = stamp_in_tx(conn)? {
                 query = query.filter(states::livemode.eq(stamp.livemode));
             }
-            if let Some(only) = only {
-                query = query.filter(among(
+            query = match only {
+                Some(only) => query.filter(among(
                     creators::id,
                     only.iter().take(IDS_MAX).map(CreatorId::as_str),
-                ));
-            }
+                )),
+                // Nearly all others: they would leave no room.
+                None => query.filter(
+                    states::transfers
+                        .ne(AccountState::ACTIVE)
+                        .or(diesel::dsl::exists(
+                            holds::table
+                                .filter(holds::kind.eq(HoldKind::Creator))
+                                .filter(holds::target.eq(creators::id))
+                                .filter(hold_rows::standing(now)),
+                        )),
+                ),
+            };
             let found: Vec<(CreatorId, AccountState)> = query.load(conn)?;
             let ids: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
             let held: Vec<Hold> = holds::table
