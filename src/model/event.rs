@@ -136,7 +136,7 @@ pub struct AccountState {
 
 impl AccountState {
     /// Stripe's word for a capability that can be used.
-    const ACTIVE: &'static str = "active";
+    pub const ACTIVE: &'static str = "active";
 
     /// Whether the account can take transfers.
     pub fn is_active(&self) -> bool {

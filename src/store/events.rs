@@ -47,8 +47,11 @@ impl Store {
     /// Stores events, in one transaction. Those that are there already stay as they
     /// are. Returns the ids of the new ones.
     pub fn events_keep(&mut self, rows: &[StripeEvent]) -> Result<HashSet<String>, StoreError> {
+        // In one order for everybody, so that two who store the same events wait and never deadlock.
+        let mut rows: Vec<&StripeEvent> = rows.iter().collect();
+        rows.sort_by(|a, b| a.event_id.cmp(&b.event_id));
         let new = self.write(|conn| {
-            let new = dialect::events_append(conn, rows)?;
+            let new = dialect::events_append(conn, &rows)?;
             failpoint!("event.writing");
             Ok(new)
         })?;
@@ -83,11 +86,16 @@ impl Store {
         accounts: &[AccountState],
     ) -> Result<HashSet<String>, StoreError> {
         let now = self.clock.now();
+        // As in `events_keep`.
+        let mut accounts: Vec<&AccountState> = accounts.iter().collect();
+        accounts.sort_by(|a, b| a.stripe_account.cmp(&b.stripe_account));
+        let mut outcomes: Vec<&EventOutcome> = outcomes.iter().collect();
+        outcomes.sort_by(|a, b| a.event_id.cmp(&b.event_id));
         let settled = self.write(|conn| {
             for state in accounts {
                 account_keep(conn, state)?;
             }
-            let settled = dialect::events_settle(conn, outcomes, now)?;
+            let settled = dialect::events_settle(conn, &outcomes, now)?;
             failpoint!("event_settle.writing");
             Ok(settled)
         })?;
@@ -193,8 +201,9 @@ impl Store {
         Ok(())
     }
 
-    /// What events said of the Stripe accounts of creators, with the holds on them:
-    /// of all creators, or of these. In the order of their ids.
+    /// What events said of the Stripe accounts of creators, with the holds on them: of
+    /// these, or of all who are held or whose account cannot take transfers. In the order
+    /// of their ids.
     pub fn creator_accounts(
         &mut self,
         only: Option<&[CreatorId]>,
@@ -215,12 +224,23 @@ impl Store {
             if let Some(stamp) = stamp_in_tx(conn)? {
                 query = query.filter(states::livemode.eq(stamp.livemode));
             }
-            if let Some(only) = only {
-                query = query.filter(among(
+            query = match only {
+                Some(only) => query.filter(among(
                     creators::id,
                     only.iter().take(IDS_MAX).map(CreatorId::as_str),
-                ));
-            }
+                )),
+                // Nearly all others: they would leave no room.
+                None => query.filter(
+                    states::transfers
+                        .ne(AccountState::ACTIVE)
+                        .or(diesel::dsl::exists(
+                            holds::table
+                                .filter(holds::kind.eq(HoldKind::Creator))
+                                .filter(holds::target.eq(creators::id))
+                                .filter(hold_rows::standing(now)),
+                        )),
+                ),
+            };
             let found: Vec<(CreatorId, AccountState)> = query.load(conn)?;
             let ids: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
             let held: Vec<Hold> = holds::table

@@ -1,7 +1,7 @@
 //! What a comparison with Stripe, or an event, found: kept under an id made from what
 //! it is about, settled when it is repaired, gone, or accepted by a person.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use diesel::prelude::*;
 
@@ -34,19 +34,22 @@ impl Store {
     ) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.write(|conn| {
-            let ids: Vec<String> = seen.iter().map(Discrepancy::id).collect();
+            // In one order for everybody, so that two who compare the same wait and never deadlock.
+            let mut touched: BTreeMap<String, Option<&Discrepancy>> = BTreeMap::new();
             for chunk in transfers.chunks(IDS_MAX) {
                 let open: Vec<String> = findings::table
                     .filter(findings::state.eq(FindingState::Open))
                     .filter(findings::transfer_id.assume_not_null().eq_any(chunk))
                     .select(findings::id)
                     .load(conn)?;
-                for id in open.iter().filter(|id| !ids.contains(id)) {
-                    settle_in_tx(conn, stamp, now, id, FindingState::Fixed, GONE)?;
-                }
+                touched.extend(open.into_iter().map(|id| (id, None)));
             }
-            for (discrepancy, id) in seen.iter().zip(&ids) {
-                see_in_tx(conn, stamp, now, discrepancy, id)?;
+            touched.extend(seen.iter().map(|seen| (seen.id(), Some(seen))));
+            for (id, seen) in &touched {
+                match seen {
+                    Some(discrepancy) => see_in_tx(conn, stamp, now, discrepancy, id)?,
+                    None => settle_in_tx(conn, stamp, now, id, FindingState::Fixed, GONE)?,
+                }
             }
             Ok(())
         })
@@ -556,6 +559,7 @@ pub(super) fn accepted_of(
     Ok(accepted)
 }
 
+/// Settles an open finding. What somebody else settled meanwhile stays as it is.
 fn settle_in_tx(
     conn: &mut AnyConnection,
     stamp: &RunStamp,
@@ -565,6 +569,7 @@ fn settle_in_tx(
     reason: &str,
 ) -> Result<(), StoreError> {
     diesel::update(findings::table.filter(findings::id.eq(id)))
+        .filter(findings::state.eq(FindingState::Open))
         .set((
             findings::state.eq(state),
             findings::settled_at.eq(now),

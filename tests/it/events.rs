@@ -655,6 +655,20 @@ on_both! {
         assert_eq!(listener.interrupt().0, Some(0));
     }
 
+    // However many accounts can be paid, those that cannot are not lost among them.
+    fn one_account_among_many_is_suggested_to_be_held(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1001);
+        shop.creator("z");
+        shop.db.execute(
+            "INSERT INTO payout_account_states (stripe_account, livemode, transfers, as_of, event_id, seen_at)
+             SELECT \"stripeAccountId\", FALSE, CASE WHEN id = 'cr_z' THEN 'inactive' ELSE 'active' END,
+                    '2026-11-02 09:00:00', 'evt_1', '2026-11-02 09:00:00' FROM creators",
+        );
+        let run = shop.env.run(&["events", "list"]).expect_code(0);
+        assert!(run.stderr.contains("suggested: payouts hold --creator cr_z"), "{run}");
+    }
+
     fn a_pull_goes_on_where_the_last_one_stopped(db: TestDb) {
         let mut shop = Shop::open(db);
         shop.payouts(120);

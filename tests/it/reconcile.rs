@@ -996,7 +996,7 @@ fn findings_are_grouped_with_what_to_do_next() {
     f0000000000000002          tr_000000000000000000002     42.00  nothing       42.00 USD to acct_c0, for BONUS-7
     Next: if other software made it on purpose, accept it: `payouts reconcile --accept FINDING --reason TEXT`
 
-    Period        2026-09-28 09:30 to now, UTC
+    Period        2026-09-28 00:00 to now, UTC
     Stripe lists  2 transfers, 52.00 USD
     We recorded   1 payout as paid, 10.00 USD
     Difference    42.00 USD
@@ -1057,7 +1057,7 @@ fn findings_are_grouped_with_what_to_do_next() {
       ],
       "run_id": "c000000000000000000000001",
       "period": {
-        "from": "2026-09-28T09:30:00.000Z",
+        "from": "2026-09-28T00:00:00.000Z",
         "until": null
       },
       "source": "stripe",
@@ -1144,7 +1144,7 @@ fn a_person_sees_it_on_a_narrow_screen() {
     Next: `payouts reconcile --fix` keeps the amount; the payout stays
     COMPLETED and is never sent again
 
-    Period        2026-09-28 09:30 to now, UTC
+    Period        2026-09-28 00:00 to now, UTC
     Stripe lists  1 transfer, 10.00 USD
     We recorded   1 payout as paid, 10.00 USD
     Difference    0.00 USD

@@ -184,6 +184,29 @@ on_both! {
         assert_eq!(shop.found(&["--period", "2026-11-01"]), (vec![], 0));
     }
 
+    // Part of a day says something else than all of it, which a person has accepted.
+    fn a_day_that_was_accepted_stays_so_when_the_time_moves_on(db: TestDb) {
+        let mut shop = Shop::open(db);
+        let transfer = |id: &str, cents: i64, created: i64, more: &str| format!(
+            r#"{{"id":"{id}","object":"transfer","amount":{cents},"currency":"usd","created":{created}{more}}}"#
+        );
+        // 2026-11-02 08:53 and 11:06; of the second one only the balance can be read.
+        let (early, late) = (1_793_609_600, 1_793_617_600);
+        let (one, odd) = (transfer("tr_5", 500, early, r#","livemode":false"#), transfer("tr_6", 700, late, ""));
+        shop.env.set("STRIPE_API_BASE", &stripe_that_lists(&[&one, &odd], &[]));
+        shop.pass(std::time::Duration::from_secs(2 * 86_400));
+        shop.reconcile(&[]).expect_code(1);
+        let accept = |finding: &str| {
+            shop.reconcile(&["--accept", finding, "--reason", "known"]).expect_code(0);
+        };
+        let finding = shop.one("SELECT id FROM payout_findings WHERE kind = 'balance_differs'");
+        accept(&finding);
+        // The first of the 35 days by now, in the middle of which they began.
+        shop.pass(std::time::Duration::from_secs(33 * 86_400));
+        shop.reconcile(&[]);
+        assert_eq!(shop.one("SELECT state FROM payout_findings WHERE kind = 'balance_differs'"), "accepted");
+    }
+
     // A day that had not ended is settled by as much of it as had been compared.
     fn a_line_of_the_balance_that_came_late_settles_its_day(db: TestDb) {
         let mut shop = Shop::open(db);

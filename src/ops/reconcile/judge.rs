@@ -382,9 +382,10 @@ impl Seen<'_> {
             a.outcome == AttemptOutcome::Surplus && a.transfer_id.as_ref() == Some(&transfer.id)
         });
         // What is too many altogether is not held against what was owed.
-        let mut found = match surplus {
-            true => Vec::new(),
-            false => self.differences(entry, false),
+        let mut found = if surplus {
+            Vec::new()
+        } else {
+            self.differences(entry, false)
         };
         let row = entry.payout.as_ref();
         // Where the row holds this one, another on an attempt is the one too many.

@@ -117,7 +117,9 @@ impl Compared {
 }
 
 /// The period when none is named: the last [`DAYS`] days, and always all that
-/// the rollback guard of `process` looks at, so that what it refuses is repaired.
+/// the rollback guard of `process` looks at, so that what it refuses is repaired. It
+/// begins with a whole day: of a part of one the balance says something else than was
+/// found, or accepted, of all of it.
 ///
 /// # Errors
 /// What the store reports.
@@ -125,7 +127,7 @@ pub fn default_period(store: &mut Store, now: Time) -> Result<Span, StoreError> 
     let back = now.minus(Duration::from_secs(DAYS * 86_400));
     let guarded = store.watermark()?.minus(OVERLAP);
     Ok(Span {
-        from: Some(back.min(guarded)),
+        from: Some(back.min(guarded).day_start()),
         until: None,
     })
 }

@@ -243,17 +243,18 @@ fn one_by_one<Row>(
     rows.iter().try_for_each(|row| insert(row).map(drop))
 }
 
-/// Events that may be there already. Returns the ids of those that were not.
+/// Events that may be there already, in the order of their ids. Returns the ids of those
+/// that were not.
 pub(crate) fn events_append(
     conn: &mut AnyConnection,
-    rows: &[StripeEvent],
+    rows: &[&StripeEvent],
 ) -> QueryResult<Vec<String>> {
     match conn {
         AnyConnection::Sqlite(c) => {
             let mut new = Vec::new();
             for row in rows {
                 let inserted = diesel::insert_into(events::table)
-                    .values(row)
+                    .values(*row)
                     .on_conflict_do_nothing()
                     .execute(c)?;
                 if inserted == 1 {
@@ -303,12 +304,13 @@ fn ids(rows: Vec<EventId>) -> Vec<String> {
 
 /// What became of pending events. One that somebody else has settled meanwhile stays
 /// as it is; returns the ids of the others. What is settled needs its snapshot no more.
+/// They are in the order of their ids.
 pub(crate) fn events_settle(
     conn: &mut AnyConnection,
-    rows: &[EventOutcome],
+    rows: &[&EventOutcome],
     now: Time,
 ) -> QueryResult<Vec<String>> {
-    let settled_at = |row: &EventOutcome| (row.state != EventState::Pending).then_some(now);
+    let settled_at = |row: &&EventOutcome| (row.state != EventState::Pending).then_some(now);
     match conn {
         AnyConnection::Sqlite(c) => {
             let mut settled = Vec::with_capacity(rows.len());
@@ -340,22 +342,31 @@ pub(crate) fn events_settle(
             }
             Ok(settled)
         }
-        AnyConnection::Postgres(c) => fixed(
-            "UPDATE payout_stripe_events e SET state = n.state, tries = e.tries + 1,
+        AnyConnection::Postgres(c) => {
+            // A join may come to the rows in any order; locks are taken in theirs.
+            fixed(
+                "SELECT event_id FROM payout_stripe_events WHERE event_id = ANY(?) AND state = 'pending'
+                 ORDER BY event_id FOR UPDATE",
+            )
+            .bind::<Array<Text>, _>(column(rows, |row| row.event_id.as_str()))
+            .load::<EventId>(c)?;
+            fixed(
+                "UPDATE payout_stripe_events e SET state = n.state, tries = e.tries + 1,
                      settled_at = n.settled_at, payout_id = n.payout_id, outcome = n.outcome,
                      snapshot = CASE WHEN n.settled_at IS NULL THEN e.snapshot END
                  FROM unnest(?, ?, ?, ?, ?) AS n (event_id, state, settled_at, payout_id, outcome)
                  WHERE e.event_id = n.event_id AND e.state = 'pending'
                  RETURNING e.event_id",
-        )
-        .bind::<Array<Text>, _>(column(rows, |row| row.event_id.as_str()))
-        .bind::<Array<Text>, _>(column(rows, |row| row.state.as_str()))
-        .bind::<Array<Nullable<Timestamp>>, _>(column(rows, settled_at))
-        .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
-            row.payout_id.as_ref().map(PayoutId::as_str)
-        }))
-        .bind::<Array<Text>, _>(column(rows, |row| row.words.as_str()))
-        .load::<EventId>(c)
-        .map(ids),
+            )
+            .bind::<Array<Text>, _>(column(rows, |row| row.event_id.as_str()))
+            .bind::<Array<Text>, _>(column(rows, |row| row.state.as_str()))
+            .bind::<Array<Nullable<Timestamp>>, _>(column(rows, settled_at))
+            .bind::<Array<Nullable<Text>>, _>(column(rows, |row| {
+                row.payout_id.as_ref().map(PayoutId::as_str)
+            }))
+            .bind::<Array<Text>, _>(column(rows, |row| row.words.as_str()))
+            .load::<EventId>(c)
+            .map(ids)
+        }
     }
 }
