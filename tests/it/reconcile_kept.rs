@@ -214,4 +214,41 @@ on_both! {
         assert_eq!(shop.compared(&again)["created"], 0);
         assert_eq!(shop.one("SELECT COUNT(*) FROM payouts"), "1");
     }
+
+    // What is taken back of the second transfer is taken back from the statement, whether it
+    // was accepted or an attempt that somebody let go of made it.
+    fn a_second_transfer_that_is_taken_back_counts_no_more(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.env.run(&["create", "--from-statements", "--release", "--yes"]).expect_code(0);
+        shop.process(&[]).expect_code(0);
+        let payout = shop.one("SELECT id FROM payouts");
+        let second = shop.transfer("ann", 1000, &format!("&metadata[payout_id]={payout}"));
+        assert_eq!(shop.found(&[]), (vec![format!("two_transfers {payout}")], 5));
+        let finding = shop.one("SELECT id FROM payout_findings");
+        shop.reconcile(&["--accept", &finding, "--reason", "paid by hand"]).expect_code(0);
+        let left = || {
+            let shown = shop.compared(&["statements", "show", "st1", "-o", "json"]);
+            let cents = |field: &str| shown["statement"][field].as_i64().expect(field);
+            (cents("completed_cents"), cents("reversed_cents"))
+        };
+        // Partly: it is not what was accepted any more, and what is left of it counts.
+        shop.reverse(&second, 400);
+        let kinds = vec![format!("reversed_partly {payout}"), format!("two_transfers {payout}")];
+        assert_eq!(shop.found(&[]), (kinds, 5));
+        assert_eq!(shop.found(&["--fix"]), (vec![format!("two_transfers {payout}")], 5));
+        assert_eq!(left(), (2000, 400));
+        shop.reverse(&second, 600);
+        assert_eq!(shop.found(&[]), (vec![format!("reversed_fully {payout}")], 1));
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(left(), (2000, 1000));
+        // The payout itself was not taken back.
+        let listed = shop.compared(&["list", "-o", "json"]);
+        assert_eq!(listed["payouts"][0]["reversed_cents"], 0);
+        // Nothing is left of either: the statement is not paid.
+        shop.reverse(&shop.transfer_of(&payout), 1000);
+        assert_eq!(shop.found(&["--fix"]), (vec![format!("statement_reversed {payout}")], 1));
+        assert_eq!(left(), (2000, 2000));
+    }
 }

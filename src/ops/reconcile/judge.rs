@@ -398,6 +398,10 @@ impl Seen<'_> {
                     self.with_what_is_left(),
                 ));
             }
+            // It counts on the payout's statement, and so does what was taken back of it.
+            if surplus {
+                found.extend(self.reversed(entry, kept_cents));
+            }
             return found;
         }
         match row {
@@ -807,7 +811,13 @@ mod tests {
             amount_reversed: 1000,
             ..transfer()
         };
-        assert_eq!(kinds(&reversed, &held(surplus)), (vec![], false));
+        let taken_back = (vec!["reversed_fully"], false);
+        assert_eq!(kinds(&reversed, &held(surplus.clone())), taken_back);
+        let kept = TransferLedger {
+            reversed_cents: 1000,
+            ..held(surplus)
+        };
+        assert_eq!(kinds(&reversed, &kept), (vec![], false));
         let unrecorded = named(entry(Completed, Some("tr_0")));
         assert_eq!(kinds(&reversed, &unrecorded), (vec![], false));
         let both = TransferLedger {
