@@ -100,10 +100,12 @@ on_both! {
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliation_progress"), "1");
         // It may live until its lease is over, as far as anybody knows who cannot see its session.
         shop.pass(std::time::Duration::from_secs(130));
+        // The period is not over: what is made meanwhile belongs to it.
+        shop.transfer("c0", 99, "");
         let before = shop.lists();
         let resumed = shop.compared(&["reconcile", "--resume", "--no-balance", "-o", "json"]);
         let read = shop.lists() - before;
-        assert!(read < 6, "{read} lists were read again");
+        assert!(read < 7, "{read} lists were read again");
         let told = |answer: &Value| {
             let ids = answer["findings"].as_array().expect("a list").iter().map(|f| f["id"].clone());
             (ids.collect::<Vec<_>>(), answer["stripe"].clone(), answer["matched"].clone(), answer["period"].clone())
@@ -111,8 +113,36 @@ on_both! {
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliation_progress"), "0");
         let anew = shop.compared(&["reconcile", "--period", "2026-11", "--no-balance", "-o", "json"]);
         assert_eq!(told(&resumed), told(&anew));
-        assert_eq!((&anew["stripe"]["transfers"], &anew["matched"]), (&451.into(), &448.into()));
+        assert_eq!((&anew["stripe"]["transfers"], &anew["matched"]), (&452.into(), &448.into()));
         shop.reconcile(&["--resume"]).expect_code(3);
+    }
+
+    // The period goes on after the cut, and so does the second in which it fell. Whoever goes
+    // on sees what was made then, wherever the pages had ended.
+    fn what_is_made_after_the_cut_is_seen_by_whoever_goes_on(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        let cut = |shop: &mut Shop| {
+            shop.env.set("PAYOUTS_TEST_FAILPOINT", "reconcile.listed=kill");
+            let cut = shop.env.run(&["reconcile"]);
+            assert_eq!(cut.code, 137, "{cut}");
+            shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+        };
+        let found_by_going_on = |shop: &mut Shop| {
+            shop.pass(std::time::Duration::from_secs(130));
+            shop.found(&["--resume"]).0.len()
+        };
+        // The first page is of one second.
+        (0..110).for_each(|_| drop(shop.transfer("ann", 100, "")));
+        cut(&mut shop);
+        shop.pass(std::time::Duration::from_secs(1));
+        shop.transfer("ann", 100, "");
+        assert_eq!(found_by_going_on(&mut shop), 111);
+        // The first page ends within an earlier second, and its newest one goes on.
+        shop.transfer("ann", 100, "");
+        cut(&mut shop);
+        shop.transfer("ann", 100, "");
+        assert_eq!(found_by_going_on(&mut shop), 113);
     }
 
     fn a_balance_that_agrees_is_shown(db: TestDb) {

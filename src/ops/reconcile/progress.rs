@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::reconciliation::Reconciliation;
 use crate::model::time::{Span, Time};
+use crate::ops::reconcile::balance::TOO_NEW;
 use crate::ops::reconcile::judge::Terms;
 use crate::ops::reconcile::listing::{Seconds, join, left};
 use crate::ops::reconcile::sketch::Sketch;
@@ -75,11 +76,21 @@ impl Progress {
         })
     }
 
-    /// As it is kept. What was made after the newest transfer seen is read again then.
+    /// As it is kept. What was made after the newest transfer seen is read again then,
+    /// even where the period ends later: it may not have been over yet.
     pub(super) fn to_keep(&self) -> (String, Vec<u8>) {
         let mut read = self.read.clone();
-        if let (Some((_, until @ None)), Some(newest)) = (read.done.last_mut(), read.newest) {
-            *until = Some(newest + 1);
+        let behind_newest = read.newest.map(|newest| newest + 1);
+        if let Some((from, until)) = read.done.last_mut() {
+            *until = match (behind_newest, *until) {
+                (Some(behind), Some(until)) => Some(behind.min(until)),
+                (Some(behind), None) => Some(behind),
+                // Nothing was counted yet.
+                (None, _) => *from,
+            };
+        }
+        if behind_newest.is_none() {
+            read.done.pop_if(|(from, until)| from == until);
         }
         // Numbers in lists and maps with whole keys always serialise.
         let text = serde_json::to_string(&read).unwrap_or_default();
@@ -89,6 +100,18 @@ impl Progress {
     /// What of the period is still to be read.
     pub(super) fn windows_left(&self, period: Span) -> Vec<Seconds> {
         left(Seconds::of(period), &self.done())
+    }
+
+    /// The last minute of what another run read. A transfer that was made in it may have
+    /// appeared since; of what is older, lists are complete.
+    pub(super) fn read_too_early(&self, period: Span) -> Option<Seconds> {
+        let newest = self.read.newest?;
+        let Seconds { from, .. } = Seconds::of(period);
+        let early = newest.saturating_sub(TOO_NEW);
+        Some(Seconds {
+            from: Some(from.map_or(early, |from| from.max(early))),
+            until: Some(newest + 1),
+        })
     }
 
     /// Nothing of these seconds is missing any more.
