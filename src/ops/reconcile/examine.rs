@@ -143,6 +143,7 @@ impl Examiner {
         let key = TransferKey {
             id: transfer.to_owned(),
             named: None,
+            destination: None,
         };
         let lease = self.lease;
         let held = self
@@ -192,6 +193,7 @@ impl Examiner {
         let key = |transfer: &Transfer| TransferKey {
             id: transfer.id.clone(),
             named: transfer.payout_named().map(PayoutId::new),
+            destination: transfer.destination.clone(),
         };
         let (keys, lease): (Vec<TransferKey>, _) =
             (transfers.iter().map(key).collect(), self.lease);
