@@ -145,6 +145,34 @@ on_both! {
         assert_eq!(found_by_going_on(&mut shop), 113);
     }
 
+    // What was read is not read again, and is not called agreed where it was changed since.
+    fn rows_that_changed_after_they_were_compared_are_told_by_whoever_goes_on(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.payout("p1", "ann", 100);
+        let mut held = String::new();
+        for number in [30, 60, 30] {
+            shop.pass(std::time::Duration::from_secs(120));
+            (0..number).for_each(|_| held = shop.transfer("ann", 100, ""));
+            if number == 60 {
+                shop.db.execute(&format!(
+                    "UPDATE payouts SET status = 'COMPLETED', stripe_transfer_id = '{held}', processed_at = created_at"
+                ));
+            }
+        }
+        let go_on_after = |shop: &mut Shop, change: &str| {
+            shop.env.set("PAYOUTS_TEST_FAILPOINT", "reconcile.listed=kill");
+            shop.env.run(&["reconcile"]);
+            shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+            shop.db.execute(change);
+            shop.pass(std::time::Duration::from_secs(130));
+            shop.reconcile(&["--resume"]).expect_code(1).stderr.contains("compare all of it, without --resume")
+        };
+        assert!(!go_on_after(&mut shop, "UPDATE payouts SET updated_at = created_at"));
+        assert!(go_on_after(&mut shop, "UPDATE payouts SET status = 'FAILED', stripe_transfer_id = NULL"));
+        assert_eq!(shop.one("SELECT clean FROM payout_reconciliations ORDER BY finished_at DESC LIMIT 1"), "0");
+    }
+
     fn a_balance_that_agrees_is_shown(db: TestDb) {
         let mut shop = Shop::open(db);
         shop.payouts(2);
