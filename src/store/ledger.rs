@@ -8,7 +8,7 @@ use std::time::Duration;
 use diesel::prelude::*;
 
 use crate::model::attempt::{Attempt, AttemptOutcome};
-use crate::model::ids::{PayoutId, RunId};
+use crate::model::ids::{CreatorId, PayoutId, RunId};
 use crate::model::money::Currency;
 use crate::model::payout::{Payout, PayoutStatus};
 use crate::model::schema::{creators, payout_attempts, payouts};
@@ -26,6 +26,8 @@ pub struct TransferKey {
     pub id: String,
     /// The payout it names, by metadata or group.
     pub named: Option<PayoutId>,
+    /// `acct_…` that it paid.
+    pub destination: Option<String>,
 }
 
 /// What this database holds of one payout.
@@ -52,6 +54,9 @@ pub struct TransferLedger {
     pub named: Option<LedgerEntry>,
     /// What is kept as taken back of it, minor units.
     pub reversed_cents: i64,
+    /// Whose account it paid, as the accounts are now. Read only where a holder has no
+    /// attempt, which would say it better.
+    pub paid_to: Option<CreatorId>,
 }
 
 /// A transfer that one payout holds, by its row and by the one attempt that is paid
@@ -178,10 +183,20 @@ impl Store {
             wanted.extend(keys.iter().filter_map(|key| key.named.as_ref()));
             let entries = entries_in_tx(conn, pooled, &wanted, lease, now)?;
             let kept = reversals::of_transfers_in_tx(conn, &ids)?;
+            let held_by = |key: &TransferKey| holders.get(&key.id).map_or(&[][..], Vec::as_slice);
+            let by_a_row_alone = |key: &&TransferKey| {
+                let mut entries = held_by(key).iter().filter_map(|id| entries.get(id));
+                entries.any(|entry| entry.attempts.is_empty())
+            };
+            let told_by_rows = keys.iter().filter(by_a_row_alone);
+            let accounts: Vec<&str> = told_by_rows
+                .filter_map(|key| key.destination.as_deref())
+                .collect();
+            let creators = creators_with(conn, &accounts)?;
             Ok(keys
                 .iter()
                 .map(|key| {
-                    let held_by = holders.get(&key.id).map_or(&[][..], Vec::as_slice);
+                    let held_by = held_by(key);
                     TransferLedger {
                         holders: held_by
                             .iter()
@@ -193,6 +208,10 @@ impl Store {
                             .filter(|named| !held_by.contains(named))
                             .and_then(|named| entries.get(named).cloned()),
                         reversed_cents: kept.get(&key.id).copied().unwrap_or(0),
+                        paid_to: key
+                            .destination
+                            .as_ref()
+                            .and_then(|account| creators.get(account).cloned()),
                     }
                 })
                 .collect())
@@ -416,6 +435,26 @@ fn attempt_holds(
         transfer_id,
     };
     Ok(rows.into_iter().map(hold).collect())
+}
+
+/// Whose accounts these are now.
+fn creators_with(
+    conn: &mut AnyConnection,
+    accounts: &[&str],
+) -> Result<HashMap<String, CreatorId>, StoreError> {
+    let mut found = HashMap::new();
+    for chunk in accounts.chunks(IDS_MAX) {
+        let rows: Vec<(String, CreatorId)> = creators::table
+            .filter(
+                creators::stripe_account_id
+                    .assume_not_null()
+                    .eq_any(chunk.iter().copied()),
+            )
+            .select((creators::stripe_account_id.assume_not_null(), creators::id))
+            .load(conn)?;
+        found.extend(rows);
+    }
+    Ok(found)
 }
 
 /// The payouts that hold each of these transfers, by an attempt or by their row.

@@ -168,6 +168,34 @@ on_both! {
         assert_eq!(shop.found(&[]), (vec![], 0));
     }
 
+    // Other software swapped the ids of two equal payments: neither creator's row says what
+    // that creator was paid.
+    fn a_row_of_other_software_that_holds_what_somebody_else_was_paid_is_found(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.creator("bob");
+        shop.payout("fa", "ann", 1000);
+        shop.payout("fb", "bob", 1000);
+        let (to_ann, to_bob) = (shop.transfer("ann", 1000, ""), shop.transfer("bob", 1000, ""));
+        let completed = |payout: &str, transfer: &str| {
+            shop.db.execute(&format!(
+                "UPDATE payouts SET status = 'COMPLETED', stripe_transfer_id = '{transfer}', processed_at = created_at
+                 WHERE id = '{payout}'"
+            ));
+        };
+        completed("fa", &to_bob);
+        completed("fb", &to_ann);
+        let swapped: Vec<String> = vec!["destination_differs fa".into(), "destination_differs fb".into()];
+        assert_eq!(shop.found(&[]), (swapped, 5));
+        shop.db.execute("UPDATE payouts SET stripe_transfer_id = NULL");
+        completed("fa", &to_ann);
+        completed("fb", &to_bob);
+        assert_eq!(shop.found(&[]), (vec![], 0));
+        // The account of a creator may change: what was paid before went to the old one.
+        shop.db.execute("UPDATE creators SET \"stripeAccountId\" = 'acct_new' WHERE id = 'cr_ann'");
+        assert_eq!(shop.found(&[]), (vec![], 0));
+    }
+
     // Scenario 9: a reversal is no failure, and what was taken back is not paid again.
     fn what_was_taken_back_whole_stays_completed(db: TestDb) {
         let shop = Shop::open(db);

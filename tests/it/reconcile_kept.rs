@@ -100,10 +100,12 @@ on_both! {
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliation_progress"), "1");
         // It may live until its lease is over, as far as anybody knows who cannot see its session.
         shop.pass(std::time::Duration::from_secs(130));
+        // The period is not over: what is made meanwhile belongs to it.
+        shop.transfer("c0", 99, "");
         let before = shop.lists();
         let resumed = shop.compared(&["reconcile", "--resume", "--no-balance", "-o", "json"]);
         let read = shop.lists() - before;
-        assert!(read < 6, "{read} lists were read again");
+        assert!(read < 7, "{read} lists were read again");
         let told = |answer: &Value| {
             let ids = answer["findings"].as_array().expect("a list").iter().map(|f| f["id"].clone());
             (ids.collect::<Vec<_>>(), answer["stripe"].clone(), answer["matched"].clone(), answer["period"].clone())
@@ -111,7 +113,7 @@ on_both! {
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliation_progress"), "0");
         let anew = shop.compared(&["reconcile", "--period", "2026-11", "--no-balance", "-o", "json"]);
         assert_eq!(told(&resumed), told(&anew));
-        assert_eq!((&anew["stripe"]["transfers"], &anew["matched"]), (&451.into(), &448.into()));
+        assert_eq!((&anew["stripe"]["transfers"], &anew["matched"]), (&452.into(), &448.into()));
         shop.reconcile(&["--resume"]).expect_code(3);
     }
 
@@ -131,6 +133,62 @@ on_both! {
         assert_eq!(shop.compared(&["reconcile", "--resume", "-o", "json"])["open"], 1);
         shop.pass(std::time::Duration::from_secs(60));
         assert_eq!(shop.compared(&["reconcile", "--period", "2026-11", "-o", "json"])["open"], 0);
+    }
+
+    // The period goes on after the cut, and so does the second in which it fell. Whoever goes
+    // on sees what was made then, wherever the pages had ended.
+    fn what_is_made_after_the_cut_is_seen_by_whoever_goes_on(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        let cut = |shop: &mut Shop| {
+            shop.env.set("PAYOUTS_TEST_FAILPOINT", "reconcile.listed=kill");
+            let cut = shop.env.run(&["reconcile"]);
+            assert_eq!(cut.code, 137, "{cut}");
+            shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+        };
+        let found_by_going_on = |shop: &mut Shop| {
+            shop.pass(std::time::Duration::from_secs(130));
+            shop.found(&["--resume"]).0.len()
+        };
+        // The first page is of one second.
+        (0..110).for_each(|_| drop(shop.transfer("ann", 100, "")));
+        cut(&mut shop);
+        shop.pass(std::time::Duration::from_secs(1));
+        shop.transfer("ann", 100, "");
+        assert_eq!(found_by_going_on(&mut shop), 111);
+        // The first page ends within an earlier second, and its newest one goes on.
+        shop.transfer("ann", 100, "");
+        cut(&mut shop);
+        shop.transfer("ann", 100, "");
+        assert_eq!(found_by_going_on(&mut shop), 113);
+    }
+
+    // What was read is not read again, and is not called agreed where it was changed since.
+    fn rows_that_changed_after_they_were_compared_are_told_by_whoever_goes_on(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        shop.payout("p1", "ann", 100);
+        let mut held = String::new();
+        for number in [30, 60, 30] {
+            shop.pass(std::time::Duration::from_secs(120));
+            (0..number).for_each(|_| held = shop.transfer("ann", 100, ""));
+            if number == 60 {
+                shop.db.execute(&format!(
+                    "UPDATE payouts SET status = 'COMPLETED', stripe_transfer_id = '{held}', processed_at = created_at"
+                ));
+            }
+        }
+        let go_on_after = |shop: &mut Shop, change: &str| {
+            shop.env.set("PAYOUTS_TEST_FAILPOINT", "reconcile.listed=kill");
+            shop.env.run(&["reconcile"]);
+            shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+            shop.db.execute(change);
+            shop.pass(std::time::Duration::from_secs(130));
+            shop.reconcile(&["--resume"]).expect_code(1).stderr.contains("compare all of it, without --resume")
+        };
+        assert!(!go_on_after(&mut shop, "UPDATE payouts SET updated_at = created_at"));
+        assert!(go_on_after(&mut shop, "UPDATE payouts SET status = 'FAILED', stripe_transfer_id = NULL"));
+        assert_eq!(shop.one("SELECT clean FROM payout_reconciliations ORDER BY finished_at DESC LIMIT 1"), "0");
     }
 
     fn a_balance_that_agrees_is_shown(db: TestDb) {
@@ -305,5 +363,42 @@ on_both! {
         let again = ["create", "--from-statements", "--repay", "--reason", "taken back", "-o", "json", "--yes"];
         assert_eq!(shop.compared(&again)["created"], 0);
         assert_eq!(shop.one("SELECT COUNT(*) FROM payouts"), "1");
+    }
+
+    // What is taken back of the second transfer is taken back from the statement, whether it
+    // was accepted or an attempt that somebody let go of made it.
+    fn a_second_transfer_that_is_taken_back_counts_no_more(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.creator("ann");
+        shop.statement("st1", "ann", 1000);
+        shop.env.run(&["create", "--from-statements", "--release", "--yes"]).expect_code(0);
+        shop.process(&[]).expect_code(0);
+        let payout = shop.one("SELECT id FROM payouts");
+        let second = shop.transfer("ann", 1000, &format!("&metadata[payout_id]={payout}"));
+        assert_eq!(shop.found(&[]), (vec![format!("two_transfers {payout}")], 5));
+        let finding = shop.one("SELECT id FROM payout_findings");
+        shop.reconcile(&["--accept", &finding, "--reason", "paid by hand"]).expect_code(0);
+        let left = || {
+            let shown = shop.compared(&["statements", "show", "st1", "-o", "json"]);
+            let cents = |field: &str| shown["statement"][field].as_i64().expect(field);
+            (cents("completed_cents"), cents("reversed_cents"))
+        };
+        // Partly: it is not what was accepted any more, and what is left of it counts.
+        shop.reverse(&second, 400);
+        let kinds = vec![format!("reversed_partly {payout}"), format!("two_transfers {payout}")];
+        assert_eq!(shop.found(&[]), (kinds, 5));
+        assert_eq!(shop.found(&["--fix"]), (vec![format!("two_transfers {payout}")], 5));
+        assert_eq!(left(), (2000, 400));
+        shop.reverse(&second, 600);
+        assert_eq!(shop.found(&[]), (vec![format!("reversed_fully {payout}")], 1));
+        assert_eq!(shop.found(&["--fix"]), (vec![], 0));
+        assert_eq!(left(), (2000, 1000));
+        // The payout itself was not taken back.
+        let listed = shop.compared(&["list", "-o", "json"]);
+        assert_eq!(listed["payouts"][0]["reversed_cents"], 0);
+        // Nothing is left of either: the statement is not paid.
+        shop.reverse(&shop.transfer_of(&payout), 1000);
+        assert_eq!(shop.found(&["--fix"]), (vec![format!("statement_reversed {payout}")], 1));
+        assert_eq!(left(), (2000, 2000));
     }
 }

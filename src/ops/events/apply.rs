@@ -430,6 +430,7 @@ fn key_of(transfer: &Transfer) -> TransferKey {
     TransferKey {
         id: transfer.id.clone(),
         named: transfer.payout_named().map(PayoutId::new),
+        destination: transfer.destination.clone(),
     }
 }
 

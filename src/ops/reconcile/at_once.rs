@@ -4,6 +4,7 @@ use tokio::task::JoinSet;
 
 use crate::ops::process::ProcessError;
 use crate::ops::reconcile::listing::READERS;
+use crate::store::StoreError;
 
 /// Look-ups under way, as many as pages are read at once. Those that are dropped with it
 /// are given up.
@@ -51,7 +52,8 @@ impl AtOnce {
             }
             Some(Ok(ended)) => ended,
             // Nobody cancels one but whoever drops all of them.
-            Some(Err(_)) | None => Ok(()),
+            Some(Err(_)) => Err(StoreError::Stopped.into()),
+            None => Ok(()),
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::stripe::api::BalanceLines;
 use crate::stripe::object::BalanceTransaction;
 
 /// What may appear late in one of two lists is left to the next comparison, in seconds.
-const TOO_NEW: i64 = 60;
+pub(super) const TOO_NEW: i64 = 60;
 
 /// The seconds whose lines are compared, of a period that is read from this moment on.
 pub(super) fn balanced(period: Seconds, begun: Time) -> Seconds {

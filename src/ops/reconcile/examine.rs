@@ -18,9 +18,9 @@ use crate::ops::reconcile::judge::{Judged, Terms, is_taken_back, is_transfer_id,
 use crate::ops::reconcile::listing::READERS;
 use crate::ops::search::{lists_for, may_have_paid};
 use crate::ops::transfers::{ReadFailed, TransferReader};
-use crate::store::RunStamp;
 use crate::store::ledger::{LedgerEntry, TransferKey, TransferLedger};
 use crate::store::thread::StoreThread;
+use crate::store::{RunStamp, StoreError};
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
 use crate::stripe::object::{OddEntry, TransferPage, Unreadable};
@@ -141,6 +141,7 @@ impl Examiner {
         let key = TransferKey {
             id: transfer.to_owned(),
             named: None,
+            destination: None,
         };
         let lease = self.lease;
         let held = self
@@ -190,6 +191,7 @@ impl Examiner {
         let key = |transfer: &Transfer| TransferKey {
             id: transfer.id.clone(),
             named: transfer.payout_named().map(PayoutId::new),
+            destination: transfer.destination.clone(),
         };
         let (keys, lease): (Vec<TransferKey>, _) =
             (transfers.iter().map(key).collect(), self.lease);
@@ -359,7 +361,7 @@ where
             Some(Ok(answer)) => answers.push(answer?),
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // Nobody cancels one but whoever drops them all.
-            Some(Err(_)) => {}
+            Some(Err(_)) => return Err(StoreError::Stopped.into()),
         }
     }
 }

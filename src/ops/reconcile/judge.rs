@@ -84,6 +84,7 @@ pub fn judge_told(
         transfer,
         terms,
         word,
+        paid_to: ledger.paid_to.as_ref(),
     };
     let found = match (ledger.holders.as_slice(), &ledger.named) {
         ([], None) => vec![seen.of_nobody()],
@@ -271,6 +272,8 @@ struct Seen<'a> {
     transfer: &'a Transfer,
     terms: &'a Terms,
     word: Word,
+    /// Whose account it paid, where no attempt says it.
+    paid_to: Option<&'a CreatorId>,
 }
 
 impl Seen<'_> {
@@ -404,6 +407,10 @@ impl Seen<'_> {
                     self.with_what_is_left(),
                 ));
             }
+            // It counts on the payout's statement, and so does what was taken back of it.
+            if surplus {
+                found.extend(self.reversed(entry, kept_cents));
+            }
             return found;
         }
         match row {
@@ -445,7 +452,7 @@ impl Seen<'_> {
 
     /// Where the transfer is not what the payout or its attempt says. The account
     /// that a creator has now is compared only for what was not recorded yet: it
-    /// may have changed since.
+    /// may have changed since. That of another creator differs all the same.
     fn differences(&self, entry: &LedgerEntry, unrecorded: bool) -> Vec<Discrepancy> {
         let (transfer, terms) = (self.transfer, self.terms);
         let attempt = self.attempt_of(entry);
@@ -492,7 +499,9 @@ impl Seen<'_> {
         let account = match attempt {
             _ if self.word == Word::Report && transfer.destination.is_none() => None,
             Some(attempt) => Some(attempt.destination.as_str()),
-            None if unrecorded => Some(entry.destination.as_deref().unwrap_or("none")),
+            None if unrecorded || self.paid_somebody_else(entry) => {
+                Some(entry.destination.as_deref().unwrap_or("none"))
+            }
             None => None,
         };
         if let Some(account) = account
@@ -507,6 +516,13 @@ impl Seen<'_> {
             ));
         }
         found
+    }
+
+    /// Whether the account that was paid is another creator's.
+    fn paid_somebody_else(&self, entry: &LedgerEntry) -> bool {
+        let row = entry.payout.as_ref();
+        row.zip(self.paid_to)
+            .is_some_and(|(row, paid_to)| row.creator_id != *paid_to)
     }
 
     /// More was taken back than is kept.
@@ -813,7 +829,13 @@ mod tests {
             amount_reversed: 1000,
             ..transfer()
         };
-        assert_eq!(kinds(&reversed, &held(surplus)), (vec![], false));
+        let taken_back = (vec!["reversed_fully"], false);
+        assert_eq!(kinds(&reversed, &held(surplus.clone())), taken_back);
+        let kept = TransferLedger {
+            reversed_cents: 1000,
+            ..held(surplus)
+        };
+        assert_eq!(kinds(&reversed, &kept), (vec![], false));
         let unrecorded = named(entry(Completed, Some("tr_0")));
         assert_eq!(kinds(&reversed, &unrecorded), (vec![], false));
         let both = TransferLedger {
@@ -824,6 +846,25 @@ mod tests {
             ..TransferLedger::default()
         };
         assert_eq!(kinds(&transfer(), &both).0, ["two_payouts", "two_payouts"]);
+    }
+
+    #[test]
+    fn a_row_that_holds_what_another_creator_was_paid_differs() {
+        let paid_to = |creator| TransferLedger {
+            paid_to: Some(CreatorId::new(creator)),
+            ..held(LedgerEntry {
+                destination: Some("acct_new".to_owned()),
+                ..entry(Completed, Some("tr_1"))
+            })
+        };
+        // Her account was another one then.
+        assert_eq!(kinds(&transfer(), &paid_to("ann")).0, [""; 0]);
+        let to_bob = judge(&transfer(), &paid_to("bob"), &terms());
+        assert!(!to_bob.matched && to_bob.has(FindingKind::DestinationDiffers));
+        // What an attempt sent, it says itself.
+        let mut sent = paid_to("bob");
+        sent.holders[0].attempts = vec![attempt(1, O::Paid, Some("tr_1"))];
+        assert_eq!(kinds(&transfer(), &sent).0, [""; 0]);
     }
 
     #[test]

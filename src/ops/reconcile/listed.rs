@@ -23,7 +23,7 @@ use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::examine::odd_entry;
 use crate::ops::reconcile::judge::{Judged, Word, agrees, judge};
 use crate::ops::reconcile::listing::{Batch, Listing};
-use crate::ops::reconcile::sketch::Sketch;
+use crate::ops::reconcile::sketch::{Mark, Sketch};
 use crate::store::ledger::{Hold, HoldsAfter, PlainlyHeld, TransferLedger};
 use crate::store::thread::StoreThread;
 use crate::stripe::Transfer;
@@ -31,10 +31,18 @@ use crate::stripe::Transfer;
 /// It is kept how far the reading got behind the first batch, and then every so many.
 const SAVED_EVERY: u64 = 200;
 
+/// What the table holds and Stripe did not list is told apart up to so many.
+const SUSPECTED_MAX: usize = 100_000;
+
+/// Ids of transfers that were looked up which are held, so that none is twice.
+const LOOKED_UP_MAX: usize = 100_000;
+
 impl Comparison<'_> {
     /// Every transfer of the period, against the ledger and back.
     pub(super) async fn transfers(&mut self) -> Result<(), ProcessError> {
-        let held = self.held_by_table();
+        let goes_on = self.progress.newest().is_some();
+        self.transfers_read_too_early().await?;
+        let held = (!goes_on).then(|| self.held_by_table());
         let windows = self.progress.windows_left(self.request.period);
         let mut listing = Listing::transfers(self.examiner.stripe()?, windows);
         let mut batches = 0_u64;
@@ -46,8 +54,47 @@ impl Comparison<'_> {
             batches += 1;
             failpoint!(await "reconcile.listed");
         }
+        // What another run saw is held against the table as it is now.
+        let held = held.unwrap_or_else(|| self.held_by_table());
         let held = held.added_up().await?;
-        self.transfers_not_listed(&held).await.map(drop)
+        self.transfers_not_listed(&held).await?;
+        if goes_on && self.is_held_no_more(&held).await? {
+            self.unchecked += 1;
+            (self.events)(Event::Warning(
+                "rows that were compared before it was cut off hold their transfers no more: compare all of it, \
+                 without --resume"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether a row or an attempt held a transfer when that was listed, and does not now.
+    async fn is_held_no_more(&self, held: &Sketch) -> Result<bool, ProcessError> {
+        let differ = held.clone().less(&self.progress.seen);
+        let mut suspected: Vec<Mark> = Vec::new();
+        let mut after = None;
+        loop {
+            let (page, next) = holds_in(&self.examiner.db, self.request.period, after).await?;
+            let marks = page.iter().map(parts_of).filter(|h| differ.suspects(h));
+            suspected.extend(marks.map(|parts| Mark::of(&parts)));
+            if next.is_none() || suspected.len() > SUSPECTED_MAX {
+                return Ok(differ.lacks_something(suspected));
+            }
+            after = next;
+        }
+    }
+
+    /// Transfers that may have appeared behind what a comparison read that was cut off.
+    /// They are looked at, and not counted: most of them were.
+    async fn transfers_read_too_early(&mut self) -> Result<(), ProcessError> {
+        let windows = self.progress.read_too_early(self.request.period);
+        let windows = windows.into_iter().collect();
+        let mut listing = Listing::transfers(self.examiner.stripe()?, windows);
+        while let Some(batch) = listing.next().await? {
+            self.compare_listed(&batch.entries, Word::Stripe).await?;
+        }
+        Ok(())
     }
 
     /// Begins to add up what the table holds for the period.
@@ -192,6 +239,10 @@ impl Comparison<'_> {
                 }
             }
             look_ups.end().await?;
+            // So many look-ups more are better than memory without a bound.
+            if looked_up.len() > LOOKED_UP_MAX {
+                looked_up.clear();
+            }
             if next.is_none() {
                 return Ok(left_out.load(Ordering::Relaxed));
             }

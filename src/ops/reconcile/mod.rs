@@ -187,7 +187,7 @@ async fn begin<'a>(
         livemode,
         database_id,
     };
-    let period = request.period;
+    let (period, with_balance) = (request.period, request.balance);
     Ok(Comparison {
         tally: Reconciliation::begun(stamp.run_id.clone(), period, now),
         examiner: Arc::new(Examiner::new(
@@ -199,7 +199,7 @@ async fn begin<'a>(
         )),
         request,
         begun: now,
-        progress: Progress::begun(balanced(Seconds::of(period), now)),
+        progress: Progress::begun(balanced(Seconds::of(period), now), with_balance),
         unchecked: 0,
         clock,
         events,
@@ -470,6 +470,11 @@ impl Comparison<'_> {
             return Ok(());
         };
         self.progress = progress;
+        if self.request.balance && !self.progress.with_balance() {
+            self.request.balance = false;
+            let without = format!("run {} left the balance out, and so does this", kept.run_id);
+            (self.events)(Event::Warning(without));
+        }
         let (stamp, from) = (self.examiner.stamp.clone(), kept.run_id.clone());
         self.examiner
             .db

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::reconciliation::Reconciliation;
 use crate::model::time::{Span, Time};
+use crate::ops::reconcile::balance::TOO_NEW;
 use crate::ops::reconcile::judge::Terms;
 use crate::ops::reconcile::listing::{Seconds, join, left};
 use crate::ops::reconcile::sketch::Sketch;
@@ -30,7 +31,9 @@ pub(super) struct Read {
     reversed_cents: i64,
     /// When the newest transfer was made.
     newest: Option<i64>,
-    /// The seconds whose lines of the balance are compared.
+    /// Whether the lines of the balance are compared, for which every reversal is counted.
+    with_balance: bool,
+    /// The seconds whose lines they are.
     balanced: (Option<i64>, Option<i64>),
     /// What left in them by day.
     pub(super) days: BTreeMap<i64, Day>,
@@ -51,14 +54,20 @@ pub(super) const DAY: i64 = 86_400;
 
 impl Progress {
     /// Nothing is read yet, of whose seconds the lines of the balance are compared.
-    pub(super) fn begun(balanced: Seconds) -> Self {
+    pub(super) fn begun(balanced: Seconds, with_balance: bool) -> Self {
         Self {
             seen: Sketch::new(),
             read: Read {
+                with_balance,
                 balanced: (balanced.from, balanced.until),
                 ..Read::default()
             },
         }
+    }
+
+    /// Whether every reversal was counted, so that the balance can be compared.
+    pub(super) fn with_balance(&self) -> bool {
+        self.read.with_balance
     }
 
     /// The seconds whose lines of the balance are compared.
@@ -75,11 +84,21 @@ impl Progress {
         })
     }
 
-    /// As it is kept. What was made after the newest transfer seen is read again then.
+    /// As it is kept. What was made after the newest transfer seen is read again then,
+    /// even where the period ends later: it may not have been over yet.
     pub(super) fn to_keep(&self) -> (String, Vec<u8>) {
         let mut read = self.read.clone();
-        if let (Some((_, until @ None)), Some(newest)) = (read.done.last_mut(), read.newest) {
-            *until = Some(newest + 1);
+        let behind_newest = read.newest.map(|newest| newest + 1);
+        if let Some((from, until)) = read.done.last_mut() {
+            *until = match (behind_newest, *until) {
+                (Some(behind), Some(until)) => Some(behind.min(until)),
+                (Some(behind), None) => Some(behind),
+                // Nothing was counted yet.
+                (None, _) => *from,
+            };
+        }
+        if behind_newest.is_none() {
+            read.done.pop_if(|(from, until)| from == until);
         }
         // Numbers in lists and maps with whole keys always serialise.
         let text = serde_json::to_string(&read).unwrap_or_default();
@@ -89,6 +108,18 @@ impl Progress {
     /// What of the period is still to be read.
     pub(super) fn windows_left(&self, period: Span) -> Vec<Seconds> {
         left(Seconds::of(period), &self.done())
+    }
+
+    /// The last minute of what another run read. A transfer that was made in it may have
+    /// appeared since; of what is older, lists are complete.
+    pub(super) fn read_too_early(&self, period: Span) -> Option<Seconds> {
+        let newest = self.read.newest?;
+        let Seconds { from, .. } = Seconds::of(period);
+        let early = newest.saturating_sub(TOO_NEW);
+        Some(Seconds {
+            from: Some(from.map_or(early, |from| from.max(early))),
+            until: Some(newest + 1),
+        })
     }
 
     /// Nothing of these seconds is missing any more.

@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
@@ -595,6 +596,12 @@ impl Comparison<'_> {
             counted(summary.count(Kind::Transfer), "transfer"),
             counted(summary.count(Kind::Reversal), "reversal"),
         )];
+        if let Some(own) = summary.period.filter(|own| self.goes_beyond(*own)) {
+            notes.push(format!(
+                "its rows are{}: of the rest of the period, only what the table holds is compared",
+                of_time(own).trim_start_matches(',')
+            ));
+        }
         let [source, payout] = OPTIONAL_COLUMNS;
         let lines = summary.without_transfer;
         if lines > LINES_TOLD && !reader.names_transfers() && self.examiner.reader.is_some() {
@@ -620,6 +627,17 @@ impl Comparison<'_> {
             (self.events)(Event::Note(note));
         }
         Ok(())
+    }
+
+    /// Whether the period reaches a day or more beyond the rows of a file, so that the file
+    /// may not be of all of it.
+    fn goes_beyond(&self, own: Span) -> bool {
+        let day = Duration::from_secs(86_400);
+        let Span { from, until } = self.request.period;
+        let before = from.zip(own.from);
+        let behind = until.zip(own.until);
+        before.is_some_and(|(from, first)| from.plus(day) <= first)
+            || behind.is_some_and(|(until, last)| last.plus(day) <= until)
     }
 
     fn tell_not_looked_up(&mut self, sums: &Sums) {

@@ -26,13 +26,13 @@ pub(super) struct Sketch {
 
 /// A thing as it is added up: what is summed, and its bucket in each table.
 #[derive(Debug, Clone, Copy)]
-struct Mark {
+pub(super) struct Mark {
     sum: u64,
     buckets: [usize; 2],
 }
 
 impl Mark {
-    fn of(parts: &[&str]) -> Self {
+    pub(super) fn of(parts: &[&str]) -> Self {
         let mut hasher = Sha256::new();
         for part in parts {
             hasher.update((part.len() as u64).to_be_bytes());
@@ -87,6 +87,31 @@ impl Sketch {
         buckets
             .iter()
             .all(|bucket| self.sums.get(*bucket).is_some_and(|sum| *sum != 0))
+    }
+
+    /// Whether the side that was taken away has something that this one has not, where
+    /// `suspected` is all that this side has and that [`suspects`](Self::suspects) names.
+    /// Each that is alone in a bucket is what only this side has, and is taken out; what
+    /// is left then is the other side's. Of very many it may say yes for no reason.
+    pub(super) fn lacks_something(mut self, mut suspected: Vec<Mark>) -> bool {
+        loop {
+            let before = suspected.len();
+            suspected.retain(|mark| {
+                let sum_of = |bucket: &usize| self.sums.get(*bucket).copied();
+                let alone = mark.buckets.iter().any(|b| sum_of(b) == Some(mark.sum));
+                if alone {
+                    for bucket in mark.buckets {
+                        if let Some(sum) = self.sums.get_mut(bucket) {
+                            *sum = sum.wrapping_sub(mark.sum);
+                        }
+                    }
+                }
+                !alone
+            });
+            if suspected.len() == before {
+                return !self.is_even();
+            }
+        }
     }
 
     /// As bytes, to go on with later.
@@ -148,6 +173,22 @@ mod tests {
         let missing = suspected.iter().filter(|id| id.ends_with("777")).count();
         assert_eq!(missing, 100);
         assert!(suspected.len() <= 102, "{}", suspected.len());
+    }
+
+    #[test]
+    fn what_the_other_side_has_alone_is_told_from_what_this_one_has() {
+        let ids = |from: u32, to: u32| (from..to).map(|n| format!("tr_{n}")).collect::<Vec<_>>();
+        for (ours, theirs, lacks) in [
+            (ids(0, 1000), ids(0, 1000), false),
+            (ids(0, 1000), ids(0, 900), false),
+            (ids(0, 1000), ids(300, 1001), true),
+            (ids(1, 1000), ids(0, 1000), true),
+        ] {
+            let differ = sketch(&ours).less(&sketch(&theirs));
+            let suspected = ours.iter().filter(|id| differ.suspects(&[id, "row"]));
+            let marks = suspected.map(|id| Mark::of(&[id, "row"])).collect();
+            assert_eq!(differ.clone().lacks_something(marks), lacks);
+        }
     }
 
     #[test]
