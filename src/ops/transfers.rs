@@ -43,6 +43,16 @@ pub struct ReadFailed {
     pub source: ReadError,
 }
 
+impl ReadFailed {
+    /// A read that was given up with the task that made it. It is never the end of a list.
+    pub(super) fn given_up() -> Self {
+        Self {
+            doing: "read at Stripe",
+            source: ReadError::NoAnswer("the request was given up".to_owned()),
+        }
+    }
+}
+
 /// One read, between two failpoints.
 async fn read<T, A: Future<Output = Result<T, ReadError>>>(
     ask: &impl Fn() -> A,

@@ -18,9 +18,9 @@ use crate::ops::reconcile::judge::{Judged, Terms, is_taken_back, is_transfer_id,
 use crate::ops::reconcile::listing::READERS;
 use crate::ops::search::{lists_for, may_have_paid};
 use crate::ops::transfers::{ReadFailed, TransferReader};
+use crate::store::RunStamp;
 use crate::store::ledger::{LedgerEntry, TransferKey, TransferLedger};
 use crate::store::thread::StoreThread;
-use crate::store::{RunStamp, StoreError};
 use crate::stripe::Transfer;
 use crate::stripe::api::{ReadError, TransferQuery};
 use crate::stripe::object::{OddEntry, TransferPage, Unreadable};
@@ -361,7 +361,7 @@ where
             Some(Ok(answer)) => answers.push(answer?),
             Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // Nobody cancels one but whoever drops them all.
-            Some(Err(_)) => return Err(StoreError::Stopped.into()),
+            Some(Err(_)) => return Err(ReadFailed::given_up()),
         }
     }
 }

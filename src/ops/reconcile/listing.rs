@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::model::time::{Span, Time};
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::stripe::Transfer;
-use crate::stripe::api::{BalanceLines, ReadError, TransferQuery};
+use crate::stripe::api::{BalanceLines, TransferQuery};
 use crate::stripe::object::{BalanceTransaction, Listed, OddEntry, Page};
 
 /// Requests for pages under way at once. At the rate that Stripe allows, more
@@ -172,7 +172,7 @@ impl<T: Listed> Listing<T> {
             Ok(answered) => answered,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
             // Nobody cancels a request but whoever drops the whole list; it would not be read whole.
-            Err(_) => return Err(given_up()),
+            Err(_) => return Err(ReadFailed::given_up()),
         };
         let (batch, rest) = window.take_in(page?);
         self.waiting.extend(rest);
@@ -275,13 +275,6 @@ impl<T: Listed> Window<T> {
         self.rest.from = Some(half);
         self.pages = 0;
         Some(older)
-    }
-}
-
-fn given_up() -> ReadFailed {
-    ReadFailed {
-        doing: "list what Stripe has",
-        source: ReadError::NoAnswer("the request was given up".to_owned()),
     }
 }
 
