@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::model::ids::{PayoutId, RunId};
 use crate::model::money::{Currency, major, with_currency};
-use crate::model::reconciliation::{Finding, FindingKind, FindingState, Reconciliation};
+use crate::model::reconciliation::{Finding, FindingKind, FindingState, Reconciliation, Source};
 use crate::model::run::Holder;
 use crate::model::time::Time;
 use crate::output::json_process::HolderView;
@@ -298,7 +298,7 @@ fn findings_table(ui: &Ui, findings: &[Finding], currency: Currency) -> String {
         left("Finding"),
         left("Payout"),
         left("Transfer").sacrificed(1),
-        right("At stake"),
+        right("At stake").sacrificed(2),
         left("In the table").shrinks_to(10),
         left("At Stripe").shrinks_to(10),
     ];
@@ -371,9 +371,15 @@ pub fn summary(of: &Reconciliation, currency: Currency) -> String {
             0 => String::new(),
             cents => format!(" and got back {}", money(cents)),
         };
+        // What is newer may not be in both of Stripe's lists yet.
+        let goes_on = of.period_until.is_none_or(|until| of.finished_at < until);
+        let but = match of.source {
+            Source::Stripe if goes_on => ", the last minute not counted",
+            _ => "",
+        };
         lines.push((
             "Balance",
-            format!("lost {} to transfers{back}", money(sent)),
+            format!("lost {} to transfers{back}{but}", money(sent)),
         ));
     }
     if let Some(file) = &of.file {

@@ -254,7 +254,7 @@ fn the_whole_job_is_shown() {
     We recorded   8 payouts as paid, 5,745.50 USD
     Difference    0.00 USD
     Matched       8 of 8 transfers
-    Balance       lost 0.00 USD to transfers
+    Balance       lost 0.00 USD to transfers, the last minute not counted
     Findings      none: Stripe and the table agree, transfer by transfer
 
     # Somebody takes 100.00 USD of one transfer back, in Stripe's dashboard.
@@ -271,7 +271,7 @@ fn the_whole_job_is_shown() {
     Difference    0.00 USD
     Matched       8 of 8 transfers
     Taken back    100.00 USD
-    Balance       lost 0.00 USD to transfers
+    Balance       lost 0.00 USD to transfers, the last minute not counted
     Findings      1 open, 0 repaired, 0 accepted
     (exit code 1)
 
@@ -286,7 +286,7 @@ fn the_whole_job_is_shown() {
     Difference    0.00 USD
     Matched       8 of 8 transfers
     Taken back    100.00 USD
-    Balance       lost 0.00 USD to transfers
+    Balance       lost 0.00 USD to transfers, the last minute not counted
     Findings      0 open, 1 repaired, 0 accepted
 
     $ payouts list --creator aurora

@@ -1030,7 +1030,7 @@ fn findings_are_grouped_with_what_to_do_next() {
     Difference    42.00 USD
     Matched       1 of 2 transfers
     Taken back    3.00 USD
-    Balance       lost 0.00 USD to transfers
+    Balance       lost 0.00 USD to transfers, the last minute not counted
     Findings      2 open, 0 repaired, 0 accepted
     --- stderr
     --- exit 1
@@ -1141,7 +1141,7 @@ fn findings_are_grouped_with_what_to_do_next() {
     Difference    42.00 USD
     Matched       1 of 2 transfers
     Taken back    3.00 USD
-    Balance       lost 0.00 USD to transfers
+    Balance       lost 0.00 USD to transfers, the last minute not counted
     Findings      0 open, 0 repaired, 1 accepted
     --- stderr
     --- exit 0
@@ -1167,8 +1167,8 @@ fn a_person_sees_it_on_a_narrow_screen() {
     insta::assert_snapshot!(run.expect_code(1).transcript(), @r"
     $ payouts reconcile
     reversed_fully: all of the transfer was taken back
-    Finding            Payout  At stake  In the table      At Stripe
-    f0000000000000001  cp0        10.00  nothing taken…    10.00 USD take…
+    Finding            Payout  In the table        At Stripe
+    f0000000000000001  cp0     nothing taken back  10.00 USD taken back
     Next: `payouts reconcile --fix` keeps the amount; the payout stays
     COMPLETED and is never sent again
 
@@ -1178,7 +1178,7 @@ fn a_person_sees_it_on_a_narrow_screen() {
     Difference    0.00 USD
     Matched       1 of 1 transfer
     Taken back    10.00 USD
-    Balance       lost 0.00 USD to transfers
+    Balance       lost 0.00 USD to transfers, the last minute not counted
     Findings      1 open, 0 repaired, 0 accepted
     --- stderr
     --- exit 1
