@@ -20,7 +20,7 @@ use crate::config;
 use crate::ops::events::listen::{self, Heard, Means, listen};
 use crate::ops::events::pull::{self, Pulled, pull};
 use crate::ops::events::suggest::{Suggestion, suggestions};
-use crate::ops::process::ProcessError;
+use crate::ops::run_error::RunError;
 use crate::output::Answer;
 use crate::output::events::{
     EventCountView, EventView, EventsMembers, PullMembers, SuggestionView, events_table,
@@ -271,9 +271,9 @@ fn heard_words(heard: &Heard) -> String {
     words
 }
 
-fn not_heard(error: ProcessError) -> CliError {
+fn not_heard(error: RunError) -> CliError {
     match error {
-        ProcessError::Stripe { doing, source } => CliError::caused(
+        RunError::Stripe { doing, source } => CliError::caused(
             Exit::CouldNotRun,
             format!("failed to {doing}"),
             &source,

@@ -16,9 +16,8 @@ use crate::model::ids::PayoutId;
 use crate::model::money::{self, Currency};
 use crate::model::payout::PayoutStatus;
 use crate::ops::consent::Agreement;
-use crate::ops::process::{
-    LimitReached, Plan, ProcessError, Report, Session, Settings, Stop, Unresolved,
-};
+use crate::ops::process::{LimitReached, Plan, Report, Session, Settings, Stop, Unresolved};
+use crate::ops::run_error::RunError;
 use crate::output::json_process::{
     HolderView, PlanMembers, PlanView, ResultView, RunMembers, TroubleView,
 };
@@ -381,31 +380,31 @@ fn exits_of(report: &Report) -> Exits {
     exits
 }
 
-impl From<ProcessError> for CliError {
-    fn from(error: ProcessError) -> Self {
+impl From<RunError> for CliError {
+    fn from(error: RunError) -> Self {
         match error {
-            ProcessError::Store(error) => error.into(),
-            ProcessError::Stripe { doing, source } => Self::caused(
+            RunError::Store(error) => error.into(),
+            RunError::Stripe { doing, source } => Self::caused(
                 Exit::CouldNotRun,
                 format!("failed to {doing}; nothing was sent"),
                 &source,
             )
             .hint(if source.is_key_refused() { KEY_HINT } else { NETWORK_HINT }),
-            ProcessError::OtherAccount { .. } => Self::new(Exit::Refused, error.to_string())
+            RunError::OtherAccount { .. } => Self::new(Exit::Refused, error.to_string())
                 .hint("use the key of the account this database was stamped with"),
-            ProcessError::NoKey => Self::new(Exit::CouldNotRun, error.to_string())
+            RunError::NoKey => Self::new(Exit::CouldNotRun, error.to_string())
                 .hint("set STRIPE_SECRET_KEY or STRIPE_SECRET_KEY_FILE"),
-            ProcessError::OtherReport { .. } => Self::new(Exit::Refused, error.to_string())
+            RunError::OtherReport { .. } => Self::new(Exit::Refused, error.to_string())
                 .hint("take the report of the account that this database pays from, in the mode of the key; nothing was compared"),
-            ProcessError::File(error) => crate::cli::input::failed(&error),
-            ProcessError::Forgotten { .. } => Self::new(Exit::Refused, error.to_string()).hint(
+            RunError::File(error) => crate::cli::input::failed(&error),
+            RunError::Forgotten { .. } => Self::new(Exit::Refused, error.to_string()).hint(
                 "this database was restored or copied from an older state, or a transfer was made by hand, or by other \
                  software that names our payouts; sending now could pay again. Use the newest database; if this is \
                  the newest, `payouts reconcile --fix` records what is provably ours and says what to do about the rest",
             ),
-            ProcessError::TooManyTransfers { .. } => Self::new(Exit::Refused, error.to_string())
+            RunError::TooManyTransfers { .. } => Self::new(Exit::Refused, error.to_string())
                 .hint("`payouts reconcile --fix` compares all of them, however many; then run this again"),
-            ProcessError::Skew { .. } => Self::new(Exit::CouldNotRun, error.to_string())
+            RunError::Skew { .. } => Self::new(Exit::CouldNotRun, error.to_string())
                 .hint("set this machine's clock; keys and their age are counted by it"),
         }
     }

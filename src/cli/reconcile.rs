@@ -25,9 +25,9 @@ use crate::model::run::Holder;
 use crate::model::time::Span;
 use crate::ops::fault::Faults;
 use crate::ops::period;
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::report::{NotCompared, Report, reconcile_report};
 use crate::ops::reconcile::{Compared, Request, default_period, reconcile, references_forgotten};
+use crate::ops::run_error::RunError;
 use crate::ops::stripe_report::{self, OPTIONAL_COLUMNS, map_column};
 use crate::ops::table_file::{Dialect, Encoding};
 use crate::output::json_records::{FaultView, FaultsView};
@@ -297,7 +297,7 @@ async fn compare(
                 reconcile_report(db, stripe, &cx.clock, report, request, stamp, show).await
             }
             (None, Some(stripe)) => reconcile(db, stripe, &cx.clock, request, stamp, show).await,
-            (None, None) => Err(ProcessError::NoKey),
+            (None, None) => Err(RunError::NoKey),
         };
         compared.map_err(not_compared)
     };
@@ -382,9 +382,9 @@ fn period_of_report(cx: &Context, report: &Report, args: &ReconcileArgs) -> Resu
     })
 }
 
-fn not_compared(error: ProcessError) -> CliError {
+fn not_compared(error: RunError) -> CliError {
     match error {
-        ProcessError::Stripe { .. } => {
+        RunError::Stripe { .. } => {
             CliError::caused(Exit::CouldNotRun, "failed to compare with Stripe", &error)
                 .hint("check STRIPE_SECRET_KEY, its permissions, and the network; nothing was sent")
         }

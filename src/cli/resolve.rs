@@ -12,8 +12,8 @@ use crate::cli::interrupt::{GivesUp, interruptible, signals};
 use crate::cli::selection;
 use crate::model::ids::PayoutId;
 use crate::model::money::{Currency, with_currency};
-use crate::ops::process::ProcessError;
 use crate::ops::resolve::{Looked, Outcome, Resolver, Settings};
+use crate::ops::run_error::RunError;
 use crate::output::json_control::{ResolveMembers, ResolveView};
 use crate::output::progress::Progress;
 use crate::output::text::count;
@@ -218,9 +218,9 @@ fn summary(looked: &[Looked]) -> String {
     )
 }
 
-fn failed(error: ProcessError) -> CliError {
+fn failed(error: RunError) -> CliError {
     match error {
-        ProcessError::Stripe { .. } => {
+        RunError::Stripe { .. } => {
             CliError::caused(Exit::CouldNotRun, "failed to look at Stripe", &error)
                 .hint("check STRIPE_SECRET_KEY, its permissions, and the network; nothing was sent")
         }

@@ -5,7 +5,7 @@ use crate::model::hold::HoldKind;
 use crate::model::mode::mode;
 use crate::model::money::{Currency, with_currency};
 use crate::model::time::Clock;
-use crate::ops::process::SKEW_WARN_MILLIS;
+use crate::ops::account::SKEW_WARN_MILLIS;
 use crate::store::health::OpenTotal;
 use crate::store::{Stamp, Store, StoreError};
 use crate::stripe::Stripe;

@@ -1,6 +1,7 @@
 //! What the tool does, independent of how it is asked and how it is shown: no
 //! flags, no printing, no SQL, no HTTP.
 
+mod account;
 mod adopt;
 pub mod approve;
 pub mod cancel;
@@ -28,6 +29,7 @@ pub mod reconcile;
 pub mod report;
 pub mod resolve;
 pub mod retry;
+pub mod run_error;
 mod search;
 pub mod statements;
 pub mod stripe_report;

@@ -18,10 +18,11 @@ use crate::model::payout::PayoutStatus;
 use crate::model::standing::FoundPayment;
 use crate::model::text_enum;
 use crate::model::time::{Clock, Time};
+use crate::ops::account::{account_of_this_database, skew};
 use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said, expected_of, fits_row};
 use crate::ops::event::Event;
 use crate::ops::pace::Pace;
-use crate::ops::process::{ProcessError, account_of_this_database, skew};
+use crate::ops::run_error::RunError;
 use crate::ops::search::{Found, PAGES_MAX, Search};
 use crate::ops::transfers::{OVERLAP, TransferReader};
 use crate::store::RunStamp;
@@ -142,7 +143,7 @@ impl Resolver {
         settings: Settings,
         stamp: RunStamp,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Self, ProcessError> {
+    ) -> Result<Self, RunError> {
         let livemode = stripe.livemode();
         let reader = TransferReader::new(stripe, Arc::new(Pace::new(clock, settings.rate)));
         let (account, date) = account_of_this_database(&db, &reader, livemode).await?;
@@ -173,7 +174,7 @@ impl Resolver {
     /// # Errors
     /// The database, or a key that Stripe refuses. What was adopted until then is
     /// recorded.
-    pub async fn look(&self, ids: &[PayoutId]) -> Result<Vec<Looked>, ProcessError> {
+    pub async fn look(&self, ids: &[PayoutId]) -> Result<Vec<Looked>, RunError> {
         let cases = self.cases(ids).await?;
         let begun = self.clock.now();
         let made = self.made_under(&cases).await?;
@@ -193,7 +194,7 @@ impl Resolver {
         &self,
         payout: &PayoutId,
         transfer: &str,
-    ) -> Result<Result<Looked, String>, ProcessError> {
+    ) -> Result<Result<Looked, String>, RunError> {
         let Some(case) = self.cases(std::slice::from_ref(payout)).await?.pop() else {
             return Ok(Err(format!("there is no payout {payout}")));
         };
@@ -219,7 +220,7 @@ impl Resolver {
     ///
     /// # Errors
     /// The database, also when it is not as it was shown.
-    pub async fn release(&self, looked: Looked, reason: &str) -> Result<Looked, ProcessError> {
+    pub async fn release(&self, looked: Looked, reason: &str) -> Result<Looked, RunError> {
         // Only what the look-up just made allows: the store judges by what was kept before.
         let (Some(open), Some(Ok(_))) = (&looked.open, &looked.release) else {
             return Ok(looked);
@@ -244,7 +245,7 @@ impl Resolver {
         })
     }
 
-    async fn cases(&self, ids: &[PayoutId]) -> Result<Vec<Case>, ProcessError> {
+    async fn cases(&self, ids: &[PayoutId]) -> Result<Vec<Case>, RunError> {
         let (ids, terms) = (ids.to_vec(), self.terms.clone());
         Ok(self
             .search
@@ -258,7 +259,7 @@ impl Resolver {
     async fn made_under(
         &self,
         cases: &[Case],
-    ) -> Result<Option<HashMap<String, String>>, ProcessError> {
+    ) -> Result<Option<HashMap<String, String>>, RunError> {
         let open = || {
             cases
                 .iter()
@@ -286,7 +287,7 @@ impl Resolver {
         case: Case,
         begun: Time,
         made: Option<&HashMap<String, String>>,
-    ) -> Result<Looked, ProcessError> {
+    ) -> Result<Looked, RunError> {
         let Some(open) = &case.open else {
             return self.look_for_late(case, begun).await;
         };
@@ -344,7 +345,7 @@ impl Resolver {
         &self,
         attempt: &Attempt,
         made: Option<&HashMap<String, String>>,
-    ) -> Result<Found, ProcessError> {
+    ) -> Result<Found, RunError> {
         let Some(made) = made else {
             return Ok(Found::Doubt("the events could not all be read".to_owned()));
         };
@@ -368,7 +369,7 @@ impl Resolver {
         begun_at: Time,
         finding: LookUpFinding,
         found: String,
-    ) -> Result<Looked, ProcessError> {
+    ) -> Result<Looked, RunError> {
         let look_up = LookUp {
             payout_id: case.payout.id.clone(),
             attempt: case.open.as_ref().map_or(1, |open| open.number),
@@ -397,7 +398,7 @@ impl Resolver {
 
     /// A payout of which nothing is open: only an attempt that a person had let go
     /// of may still have made a transfer.
-    async fn look_for_late(&self, case: Case, begun: Time) -> Result<Looked, ProcessError> {
+    async fn look_for_late(&self, case: Case, begun: Time) -> Result<Looked, RunError> {
         let released = |attempt: &&Attempt| {
             attempt.outcome == AttemptOutcome::Released && !attempt.body.is_empty()
         };
@@ -447,7 +448,7 @@ impl Resolver {
 
     /// A row that nobody here has tried, and that nothing says was sent elsewhere: a
     /// transfer may name it all the same.
-    async fn look_at_untouched(&self, case: Case, begun: Time) -> Result<Looked, ProcessError> {
+    async fn look_at_untouched(&self, case: Case, begun: Time) -> Result<Looked, RunError> {
         let (outcome, found) = match &case.found {
             Some(FoundPayment {
                 finding,
@@ -504,11 +505,7 @@ impl Resolver {
     }
 
     /// Why a transfer is not this payout's.
-    async fn against(
-        &self,
-        case: &Case,
-        transfer: &Transfer,
-    ) -> Result<Option<String>, ProcessError> {
+    async fn against(&self, case: &Case, transfer: &Transfer) -> Result<Option<String>, RunError> {
         let (payout, id) = (&case.payout, &transfer.id);
         let holds = |held: &&String| *held != id;
         let of_attempts = case.attempts.iter().filter_map(|a| a.transfer_id.as_ref());

@@ -10,7 +10,7 @@ use crate::model::attempt::{Attempt, group_of};
 use crate::model::payout::Payout;
 use crate::model::time::Time;
 use crate::ops::adopt::expected_of;
-use crate::ops::process::ProcessError;
+use crate::ops::run_error::RunError;
 use crate::ops::transfers::{OVERLAP, TransferReader, foreign_since};
 use crate::store::thread::StoreThread;
 use crate::stripe::Transfer;
@@ -61,7 +61,7 @@ impl Search {
         &self,
         attempt: &Attempt,
         seen: impl Iterator<Item = &Transfer>,
-    ) -> Result<Found, ProcessError> {
+    ) -> Result<Found, RunError> {
         if attempt.stripe_account != self.account || attempt.livemode != self.livemode {
             let account = &attempt.stripe_account;
             return Ok(Found::Doubt(format!("it was sent from account {account}")));
@@ -77,7 +77,7 @@ impl Search {
     }
 
     /// All that may have been paid under an attempt, or why not all of it was read.
-    pub(super) async fn all_of_attempt(&self, attempt: &Attempt) -> Result<Read, ProcessError> {
+    pub(super) async fn all_of_attempt(&self, attempt: &Attempt) -> Result<Read, RunError> {
         let mine = |transfer: &Transfer| may_have_paid(transfer, attempt);
         self.lists(&lists_for(attempt), mine).await
     }
@@ -90,7 +90,7 @@ impl Search {
         destination: Option<&str>,
         now: Time,
         fits: impl Fn(&Transfer) -> bool,
-    ) -> Result<Found, ProcessError> {
+    ) -> Result<Found, RunError> {
         let mut lists = Vec::new();
         lists.extend(group_of(&payout.id).map(|group| TransferQuery {
             group: Some(group.to_owned()),
@@ -111,7 +111,7 @@ impl Search {
         payout: &Payout,
         now: Time,
         fits: impl Fn(&Transfer) -> bool,
-    ) -> Result<Found, ProcessError> {
+    ) -> Result<Found, RunError> {
         let all = TransferQuery {
             created_from: Some(foreign_since(payout.created_at, now)),
             ..TransferQuery::default()
@@ -125,7 +125,7 @@ impl Search {
         payout: &Payout,
         lists: &[TransferQuery],
         fits: impl Fn(&Transfer) -> bool,
-    ) -> Result<Found, ProcessError> {
+    ) -> Result<Found, RunError> {
         let id = payout.id.as_str();
         let mine = |transfer: &Transfer| transfer.payouts_named().any(|name| name == id);
         Ok(match self.lists(lists, mine).await? {
@@ -142,7 +142,7 @@ impl Search {
         &self,
         lists: &[TransferQuery],
         mine: impl Fn(&Transfer) -> bool,
-    ) -> Result<Read, ProcessError> {
+    ) -> Result<Read, RunError> {
         let mut found = BTreeMap::new();
         for query in lists {
             let complete = self
@@ -160,7 +160,7 @@ impl Search {
                     ));
                 }
                 // An error while looking is not "nothing there".
-                Err(ProcessError::Stripe { source, .. }) if !source.is_key_refused() => {
+                Err(RunError::Stripe { source, .. }) if !source.is_key_refused() => {
                     return Ok(Err(format!("it could not be looked up: {source}")));
                 }
                 Err(error) => return Err(error),
@@ -174,8 +174,8 @@ impl Search {
         &self,
         query: &TransferQuery,
         odd: OddEntries,
-        mut each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), ProcessError>,
-    ) -> Result<bool, ProcessError> {
+        mut each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), RunError>,
+    ) -> Result<bool, RunError> {
         self.reader
             .pages(query, PAGES_MAX, async |page: TransferPage| {
                 let accepted = match odd {
@@ -186,7 +186,7 @@ impl Search {
                     |odd: &&OddEntry| !odd.id.as_ref().is_some_and(|id| accepted.contains(id));
                 // Before money moves nothing may be overlooked.
                 if let Some(odd) = page.odd.iter().find(unknown) {
-                    return Err(ProcessError::Stripe {
+                    return Err(RunError::Stripe {
                         doing: "list transfers",
                         source: ReadError::Unreadable(odd.error.clone()),
                     });
@@ -196,7 +196,7 @@ impl Search {
             .await
     }
 
-    async fn accepted_among(&self, odd: &[OddEntry]) -> Result<HashSet<String>, ProcessError> {
+    async fn accepted_among(&self, odd: &[OddEntry]) -> Result<HashSet<String>, RunError> {
         let ids: Vec<String> = odd.iter().filter_map(|odd| odd.id.clone()).collect();
         if ids.is_empty() {
             return Ok(HashSet::new());

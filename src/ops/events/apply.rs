@@ -7,10 +7,10 @@ use crate::model::reconciliation::{Discrepancy, FindingKind};
 use crate::model::time::{Span, Time};
 use crate::ops::event::Event;
 use crate::ops::events::Applied;
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::examine::{Examiner, Fetched};
 use crate::ops::reconcile::judge::{Judged, judge};
 use crate::ops::reconcile::repair::Repairs;
+use crate::ops::run_error::RunError;
 use crate::store::StoreError;
 use crate::store::ledger::{LedgerEntry, TransferKey, TransferLedger};
 use crate::stripe::Transfer;
@@ -32,7 +32,7 @@ const TRANSFER_PREFIX: &str = "tr_";
 pub(in crate::ops) async fn apply_pending(
     examiner: &Examiner,
     events: &mut dyn FnMut(Event),
-) -> Result<Applied, ProcessError> {
+) -> Result<Applied, RunError> {
     let mut applier = Applier::new(examiner);
     let mut after: Option<String> = None;
     loop {
@@ -81,7 +81,7 @@ impl<'a> Applier<'a> {
         &mut self,
         page: &[StripeEvent],
         events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let now = self
             .examiner
             .db
@@ -141,7 +141,7 @@ impl<'a> Applier<'a> {
         &self,
         events: &[&'e StripeEvent],
         now: Time,
-    ) -> Result<Vec<(&'e StripeEvent, Look)>, ProcessError> {
+    ) -> Result<Vec<(&'e StripeEvent, Look)>, RunError> {
         let snapshots: Vec<Option<Transfer>> = events.iter().map(|e| snapshot_of(e)).collect();
         let keys: Vec<TransferKey> = snapshots.iter().flatten().map(key_of).collect();
         let ids: Vec<String> = keys.iter().map(|key| key.id.clone()).collect();
@@ -180,7 +180,7 @@ impl<'a> Applier<'a> {
         event: &StripeEvent,
         now: Time,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Settled, ProcessError> {
+    ) -> Result<Settled, RunError> {
         let looked = if is_of_a_transfer(event) {
             let looked = self.look_at_transfer(event, now, events).await;
             looked.map(|outcome| (outcome, None))
@@ -192,7 +192,7 @@ impl<'a> Applier<'a> {
                 self.unanswered = 0;
                 Ok(settled)
             }
-            Err(ProcessError::Stripe { doing, source }) => {
+            Err(RunError::Stripe { doing, source }) => {
                 self.unanswered += 1;
                 let words = format!("failed to {doing}: {source}");
                 events(Event::Warning(format!(
@@ -202,7 +202,7 @@ impl<'a> Applier<'a> {
                 Ok((waits(event, None, words), None))
             }
             // One that cannot be written holds up nobody else.
-            Err(ProcessError::Store(error)) if !error.is_transient() && holds_up_one(&error) => {
+            Err(RunError::Store(error)) if !error.is_transient() && holds_up_one(&error) => {
                 let words = error.with_cause();
                 events(Event::Warning(format!(
                     "event {} waits: {words}",
@@ -219,7 +219,7 @@ impl<'a> Applier<'a> {
         event: &StripeEvent,
         now: Time,
         events: &mut dyn FnMut(Event),
-    ) -> Result<EventOutcome, ProcessError> {
+    ) -> Result<EventOutcome, RunError> {
         let id = event.object_id.as_deref().unwrap_or_default();
         let transfer = match self.examiner.fetch(id).await? {
             Fetched::Transfer(transfer) => *transfer,
@@ -316,7 +316,7 @@ impl<'a> Applier<'a> {
         &self,
         judged: &Judged,
         transfer: &Transfer,
-    ) -> Result<Vec<Discrepancy>, ProcessError> {
+    ) -> Result<Vec<Discrepancy>, RunError> {
         let mut found = judged.found.clone();
         for kind in [FindingKind::StatusBehind, FindingKind::ForgottenPayout] {
             let Some(at) = found.iter().position(|one| one.kind == kind) else {
@@ -344,7 +344,7 @@ impl<'a> Applier<'a> {
         transfer: &Transfer,
         judged: &Judged,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Result<String, String>, ProcessError> {
+    ) -> Result<Result<String, String>, RunError> {
         let repairs = Repairs {
             examiner: self.examiner,
             period: Span::default(),
@@ -356,7 +356,7 @@ impl<'a> Applier<'a> {
             .await
     }
 
-    async fn judged(&self, transfer: &Transfer) -> Result<(TransferLedger, Judged), ProcessError> {
+    async fn judged(&self, transfer: &Transfer) -> Result<(TransferLedger, Judged), RunError> {
         let (key, lease) = (key_of(transfer), self.examiner.lease);
         let ledger = self
             .examiner
@@ -369,11 +369,7 @@ impl<'a> Applier<'a> {
         Ok((ledger, judged))
     }
 
-    async fn look_at_account(
-        &self,
-        event: &StripeEvent,
-        now: Time,
-    ) -> Result<Settled, ProcessError> {
+    async fn look_at_account(&self, event: &StripeEvent, now: Time) -> Result<Settled, RunError> {
         let id = event.object_id.as_deref().unwrap_or_default();
         if !is_account_id(id) {
             return Ok((ignored(event, "it is about no account"), None));

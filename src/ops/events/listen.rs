@@ -14,13 +14,14 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::model::event::{CameBy, EventState, StripeEvent};
 use crate::model::money::Currency;
 use crate::model::time::{Clock, millis_of};
+use crate::ops::account::account_of_this_database;
 use crate::ops::event::Event as Told;
 use crate::ops::events::apply::{Applier, apply_pending};
 use crate::ops::events::{Applied, row_of};
 use crate::ops::pace::Pace;
-use crate::ops::process::{ProcessError, account_of_this_database};
 use crate::ops::reconcile::examine::Examiner;
 use crate::ops::reconcile::judge::Terms;
+use crate::ops::run_error::RunError;
 use crate::ops::transfers::TransferReader;
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, Store, StoreError};
@@ -102,7 +103,7 @@ pub async fn listen(
     stamp: &RunStamp,
     signals: watch::Receiver<u32>,
     events: &mut dyn FnMut(Told),
-) -> Result<Heard, ProcessError> {
+) -> Result<Heard, RunError> {
     let Means {
         keeping,
         applying,
@@ -210,18 +211,14 @@ pub async fn listen(
 
 /// What could not be applied waits in the database, and is tried again; a connection
 /// that broke is made anew.
-async fn recover(
-    examiner: &Examiner,
-    done: Result<(), ProcessError>,
-    events: &mut dyn FnMut(Told),
-) {
+async fn recover(examiner: &Examiner, done: Result<(), RunError>, events: &mut dyn FnMut(Told)) {
     let Err(error) = done else { return };
     let told = match &error {
-        ProcessError::Store(error) => error.with_cause(),
+        RunError::Store(error) => error.with_cause(),
         other => other.to_string(),
     };
     events(Told::Warning(format!("events wait to be applied: {told}")));
-    if let ProcessError::Store(StoreError::Lost { .. } | StoreError::Unreachable { .. }) = error {
+    if let RunError::Store(StoreError::Lost { .. } | StoreError::Unreachable { .. }) = error {
         // Still away: the next try says so again.
         let _ = examiner.db.call(Store::reconnect).await;
     }

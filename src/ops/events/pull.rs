@@ -6,13 +6,14 @@ use std::time::Duration;
 use crate::model::event::{CameBy, StripeEvent};
 use crate::model::money::Currency;
 use crate::model::time::{Clock, Span, Time};
+use crate::ops::account::account_of_this_database;
 use crate::ops::event::Event;
 use crate::ops::events::apply::apply_pending;
 use crate::ops::events::{Applied, row_of};
 use crate::ops::pace::Pace;
-use crate::ops::process::{ProcessError, account_of_this_database};
 use crate::ops::reconcile::examine::Examiner;
 use crate::ops::reconcile::judge::Terms;
+use crate::ops::run_error::RunError;
 use crate::ops::transfers::{OVERLAP, TransferReader};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, Store};
@@ -63,7 +64,7 @@ pub async fn pull(
     request: Request,
     stamp: &RunStamp,
     events: &mut dyn FnMut(Event),
-) -> Result<Pulled, ProcessError> {
+) -> Result<Pulled, RunError> {
     let livemode = stripe.livemode();
     let pace = Arc::new(Pace::new(clock, request.rate));
     let reader = TransferReader::new(stripe, pace);
@@ -116,7 +117,7 @@ async fn keep_page(
     page: EventPage,
     pulled: &mut Pulled,
     events: &mut dyn FnMut(Event),
-) -> Result<(), ProcessError> {
+) -> Result<(), RunError> {
     for (id, error) in &page.odd {
         pulled.odd += 1;
         let id = id.as_deref().unwrap_or("without an id");

@@ -23,7 +23,8 @@ use crate::ops::adopt::{adopt_for_row, fits_row};
 use crate::ops::event::Event;
 use crate::ops::process::jobs::patiently;
 use crate::ops::process::lookup::FAILED_SEARCHED;
-use crate::ops::process::{ProcessError, Report, Session, Settings};
+use crate::ops::process::{Report, Session, Settings};
+use crate::ops::run_error::RunError;
 use crate::ops::search::{OddEntries, PAGES_MAX, Search};
 use crate::ops::transfers::{OVERLAP, foreign_since};
 use crate::store::foreign::Stretch;
@@ -76,7 +77,7 @@ pub(super) struct Outcome {
     /// What else needs a person.
     finding: Option<String>,
     /// Why it ended early.
-    pub(super) failed: Option<ProcessError>,
+    pub(super) failed: Option<RunError>,
 }
 
 /// A row that a transfer names.
@@ -100,7 +101,7 @@ enum Matched {
     MisfitOfCancelled(String),
 }
 
-type Running = Pin<Box<dyn Future<Output = (Box<ForeignSearch>, Result<Listing, ProcessError>)>>>;
+type Running = Pin<Box<dyn Future<Output = (Box<ForeignSearch>, Result<Listing, RunError>)>>>;
 
 /// A search beside the sends.
 pub(super) enum Searching {
@@ -127,7 +128,7 @@ impl Searching {
     }
 
     /// Waits for what is read; for ever, where nothing is.
-    pub(super) async fn read(&mut self) -> (Box<ForeignSearch>, Result<Listing, ProcessError>) {
+    pub(super) async fn read(&mut self) -> (Box<ForeignSearch>, Result<Listing, RunError>) {
         match self {
             Self::Running(running) => running.await,
             Self::Idle => std::future::pending().await,
@@ -142,7 +143,7 @@ impl Session {
         &mut self,
         stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         self.foreign.stamp = stamp.cloned();
         let mut stretch = self.foreign.stretch(None).await?;
         let failed_since = self.clock.now().minus(FAILED_SEARCHED);
@@ -165,7 +166,7 @@ impl Session {
     pub(super) async fn search_foreign_rest(
         &mut self,
         events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let listing = self.foreign.read_rest().await?;
         self.record_foreign(listing, events).await
     }
@@ -182,7 +183,7 @@ impl Session {
         &mut self,
         listing: Listing,
         events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let outcome = self.foreign.record(listing).await;
         self.in_doubt.extend(self.report.foreign(&outcome, events));
         self.searched = Arc::new(outcome.searched);
@@ -207,7 +208,7 @@ impl ForeignSearch {
     }
 
     /// Reads what may have paid the rest of the queue.
-    async fn read_rest(&mut self) -> Result<Listing, ProcessError> {
+    async fn read_rest(&mut self) -> Result<Listing, RunError> {
         let mut rest = self.stretch(self.after.clone()).await?;
         while let Some(after) = rest.until.take() {
             let next = self.stretch(Some(after)).await?;
@@ -218,7 +219,7 @@ impl ForeignSearch {
         self.list(rest).await
     }
 
-    async fn stretch(&self, after: Option<Mark>) -> Result<Stretch, ProcessError> {
+    async fn stretch(&self, after: Option<Mark>) -> Result<Stretch, RunError> {
         let filter = self.filter.clone();
         let stretch = move |store: &mut Store| store.foreign_stretch(&filter, after.as_ref());
         Ok(patiently(&self.search.db, &self.clock, stretch).await?)
@@ -226,7 +227,7 @@ impl ForeignSearch {
 
     /// Reads all transfers since the oldest row of a stretch. What was read before is
     /// not read again, but for what appears late.
-    async fn list(&self, stretch: Stretch) -> Result<Listing, ProcessError> {
+    async fn list(&self, stretch: Stretch) -> Result<Listing, RunError> {
         let now = self.clock.now();
         let since = stretch
             .since
@@ -308,7 +309,7 @@ impl ForeignSearch {
         &mut self,
         listing: &mut Listing,
         matches: &mut Vec<Match>,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let ids: Vec<PayoutId> = listing.naming.keys().cloned().collect();
         let (asked, attempted) = (ids.clone(), ids.clone());
         let db = self.search.db.clone();
@@ -362,7 +363,7 @@ impl ForeignSearch {
         payout: Payout,
         destination: Option<&str>,
         transfers: &[Transfer],
-    ) -> Result<Matched, ProcessError> {
+    ) -> Result<Matched, RunError> {
         let amount_cents = payout.amount_cents;
         let (currency, livemode) = (self.currency, self.search.livemode);
         let transfer = match transfers {

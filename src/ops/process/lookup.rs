@@ -18,8 +18,9 @@ use crate::model::time::Time;
 use crate::ops::adopt::adopt_for_attempt;
 use crate::ops::event::Event;
 use crate::ops::process::foreign::tell_only;
-use crate::ops::process::{ProcessError, Session, gate};
+use crate::ops::process::{Session, gate};
 use crate::ops::reconcile::judge::is_taken_back;
+use crate::ops::run_error::RunError;
 use crate::ops::search::{Found, OddEntries, PAGES_MAX};
 use crate::ops::transfers::OVERLAP;
 use crate::store::RunStamp;
@@ -50,7 +51,7 @@ impl Session {
     /// Refuses to send from a database that has forgotten payments: a restored
     /// backup, a lost fail-over, a copy. Keeps what names a payout with an open
     /// attempt, for the look-up of that attempt.
-    pub(super) async fn guard(&mut self) -> Result<(), ProcessError> {
+    pub(super) async fn guard(&mut self) -> Result<(), RunError> {
         if planted!("guard_off") {
             return Ok(());
         }
@@ -83,12 +84,12 @@ impl Session {
             .await?;
         self.guard_saw = in_doubt;
         if !forgotten.is_empty() {
-            return Err(ProcessError::Forgotten {
+            return Err(RunError::Forgotten {
                 transfers: forgotten,
             });
         }
         if !complete {
-            return Err(ProcessError::TooManyTransfers {
+            return Err(RunError::TooManyTransfers {
                 pages: PAGES_MAX,
                 since: from,
             });
@@ -111,7 +112,7 @@ impl Session {
         &mut self,
         stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Vec<Resend>, ProcessError> {
+    ) -> Result<Vec<Resend>, RunError> {
         let mut resends = Vec::new();
         let mut after: Option<PayoutId> = None;
         loop {
@@ -186,7 +187,7 @@ impl Session {
         attempt: &Attempt,
         begun_at: Time,
         found: Option<String>,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let Some(stamp) = stamp else { return Ok(()) };
         let look_up = LookUp {
             payout_id: attempt.payout_id.clone(),
@@ -222,7 +223,7 @@ impl Session {
 
     /// Transfers beside a paid one stay an alarm until somebody took them back at
     /// Stripe or accepted them.
-    pub(super) async fn surplus(&mut self) -> Result<(), ProcessError> {
+    pub(super) async fn surplus(&mut self) -> Result<(), RunError> {
         for (payout, id) in self.db.call(Store::surplus_open).await? {
             let transfer = self.reader().transfer(&id).await?;
             if !transfer.as_ref().is_some_and(is_taken_back) {
@@ -240,7 +241,7 @@ impl Session {
         &self,
         stamp: Option<&RunStamp>,
         attempt: &Attempt,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let Some(stamp) = stamp.cloned() else {
             return Ok(());
         };
@@ -269,7 +270,7 @@ impl Session {
         attempt: &Attempt,
         transfer: &Transfer,
         events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let Some(stamp) = stamp.cloned() else {
             tell_only(&attempt.payout_id, &transfer.id, events);
             self.in_doubt.insert(attempt.payout_id.clone());
@@ -287,7 +288,7 @@ impl Session {
     }
 
     /// The same checks as for a first send, and the key must be young.
-    async fn may_resend(&self, attempt: &Attempt) -> Result<Result<Resend, String>, ProcessError> {
+    async fn may_resend(&self, attempt: &Attempt) -> Result<Result<Resend, String>, RunError> {
         let refused = |reason: &str| Ok(Err(format!("no transfer is listed, and {reason}")));
         if attempt.stored_error {
             return refused("Stripe stored an error under its key");

@@ -29,35 +29,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::ids::PayoutId;
-use crate::model::mode::mode;
 use crate::model::money::Currency;
 use crate::model::payout::{SendRules, Skip};
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Time};
+use crate::ops::account::{account_of_this_database, skew};
 use crate::ops::event::Event;
 use crate::ops::events::apply::apply_pending;
 use crate::ops::events::suggest::suggestions;
 use crate::ops::pace::Pace;
 use crate::ops::reconcile::examine::Examiner;
 use crate::ops::reconcile::judge::Terms;
+use crate::ops::run_error::{RunError, plural};
 use crate::ops::search::Search;
-use crate::ops::table_file::FileError;
-use crate::ops::transfers::{ReadFailed, TransferReader};
+use crate::ops::transfers::TransferReader;
 use crate::store::Store;
 use crate::store::queue::{QueueFilter, Searched};
 use crate::store::thread::StoreThread;
-use crate::store::{RunStamp, Stamp, StoreError};
-use crate::stripe::api::ReadError;
+use crate::store::{RunStamp, StoreError};
 use crate::stripe::{Stripe, Transfer};
 use foreign::ForeignSearch;
 use lookup::Resend;
 
 pub use plan::{Plan, PlanCreator, PlanRow, SkippedGroup, WarningGroup};
-
-/// From this difference between the clocks on, every run warns.
-pub(crate) const SKEW_WARN_MILLIS: i64 = 30_000;
-/// From this difference on, nothing is sent.
-const SKEW_REFUSE_MILLIS: i64 = 30 * 60_000;
 
 /// How a run is asked for.
 #[derive(Debug, Clone)]
@@ -115,94 +109,6 @@ impl LimitReached {
             Self::Run => "run",
             Self::Day => "day",
         }
-    }
-}
-
-/// Why a run could not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// Stripe is to be asked, and there is no key to ask it with.
-    #[error("there is no Stripe key")]
-    NoKey,
-    /// A read at Stripe.
-    #[error("failed to {doing}")]
-    Stripe {
-        /// What was being done.
-        doing: &'static str,
-        /// What came back.
-        #[source]
-        source: ReadError,
-    },
-    /// The key belongs to another account or mode than the database.
-    #[error("this database pays from Stripe account {}, in {} mode; the key belongs to {account}, in {} mode", stamp.account, mode(stamp.livemode), mode(*livemode))]
-    OtherAccount {
-        /// What the database is stamped with.
-        stamp: Stamp,
-        /// The key's account.
-        account: String,
-        /// The key's mode.
-        livemode: bool,
-    },
-    /// A report is not of the key's account.
-    #[error(
-        "Stripe does not know the {what} of line {line} of the file: it is of another account, or of the other mode"
-    )]
-    OtherReport {
-        /// What it does not know.
-        what: String,
-        /// Where it stands.
-        line: u64,
-    },
-    /// A report cannot be read any more.
-    #[error(transparent)]
-    File(#[from] FileError),
-    /// The rollback guard.
-    #[error("Stripe holds {} that this database made or must know, and does not: {}", plural(transfers.len(), "transfer"), brief_list(transfers))]
-    Forgotten {
-        /// Their ids.
-        transfers: Vec<String>,
-    },
-    /// Too many transfers to look through.
-    #[error("more than {pages} pages of transfers since {since}: too many to check before sending")]
-    TooManyTransfers {
-        /// The bound.
-        pages: usize,
-        /// Where the check began.
-        since: Time,
-    },
-    /// The clocks are too far apart.
-    #[error(
-        "this machine's clock is {minutes} minutes away from Stripe's; nothing is sent before it is set"
-    )]
-    Skew {
-        /// Absolute difference.
-        minutes: i64,
-    },
-}
-
-impl From<ReadFailed> for ProcessError {
-    fn from(ReadFailed { doing, source }: ReadFailed) -> Self {
-        Self::Stripe { doing, source }
-    }
-}
-
-fn plural(count: usize, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else {
-        format!("{count} {what}s")
-    }
-}
-
-fn brief_list(ids: &[String]) -> String {
-    let shown = ids.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
-    if ids.len() > 3 {
-        format!("{shown}, …")
-    } else {
-        shown
     }
 }
 
@@ -375,7 +281,7 @@ impl Session {
         clock: Clock,
         settings: Settings,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Self, ProcessError> {
+    ) -> Result<Self, RunError> {
         let pace = Arc::new(Pace::new(&clock, settings.rate));
         let reader = TransferReader::new(Arc::clone(&stripe), Arc::clone(&pace));
         let livemode = stripe.livemode();
@@ -418,7 +324,7 @@ impl Session {
         &mut self,
         stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         self.resends = self.resolve(stamp, events).await?;
         self.apply_events(stamp, events).await?;
         self.search_foreign_first(stamp, events).await?;
@@ -444,7 +350,7 @@ impl Session {
         &mut self,
         stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         if let Some(stamp) = stamp {
             let terms = Terms {
                 currency: self.settings.currency,
@@ -508,63 +414,4 @@ impl Session {
     pub fn currency(&self) -> Currency {
         self.settings.currency
     }
-}
-
-/// The account the key belongs to, and Stripe's clock.
-///
-/// # Errors
-/// When the account or the mode is not the one this database is stamped with.
-pub(in crate::ops) async fn account_of_this_database(
-    db: &StoreThread,
-    reader: &TransferReader,
-    livemode: bool,
-) -> Result<(String, Option<Time>), ProcessError> {
-    let stamp = db.call(Store::stamp).await?;
-    account_of_stamp(stamp, reader, livemode).await
-}
-
-/// The same, where the stamp was read before.
-///
-/// # Errors
-/// When the account or the mode is not the one of the stamp.
-pub(in crate::ops) async fn account_of_stamp(
-    stamp: Option<Stamp>,
-    reader: &TransferReader,
-    livemode: bool,
-) -> Result<(String, Option<Time>), ProcessError> {
-    let (account, date) = reader.account().await?;
-    match stamp {
-        Some(stamp) if stamp.account != account || stamp.livemode != livemode => {
-            Err(ProcessError::OtherAccount {
-                stamp,
-                account,
-                livemode,
-            })
-        }
-        _ => Ok((account, date)),
-    }
-}
-
-/// How far Stripe's clock is ahead of ours, milliseconds. Its `Date` has whole
-/// seconds, so less than a second means nothing.
-pub(in crate::ops) fn skew(
-    clock: &Clock,
-    date: Option<Time>,
-    events: &mut dyn FnMut(Event),
-) -> Result<i64, ProcessError> {
-    let Some(date) = date else { return Ok(0) };
-    let ahead = date.millis_since(clock.now());
-    if ahead.abs() >= SKEW_REFUSE_MILLIS {
-        return Err(ProcessError::Skew {
-            minutes: ahead.abs() / 60_000,
-        });
-    }
-    if ahead.abs() >= SKEW_WARN_MILLIS {
-        events(Event::Warning(format!(
-            "this machine's clock is {} seconds {} Stripe's",
-            ahead.abs() / 1000,
-            if ahead > 0 { "behind" } else { "ahead of" }
-        )));
-    }
-    Ok(if ahead.abs() < 1000 { 0 } else { ahead })
 }

@@ -18,7 +18,8 @@ use crate::model::warning::{Warning, WarningKind};
 use crate::ops::consent::Agreement;
 use crate::ops::event::Event;
 use crate::ops::pace::Pace;
-use crate::ops::process::{LimitReached, ProcessError, Session};
+use crate::ops::process::{LimitReached, Session};
+use crate::ops::run_error::RunError;
 use crate::store::Store;
 use crate::store::queue::{Mark, QueueRequest};
 use crate::stripe::Stripe;
@@ -190,7 +191,7 @@ impl Plan {
 
 impl Session {
     /// Walks the queue without claiming and adds up what would happen.
-    pub async fn plan(&mut self, events: &mut dyn FnMut(Event)) -> Result<Plan, ProcessError> {
+    pub async fn plan(&mut self, events: &mut dyn FnMut(Event)) -> Result<Plan, RunError> {
         let in_doubt_cents = self.db.call(Store::attempts_open).await?.amount_cents;
         let mut plan = Plan {
             due: 0,
@@ -250,7 +251,7 @@ impl Session {
         plan: &mut Plan,
         seen: &mut Seen,
         events: &mut dyn FnMut(Event),
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let day_left = self.day_left(plan).await?;
         let mut agreed = HashMap::new();
         let mut groups: BTreeMap<Skip, SkippedGroup> = BTreeMap::new();
@@ -364,7 +365,7 @@ impl Session {
 
     /// What all runs may still send on this day, minor units, once what goes out again
     /// has: that counts for the day of its first send, and for this one.
-    async fn day_left(&self, plan: &Plan) -> Result<i64, ProcessError> {
+    async fn day_left(&self, plan: &Plan) -> Result<i64, RunError> {
         let Some(most) = self.settings.day_max_cents else {
             return Ok(i64::MAX);
         };
@@ -403,7 +404,7 @@ pub(super) async fn balance_cents(
     stripe: &Stripe,
     pace: &Pace,
     currency: Currency,
-) -> Result<Option<i64>, ProcessError> {
+) -> Result<Option<i64>, RunError> {
     let mut tries_left = BALANCE_TRIES;
     loop {
         pace.slot().await;
@@ -419,7 +420,7 @@ pub(super) async fn balance_cents(
                 pace.clock().sleep(Duration::from_millis(500)).await;
             }
             Err(source) => {
-                return Err(ProcessError::Stripe {
+                return Err(RunError::Stripe {
                     doing: "read the balance",
                     source,
                 });

@@ -27,8 +27,9 @@ use crate::ops::process::jobs::{Written, claim, pulse, reconnect, record};
 use crate::ops::process::lookup::Resend;
 use crate::ops::process::plan::balance_cents;
 use crate::ops::process::{
-    FAILURES_KEPT, Failure, LimitReached, ProcessError, Report, Session, Stop, Unresolved,
+    FAILURES_KEPT, Failure, LimitReached, Report, Session, Stop, Unresolved,
 };
+use crate::ops::run_error::RunError;
 use crate::store::Store;
 use crate::store::attempts::TakeOver;
 use crate::store::queue::{AttemptTerms, ClaimTerms, DayLimit, QueueRequest, WINDOW_MAX, Window};
@@ -53,7 +54,7 @@ enum Done {
     Claimed(Result<Window, StoreError>),
     Recorded(Written),
     Pulsed(Result<Reading, StoreError>),
-    Balance(Result<Option<i64>, ProcessError>),
+    Balance(Result<Option<i64>, RunError>),
 }
 
 impl Session {
@@ -71,7 +72,7 @@ impl Session {
         consent: &Consent,
         mut interrupted: watch::Receiver<u32>,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Report, ProcessError> {
+    ) -> Result<Report, RunError> {
         let agreement = consent.agreement().clone();
         let asked = Stamp {
             account: self.account.clone(),
@@ -88,7 +89,7 @@ impl Session {
             || stamped.livemode != self.livemode
         {
             let (account, livemode) = (self.account, self.livemode);
-            return Err(ProcessError::OtherAccount {
+            return Err(RunError::OtherAccount {
                 stamp: stamped,
                 account,
                 livemode,
@@ -296,7 +297,7 @@ impl Run {
         resends: Vec<Resend>,
         agreed: usize,
         mut balance_cents: Option<i64>,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let mut beyond = false;
         for (place, resend) in resends.into_iter().enumerate() {
             let amount = i64::from(resend.attempt.amount_cents);
@@ -794,13 +795,13 @@ impl Run {
 }
 
 /// Why a run ends when a read that it needs fails.
-fn stopped_by(error: ProcessError) -> Stop {
+fn stopped_by(error: RunError) -> Stop {
     match error {
-        ProcessError::Store(error) => Stop::Database(error.to_string()),
-        ProcessError::Stripe { doing, source } if source.is_key_refused() => {
+        RunError::Store(error) => Stop::Database(error.to_string()),
+        RunError::Stripe { doing, source } if source.is_key_refused() => {
             Stop::Refused(format!("failed to {doing}: {source}"))
         }
-        ProcessError::Stripe { doing, source } => {
+        RunError::Stripe { doing, source } => {
             Stop::Unreachable(format!("failed to {doing}: {source}"))
         }
         other => Stop::Unreachable(other.to_string()),
@@ -823,14 +824,14 @@ async fn free_cents(
     stripe: &Stripe,
     pace: &Pace,
     currency: Currency,
-) -> Result<Option<i64>, ProcessError> {
+) -> Result<Option<i64>, RunError> {
     less_what_is_on_its_way(db, balance_cents(stripe, pace, currency).await?).await
 }
 
 async fn less_what_is_on_its_way(
     db: &StoreThread,
     balance: Option<i64>,
-) -> Result<Option<i64>, ProcessError> {
+) -> Result<Option<i64>, RunError> {
     let Some(balance) = balance else {
         return Ok(None);
     };

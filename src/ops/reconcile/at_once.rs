@@ -2,14 +2,14 @@
 
 use tokio::task::JoinSet;
 
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::listing::READERS;
+use crate::ops::run_error::RunError;
 use crate::store::StoreError;
 
 /// Look-ups under way, as many as pages are read at once. Those that are dropped with it
 /// are given up.
 pub(super) struct AtOnce {
-    under_way: JoinSet<Result<(), ProcessError>>,
+    under_way: JoinSet<Result<(), RunError>>,
 }
 
 impl AtOnce {
@@ -25,8 +25,8 @@ impl AtOnce {
     /// What one begun before ended with.
     pub(super) async fn begin(
         &mut self,
-        look_up: impl Future<Output = Result<(), ProcessError>> + Send + 'static,
-    ) -> Result<(), ProcessError> {
+        look_up: impl Future<Output = Result<(), RunError>> + Send + 'static,
+    ) -> Result<(), RunError> {
         if self.under_way.len() >= READERS {
             self.one_ends().await?;
         }
@@ -38,14 +38,14 @@ impl AtOnce {
     ///
     /// # Errors
     /// The first one of those that did not end well.
-    pub(super) async fn end(mut self) -> Result<(), ProcessError> {
+    pub(super) async fn end(mut self) -> Result<(), RunError> {
         while !self.under_way.is_empty() {
             self.one_ends().await?;
         }
         Ok(())
     }
 
-    async fn one_ends(&mut self) -> Result<(), ProcessError> {
+    async fn one_ends(&mut self) -> Result<(), RunError> {
         match self.under_way.join_next().await {
             Some(Err(error)) if error.is_panic() => {
                 std::panic::resume_unwind(error.into_panic());

@@ -11,10 +11,10 @@ use crate::model::money::with_currency;
 use crate::model::reconciliation::{Discrepancy, Finding, FindingKind};
 use crate::model::time::Time;
 use crate::ops::event::Event;
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::Comparison;
 use crate::ops::reconcile::listing::{Listing, Seconds};
 use crate::ops::reconcile::progress::{DAY, Day};
+use crate::ops::run_error::RunError;
 use crate::stripe::Transfer;
 use crate::stripe::api::BalanceLines;
 use crate::stripe::object::BalanceTransaction;
@@ -33,7 +33,7 @@ pub(super) fn balanced(period: Seconds, begun: Time) -> Seconds {
 
 impl Comparison<'_> {
     /// Compares what left the balance, and what came back to it.
-    pub(super) async fn balance(&mut self) -> Result<(), ProcessError> {
+    pub(super) async fn balance(&mut self) -> Result<(), RunError> {
         let window = self.progress.balanced();
         if !self.request.balance || window.is_empty() {
             return Ok(());
@@ -42,7 +42,7 @@ impl Comparison<'_> {
         let read = self.read_balance(window, &mut lines).await;
         match read {
             Ok(()) => {}
-            Err(ProcessError::Stripe { source, .. }) if source.is_key_refused() => {
+            Err(RunError::Stripe { source, .. }) if source.is_key_refused() => {
                 (self.events)(Event::Warning(format!(
                     "the lines of the balance are not compared: {source}; the key needs the permission to read \
                      balance transactions"
@@ -77,7 +77,7 @@ impl Comparison<'_> {
 
     /// Settles what was found of days that agree by now. Of a day that was not compared
     /// again, nothing is known.
-    async fn days_that_agree(&self, window: Seconds) -> Result<(), ProcessError> {
+    async fn days_that_agree(&self, window: Seconds) -> Result<(), RunError> {
         let (stamp, begun) = (self.examiner.stamp.clone(), self.begun);
         let agrees = move |finding: &Finding| covers_day_of(window, finding);
         let kind = FindingKind::BalanceDiffers;
@@ -92,7 +92,7 @@ impl Comparison<'_> {
         &mut self,
         window: Seconds,
         lines: &mut BTreeMap<i64, Day>,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let reader = self.examiner.stripe()?.clone();
         let mut sent = Listing::balance(&reader, BalanceLines::Transfers, vec![window]);
         while let Some(batch) = sent.next().await? {
@@ -136,10 +136,7 @@ impl Comparison<'_> {
     }
 
     /// Adds the reversals that Stripe did not send along: it sends the newest ten.
-    pub(super) async fn complete_reversals(
-        &self,
-        transfer: &mut Transfer,
-    ) -> Result<(), ProcessError> {
+    pub(super) async fn complete_reversals(&self, transfer: &mut Transfer) -> Result<(), RunError> {
         let told = transfer.reversals.iter().map(|reversal| reversal.amount);
         if told.fold(0, i64::saturating_add) < transfer.amount_reversed {
             transfer.reversals = self.examiner.stripe()?.reversals(&transfer.id).await?;

@@ -6,18 +6,18 @@ use std::sync::Arc;
 use crate::model::ids::PayoutId;
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::{Discrepancy, Finding, FindingKind};
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::Comparison;
 use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::examine::Examiner;
 use crate::ops::reconcile::judge::{judge_without_transfer, open_attempt};
+use crate::ops::run_error::RunError;
 use crate::ops::transfers::FOREIGN_MARGIN;
 use crate::store::ledger::LedgerEntry;
 use crate::store::{Store, StoreError};
 
 impl Comparison<'_> {
     /// Rows without a transfer's id come first: they are the ones in doubt.
-    pub(super) async fn payouts_in_doubt(&mut self) -> Result<(), ProcessError> {
+    pub(super) async fn payouts_in_doubt(&mut self) -> Result<(), RunError> {
         type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
         let lists: [NextPage; 2] = [
             |store, after| store.payouts_unresolved(after),
@@ -81,7 +81,7 @@ impl Comparison<'_> {
 
     /// A payout that Stripe paid without the table knowing may have been paid
     /// twice: its whole group is read, and what else names it is counted.
-    pub(super) async fn look_closer(&mut self) -> Result<(), ProcessError> {
+    pub(super) async fn look_closer(&mut self) -> Result<(), RunError> {
         for kind in [FindingKind::ForgottenPayout, FindingKind::StatusBehind] {
             let mut after = None;
             loop {
@@ -121,7 +121,7 @@ impl Comparison<'_> {
 }
 
 impl Examiner {
-    async fn payout_in_doubt(&self, entry: &LedgerEntry) -> Result<(), ProcessError> {
+    async fn payout_in_doubt(&self, entry: &LedgerEntry) -> Result<(), RunError> {
         let mut group = self.group_of(&entry.id).await?;
         if let Some(open) = open_attempt(entry) {
             self.paid_by_hand(open, &mut group).await?;
@@ -134,7 +134,7 @@ impl Examiner {
     }
 
     /// Holds an unrecorded transfer against whatever else may have paid its payout.
-    async fn only_payment(&self, finding: &Finding) -> Result<(), ProcessError> {
+    async fn only_payment(&self, finding: &Finding) -> Result<(), RunError> {
         let (Some(payout), Some(transfer)) = (&finding.payout_id, &finding.transfer_id) else {
             return Ok(());
         };
@@ -156,7 +156,7 @@ impl Examiner {
 
     /// Forgets what was found about a transfer that was taken back whole beside
     /// one that stands: it pays nothing any more.
-    async fn drop_taken_back(&self, finding: &Finding) -> Result<(), ProcessError> {
+    async fn drop_taken_back(&self, finding: &Finding) -> Result<(), RunError> {
         let reversed = Discrepancy {
             kind: FindingKind::ReversedFully,
             ..finding.discrepancy()
@@ -165,7 +165,7 @@ impl Examiner {
         self.replace(&finding.id, Vec::new()).await
     }
 
-    async fn replace(&self, id: &str, new: Vec<Discrepancy>) -> Result<(), ProcessError> {
+    async fn replace(&self, id: &str, new: Vec<Discrepancy>) -> Result<(), RunError> {
         let (stamp, id) = (self.stamp.clone(), id.to_owned());
         Ok(self
             .db

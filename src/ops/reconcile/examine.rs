@@ -13,9 +13,9 @@ use crate::model::attempt::{Attempt, group_of};
 use crate::model::ids::PayoutId;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
 use crate::model::time::Time;
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::judge::{Judged, Terms, is_taken_back, is_transfer_id, judge, missing};
 use crate::ops::reconcile::listing::READERS;
+use crate::ops::run_error::RunError;
 use crate::ops::search::{lists_for, may_have_paid};
 use crate::ops::transfers::{ReadFailed, TransferReader};
 use crate::store::RunStamp;
@@ -63,8 +63,8 @@ impl Examiner {
     ///
     /// # Errors
     /// Without a key.
-    pub(in crate::ops) fn stripe(&self) -> Result<&TransferReader, ProcessError> {
-        self.reader.as_ref().ok_or(ProcessError::NoKey)
+    pub(in crate::ops) fn stripe(&self) -> Result<&TransferReader, RunError> {
+        self.reader.as_ref().ok_or(RunError::NoKey)
     }
 
     /// Discrepancies kept so far.
@@ -79,7 +79,7 @@ impl Examiner {
         id: &str,
         payout: Option<&PayoutId>,
         attempt: Option<i32>,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         self.look_up_when(id, payout, attempt).await.map(drop)
     }
 
@@ -89,7 +89,7 @@ impl Examiner {
         id: &str,
         payout: Option<&PayoutId>,
         attempt: Option<i32>,
-    ) -> Result<Option<Time>, ProcessError> {
+    ) -> Result<Option<Time>, RunError> {
         let found = match self.fetch(id).await? {
             Fetched::Transfer(transfer) => {
                 let made = transfer.created;
@@ -117,7 +117,7 @@ impl Examiner {
     }
 
     /// What Stripe has under an id, which may be any text that a person wrote.
-    pub(in crate::ops) async fn fetch(&self, id: &str) -> Result<Fetched, ProcessError> {
+    pub(in crate::ops) async fn fetch(&self, id: &str) -> Result<Fetched, RunError> {
         Ok(fetched(self.stripe()?, id).await?)
     }
 
@@ -125,7 +125,7 @@ impl Examiner {
     pub(in crate::ops) async fn fetch_all(
         &self,
         ids: HashSet<String>,
-    ) -> Result<HashMap<String, Fetched>, ProcessError> {
+    ) -> Result<HashMap<String, Fetched>, RunError> {
         let reader = self.stripe()?;
         let ask = |id: String| {
             let reader = reader.clone();
@@ -137,7 +137,7 @@ impl Examiner {
     pub(in crate::ops) async fn holders_of(
         &self,
         transfer: &str,
-    ) -> Result<Vec<LedgerEntry>, ProcessError> {
+    ) -> Result<Vec<LedgerEntry>, RunError> {
         let key = TransferKey {
             id: transfer.to_owned(),
             named: None,
@@ -155,7 +155,7 @@ impl Examiner {
     pub(in crate::ops) async fn compare(
         &self,
         transfers: &[Transfer],
-    ) -> Result<Vec<Judged>, ProcessError> {
+    ) -> Result<Vec<Judged>, RunError> {
         let judged = self.judged(transfers).await?;
         let found: Vec<Discrepancy> = judged.iter().flat_map(|j| j.found.clone()).collect();
         let ids = transfers.iter().map(|t| t.id.clone()).collect();
@@ -163,10 +163,7 @@ impl Examiner {
         Ok(judged)
     }
 
-    pub(in crate::ops) async fn judged_one(
-        &self,
-        transfer: &Transfer,
-    ) -> Result<Judged, ProcessError> {
+    pub(in crate::ops) async fn judged_one(&self, transfer: &Transfer) -> Result<Judged, RunError> {
         let mut judged = self.judged(std::slice::from_ref(transfer)).await?;
         // One of each is asked for and given.
         Ok(judged.pop().unwrap_or_default())
@@ -175,7 +172,7 @@ impl Examiner {
     pub(in crate::ops) async fn judged(
         &self,
         transfers: &[Transfer],
-    ) -> Result<Vec<Judged>, ProcessError> {
+    ) -> Result<Vec<Judged>, RunError> {
         let ledgers = self.ledgers(transfers).await?;
         let both = transfers.iter().zip(&ledgers);
         Ok(both
@@ -187,7 +184,7 @@ impl Examiner {
     pub(in crate::ops) async fn ledgers(
         &self,
         transfers: &[Transfer],
-    ) -> Result<Vec<TransferLedger>, ProcessError> {
+    ) -> Result<Vec<TransferLedger>, RunError> {
         let key = |transfer: &Transfer| TransferKey {
             id: transfer.id.clone(),
             named: transfer.payout_named().map(PayoutId::new),
@@ -205,7 +202,7 @@ impl Examiner {
         &self,
         transfers: Vec<String>,
         found: Vec<Discrepancy>,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         self.found.fetch_add(found.len() as u64, Ordering::Relaxed);
         let stamp = self.stamp.clone();
         Ok(self
@@ -216,7 +213,7 @@ impl Examiner {
 
     /// Every transfer in a payout's group. What of it cannot be read is kept as
     /// a finding.
-    pub(in crate::ops) async fn group_of(&self, payout: &PayoutId) -> Result<Group, ProcessError> {
+    pub(in crate::ops) async fn group_of(&self, payout: &PayoutId) -> Result<Group, RunError> {
         let Some(group) = group_of(payout) else {
             return Ok(Group::default());
         };
@@ -250,7 +247,7 @@ impl Examiner {
         &self,
         open: &Attempt,
         group: &mut Group,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let [_, to_its_account] = lists_for(open);
         let known: HashSet<String> = group.transfers.iter().map(|t| t.id.clone()).collect();
         let listed = self
@@ -274,7 +271,7 @@ impl Examiner {
         &self,
         payout: &PayoutId,
         this: &str,
-    ) -> Result<Beside, ProcessError> {
+    ) -> Result<Beside, RunError> {
         let group = self.group_of(payout).await?;
         let mut transfers: BTreeMap<String, bool> = group
             .transfers

@@ -17,13 +17,13 @@ use crate::failpoint::failpoint;
 use crate::model::ids::PayoutId;
 use crate::model::time::Span;
 use crate::ops::event::Event;
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::Comparison;
 use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::examine::odd_entry;
 use crate::ops::reconcile::judge::{Judged, Word, agrees, judge};
 use crate::ops::reconcile::listing::{Batch, Listing};
 use crate::ops::reconcile::sketch::{Mark, Sketch};
+use crate::ops::run_error::RunError;
 use crate::store::ledger::{Hold, HoldsAfter, PlainlyHeld, TransferLedger};
 use crate::store::thread::StoreThread;
 use crate::stripe::Transfer;
@@ -39,7 +39,7 @@ const LOOKED_UP_MAX: usize = 100_000;
 
 impl Comparison<'_> {
     /// Every transfer of the period, against the ledger and back.
-    pub(super) async fn transfers(&mut self) -> Result<(), ProcessError> {
+    pub(super) async fn transfers(&mut self) -> Result<(), RunError> {
         let goes_on = self.progress.newest().is_some();
         self.transfers_read_too_early().await?;
         let held = (!goes_on).then(|| self.held_by_table());
@@ -70,7 +70,7 @@ impl Comparison<'_> {
     }
 
     /// Whether a row or an attempt held a transfer when that was listed, and does not now.
-    async fn is_held_no_more(&self, held: &Sketch) -> Result<bool, ProcessError> {
+    async fn is_held_no_more(&self, held: &Sketch) -> Result<bool, RunError> {
         let differ = held.clone().less(&self.progress.seen);
         let mut suspected: Vec<Mark> = Vec::new();
         let mut after = None;
@@ -87,7 +87,7 @@ impl Comparison<'_> {
 
     /// Transfers that may have appeared behind what a comparison read that was cut off.
     /// They are looked at, and not counted: most of them were.
-    async fn transfers_read_too_early(&mut self) -> Result<(), ProcessError> {
+    async fn transfers_read_too_early(&mut self) -> Result<(), RunError> {
         let windows = self.progress.read_too_early(self.request.period);
         let windows = windows.into_iter().collect();
         let mut listing = Listing::transfers(self.examiner.stripe()?, windows);
@@ -107,7 +107,7 @@ impl Comparison<'_> {
         &mut self,
         batch: Batch<Transfer>,
         word: Word,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let mut transfers = batch.entries;
         if self.request.balance {
             for transfer in &mut transfers {
@@ -141,7 +141,7 @@ impl Comparison<'_> {
         &mut self,
         transfers: &[Transfer],
         word: Word,
-    ) -> Result<Vec<Glanced>, ProcessError> {
+    ) -> Result<Vec<Glanced>, RunError> {
         let ids: Vec<String> = transfers.iter().map(|t| t.id.clone()).collect();
         let glance = self
             .examiner
@@ -195,7 +195,7 @@ impl Comparison<'_> {
     pub(super) async fn judged_by_stripe(
         &self,
         transfers: &[Transfer],
-    ) -> Result<Vec<(Judged, TransferLedger)>, ProcessError> {
+    ) -> Result<Vec<(Judged, TransferLedger)>, RunError> {
         let ledgers = self.examiner.ledgers(transfers).await?;
         let both = transfers.iter().zip(ledgers);
         Ok(both
@@ -205,10 +205,7 @@ impl Comparison<'_> {
 
     /// Every transfer that the table holds for the period and Stripe did not list in it.
     /// How many of them Stripe made in it all the same.
-    pub(super) async fn transfers_not_listed(
-        &mut self,
-        held: &Sketch,
-    ) -> Result<u64, ProcessError> {
+    pub(super) async fn transfers_not_listed(&mut self, held: &Sketch) -> Result<u64, RunError> {
         let missing = held.clone().less(&self.progress.seen);
         let left_out = Arc::new(AtomicU64::new(0));
         if missing.is_even() {
@@ -305,7 +302,7 @@ impl Glanced {
 
 /// All transfers that rows and attempts of the period hold, added up while Stripe's
 /// list is being read.
-pub(super) struct HeldByTable(JoinHandle<Result<Sketch, ProcessError>>);
+pub(super) struct HeldByTable(JoinHandle<Result<Sketch, RunError>>);
 
 impl HeldByTable {
     fn begin(db: StoreThread, period: Span) -> Self {
@@ -325,7 +322,7 @@ impl HeldByTable {
         }))
     }
 
-    pub(super) async fn added_up(mut self) -> Result<Sketch, ProcessError> {
+    pub(super) async fn added_up(mut self) -> Result<Sketch, RunError> {
         match (&mut self.0).await {
             Ok(held) => held,
             Err(error) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
@@ -344,7 +341,7 @@ pub(super) async fn holds_in(
     db: &StoreThread,
     period: Span,
     after: Option<HoldsAfter>,
-) -> Result<(Vec<Hold>, Option<HoldsAfter>), ProcessError> {
+) -> Result<(Vec<Hold>, Option<HoldsAfter>), RunError> {
     Ok(db
         .call(move |store| store.holds_in(period, after.as_ref()))
         .await?)

@@ -49,10 +49,10 @@ use crate::model::reconciliation::{
 };
 use crate::model::run::Holder;
 use crate::model::time::{Clock, Span, Time};
+use crate::ops::account::{account_of_stamp, account_of_this_database};
 use crate::ops::event::Event;
 use crate::ops::events::apply::apply_pending;
 use crate::ops::pace::Pace;
-use crate::ops::process::{ProcessError, account_of_stamp, account_of_this_database};
 use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::balance::balanced;
 use crate::ops::reconcile::examine::Examiner;
@@ -60,6 +60,7 @@ use crate::ops::reconcile::judge::Terms;
 use crate::ops::reconcile::listing::Seconds;
 use crate::ops::reconcile::progress::Progress;
 use crate::ops::reconcile::repair::{Repair, Repairs};
+use crate::ops::run_error::RunError;
 use crate::ops::transfers::{OVERLAP, TransferReader};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, Store, StoreError};
@@ -144,7 +145,7 @@ pub async fn reconcile(
     request: Request,
     stamp: &RunStamp,
     events: &mut dyn FnMut(Event),
-) -> Result<Compared, ProcessError> {
+) -> Result<Compared, RunError> {
     let mut comparison = begin(db, Some(stripe), clock, request, stamp, events).await?;
     comparison.go_on().await?;
     apply_pending(&comparison.examiner, comparison.events).await?;
@@ -169,7 +170,7 @@ async fn begin<'a>(
     request: Request,
     stamp: &RunStamp,
     events: &'a mut dyn FnMut(Event),
-) -> Result<Comparison<'a>, ProcessError> {
+) -> Result<Comparison<'a>, RunError> {
     let (reader, livemode) = if let Some(stripe) = stripe {
         let pace = Arc::new(Pace::new(clock, request.rate));
         let livemode = stripe.livemode();
@@ -217,7 +218,7 @@ pub async fn references_forgotten(
     rate: Option<u32>,
     stamp: Option<Stamp>,
     findings: &[Finding],
-) -> Result<HashMap<String, String>, ProcessError> {
+) -> Result<HashMap<String, String>, RunError> {
     let mut references = HashMap::new();
     let forgotten = findings
         .iter()
@@ -268,7 +269,7 @@ impl Comparison<'_> {
     /// Open findings of earlier runs about transfers that this one has not come
     /// across: they stay open until Stripe or the table says otherwise. What it has
     /// come across is a finding of this run by now, or settled.
-    async fn findings_from_before(&mut self) -> Result<(), ProcessError> {
+    async fn findings_from_before(&mut self) -> Result<(), RunError> {
         let mut after: Option<String> = None;
         loop {
             let (run, behind) = (self.examiner.stamp.run_id.clone(), after.clone());
@@ -302,8 +303,8 @@ impl Comparison<'_> {
     async fn each_open(
         &mut self,
         kind: FindingKind,
-        mut work: impl AsyncFnMut(&mut Self, Finding) -> Result<(), ProcessError>,
-    ) -> Result<(), ProcessError> {
+        mut work: impl AsyncFnMut(&mut Self, Finding) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
         let mut after = None;
         loop {
             let page = self.open_page(kind, after).await?;
@@ -322,7 +323,7 @@ impl Comparison<'_> {
         &self,
         kind: FindingKind,
         after: Option<String>,
-    ) -> Result<Vec<Finding>, ProcessError> {
+    ) -> Result<Vec<Finding>, RunError> {
         let run = self.examiner.stamp.run_id.clone();
         Ok(self
             .examiner
@@ -334,7 +335,7 @@ impl Comparison<'_> {
             .await?)
     }
 
-    async fn repair(&mut self, kinds: &[FindingKind]) -> Result<(), ProcessError> {
+    async fn repair(&mut self, kinds: &[FindingKind]) -> Result<(), RunError> {
         if !self.request.fix {
             return Ok(());
         }
@@ -357,7 +358,7 @@ impl Comparison<'_> {
                         }
                     }
                     // One that cannot be written holds up nobody else.
-                    Err(ProcessError::Store(error)) if !error.is_transient() => {
+                    Err(RunError::Store(error)) if !error.is_transient() => {
                         this.not_repaired(&finding, &error.with_cause());
                         Ok(())
                     }
@@ -369,7 +370,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    async fn fixed(&self, id: String, how: String) -> Result<(), ProcessError> {
+    async fn fixed(&self, id: String, how: String) -> Result<(), RunError> {
         let stamp = self.examiner.stamp.clone();
         Ok(self
             .examiner
@@ -390,7 +391,7 @@ impl Comparison<'_> {
         )));
     }
 
-    async fn finish(mut self) -> Result<Compared, ProcessError> {
+    async fn finish(mut self) -> Result<Compared, RunError> {
         let (stamp, period, begun) = (self.examiner.stamp.clone(), self.request.period, self.begun);
         let lease = self.examiner.lease;
         let not_looked_for = self.not_looked_for();
@@ -455,7 +456,7 @@ impl Comparison<'_> {
     }
 
     /// Goes on from where the last comparison was cut off, where that is asked for.
-    async fn go_on(&mut self) -> Result<(), ProcessError> {
+    async fn go_on(&mut self) -> Result<(), RunError> {
         let Some(kept) = self.request.resumed.take() else {
             let lease = self.examiner.lease;
             let forget = move |store: &mut Store| store.reconciliation_progress_forget(lease);
@@ -489,7 +490,7 @@ impl Comparison<'_> {
     }
 
     /// Keeps how far the reading got.
-    async fn save_progress(&self) -> Result<(), ProcessError> {
+    async fn save_progress(&self) -> Result<(), RunError> {
         let (progress, seen) = self.progress.to_keep();
         let keep = ReconciliationProgress {
             run_id: self.examiner.stamp.run_id.clone(),
@@ -508,7 +509,7 @@ impl Comparison<'_> {
 
     /// Where all that the rollback guard looks at was compared and nothing of it
     /// is forgotten, the next guard need not read it again.
-    async fn advance_watermark(&self, begun: Time) -> Result<(), ProcessError> {
+    async fn advance_watermark(&self, begun: Time) -> Result<(), RunError> {
         // A file says nothing of what was made after it.
         let counts = self.request.fix && self.tally.source == Source::Stripe;
         let Some(newest) = self.progress.newest().filter(|_| counts) else {

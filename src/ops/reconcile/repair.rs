@@ -8,9 +8,9 @@ use crate::model::reconciliation::{Finding, FindingKind};
 use crate::model::time::{Span, Time};
 use crate::ops::adopt::{adopt_for_attempt, adopt_for_row, attempt_said};
 use crate::ops::event::Event;
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::examine::{Examiner, Fetched};
 use crate::ops::reconcile::judge::{Judged, lost_payout, open_attempt};
+use crate::ops::run_error::RunError;
 use crate::ops::transfers::foreign_since;
 use crate::store::StoreError;
 use crate::store::ledger::LedgerEntry;
@@ -57,7 +57,7 @@ impl Repairs<'_> {
         &self,
         finding: &Finding,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Repair, ProcessError> {
+    ) -> Result<Repair, RunError> {
         if finding.kind == FindingKind::StatementNotMarked {
             return Ok(self.mark_statement(finding).await?.into());
         }
@@ -95,7 +95,7 @@ impl Repairs<'_> {
         transfer: &Transfer,
         judged: &Judged,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Repaired, ProcessError> {
+    ) -> Result<Repaired, RunError> {
         if kind == FindingKind::ForgottenPayout {
             return self.restore(transfer).await;
         }
@@ -113,7 +113,7 @@ impl Repairs<'_> {
         }
     }
 
-    async fn restore(&self, transfer: &Transfer) -> Result<Repaired, ProcessError> {
+    async fn restore(&self, transfer: &Transfer) -> Result<Repaired, RunError> {
         let lost = match lost_payout(transfer, &self.examiner.terms) {
             Ok(lost) => lost,
             Err(reason) => return Ok(Err(reason)),
@@ -135,7 +135,7 @@ impl Repairs<'_> {
         payout: &PayoutId,
         transfer: &Transfer,
         events: &mut dyn FnMut(Event),
-    ) -> Result<Repaired, ProcessError> {
+    ) -> Result<Repaired, RunError> {
         let (ids, lease) = (vec![payout.clone()], self.examiner.lease);
         let entry = self
             .examiner
@@ -184,7 +184,7 @@ impl Repairs<'_> {
         &self,
         payout: &PayoutId,
         transfer: &Transfer,
-    ) -> Result<Repaired, ProcessError> {
+    ) -> Result<Repaired, RunError> {
         let payout = payout.clone();
         let (stamp, currency) = (self.examiner.stamp.clone(), self.examiner.terms.currency);
         let (id, cents) = (transfer.id.clone(), transfer.amount_reversed);
@@ -195,7 +195,7 @@ impl Repairs<'_> {
         Ok(Ok("the amount is kept".to_owned()))
     }
 
-    async fn mark_statement(&self, finding: &Finding) -> Result<Repaired, ProcessError> {
+    async fn mark_statement(&self, finding: &Finding) -> Result<Repaired, RunError> {
         let Some(payout) = finding.payout_id.clone() else {
             return Ok(Err("it names no payout".to_owned()));
         };

@@ -20,13 +20,13 @@ use crate::model::reconciliation::{Discrepancy, FindingKind, Source};
 use crate::model::time::{Clock, Span, Time};
 use crate::ops::event::Event;
 use crate::ops::fault::Faults;
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::examine::{Fetched, a_few_at_a_time, odd_entry};
 use crate::ops::reconcile::judge::{Judged, Word, is_balance_transaction_id, judge_told, missing};
 use crate::ops::reconcile::listed::{holds_in, parts_of};
 use crate::ops::reconcile::listing::Batch;
 use crate::ops::reconcile::sketch::Sketch;
 use crate::ops::reconcile::{Compared, Comparison, REPAIRED_FIRST, Request, begin};
+use crate::ops::run_error::RunError;
 use crate::ops::stripe_report::{
     Entry, Kind, Layout, OPTIONAL_COLUMNS, ReportReader, ReportRow, Summary, survey,
 };
@@ -169,10 +169,10 @@ impl Report {
         Ok(Span { from, until })
     }
 
-    fn reader(&self) -> Result<ReportReader<'_>, ProcessError> {
+    fn reader(&self) -> Result<ReportReader<'_>, RunError> {
         // It was read before, and says the same each time or that it was changed.
         ReportReader::new(&self.file, &self.zone).map_err(|refused| {
-            ProcessError::File(match refused {
+            RunError::File(match refused {
                 Refused::File(error) => error,
                 Refused::Faults(_) => FileError::Changed {
                     name: self.file.name().to_owned(),
@@ -182,7 +182,7 @@ impl Report {
     }
 
     /// The next row about a transfer.
-    fn next_row(reader: &mut ReportReader<'_>) -> Result<Option<ReportRow>, ProcessError> {
+    fn next_row(reader: &mut ReportReader<'_>) -> Result<Option<ReportRow>, RunError> {
         while let Some(entry) = reader.next_entry()? {
             if let Entry::Row(row) = entry {
                 return Ok(Some(row));
@@ -219,7 +219,7 @@ pub async fn reconcile_report(
     request: Request,
     stamp: &RunStamp,
     events: &mut dyn FnMut(Event),
-) -> Result<Compared, ProcessError> {
+) -> Result<Compared, RunError> {
     let has_key = stripe.is_some();
     let request = Request {
         fix: request.fix && has_key,
@@ -288,7 +288,7 @@ struct Sums {
 
 impl Comparison<'_> {
     /// Every row of the period against the ledger, and back.
-    async fn rows_of(&mut self, report: &Report) -> Result<(), ProcessError> {
+    async fn rows_of(&mut self, report: &Report) -> Result<(), RunError> {
         self.tell_what_it_says(report)?;
         let held = self.held_by_table();
         let mut sums = Sums::default();
@@ -337,7 +337,7 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    async fn part_of(&mut self, part: Part, sums: &mut Sums) -> Result<(), ProcessError> {
+    async fn part_of(&mut self, part: Part, sums: &mut Sums) -> Result<(), RunError> {
         if self.examiner.reader.is_none() {
             sums.not_looked_up += part.lines.len() as u64;
         } else {
@@ -376,7 +376,7 @@ impl Comparison<'_> {
     }
 
     /// Transfers of which the file says only which line of the balance they are.
-    async fn lines(&mut self, rows: Vec<ReportRow>) -> Result<(), ProcessError> {
+    async fn lines(&mut self, rows: Vec<ReportRow>) -> Result<(), RunError> {
         let mut whole = Vec::new();
         let mut found = Vec::new();
         for (row, transfer) in self.by_line(BalanceLines::Transfers, rows).await? {
@@ -395,11 +395,7 @@ impl Comparison<'_> {
     }
 
     /// What was taken back is judged on the transfer, as Stripe has it now.
-    async fn reversals(
-        &mut self,
-        rows: Vec<ReportRow>,
-        sums: &mut Sums,
-    ) -> Result<(), ProcessError> {
+    async fn reversals(&mut self, rows: Vec<ReportRow>, sums: &mut Sums) -> Result<(), RunError> {
         let mut ids: HashSet<String> = HashSet::new();
         let mut transfers: BTreeMap<String, Transfer> = BTreeMap::new();
         let (named, rows): (Vec<_>, Vec<_>) =
@@ -443,7 +439,7 @@ impl Comparison<'_> {
         &self,
         lines: BalanceLines,
         rows: Vec<ReportRow>,
-    ) -> Result<Vec<(ReportRow, Option<Transfer>)>, ProcessError> {
+    ) -> Result<Vec<(ReportRow, Option<Transfer>)>, RunError> {
         let reader = self.examiner.stripe()?;
         let ask = |row: ReportRow| {
             let reader = reader.clone();
@@ -460,7 +456,7 @@ impl Comparison<'_> {
     }
 
     /// The transfers of the payout that a row names by its metadata.
-    async fn transfers_of_named(&self, row: &ReportRow) -> Result<Vec<String>, ProcessError> {
+    async fn transfers_of_named(&self, row: &ReportRow) -> Result<Vec<String>, RunError> {
         let named = ["payout_id", "payoutId"];
         let Some(named) = named.iter().find_map(|key| row.metadata.get(key)) else {
             return Ok(Vec::new());
@@ -507,7 +503,7 @@ impl Comparison<'_> {
         &self,
         told: &[Transfer],
         found_before: &HashSet<String>,
-    ) -> Result<Vec<(Judged, TransferLedger)>, ProcessError> {
+    ) -> Result<Vec<(Judged, TransferLedger)>, RunError> {
         let ledgers = self.examiner.ledgers(told).await?;
         let terms = &self.examiner.terms;
         let mut looked_at: Vec<(Judged, TransferLedger)> = told
@@ -561,7 +557,7 @@ impl Comparison<'_> {
     }
 
     /// Transfers are never deleted at Stripe: one that it does not know is of somebody else's.
-    async fn is_of_this_account(&self, report: &Report) -> Result<(), ProcessError> {
+    async fn is_of_this_account(&self, report: &Report) -> Result<(), RunError> {
         let mut reader = report.reader()?;
         while let Some(row) = Report::next_row(&mut reader)? {
             if row.kind != Kind::Transfer {
@@ -577,7 +573,7 @@ impl Comparison<'_> {
             };
             return match what.filter(|_| !known) {
                 None => Ok(()),
-                Some(id) => Err(ProcessError::OtherReport {
+                Some(id) => Err(RunError::OtherReport {
                     what: format!("transfer {id}"),
                     line,
                 }),
@@ -587,7 +583,7 @@ impl Comparison<'_> {
     }
 
     /// Tells what is in a file, and what of it is not compared for want of a column.
-    fn tell_what_it_says(&mut self, report: &Report) -> Result<(), ProcessError> {
+    fn tell_what_it_says(&mut self, report: &Report) -> Result<(), RunError> {
         let (summary, reader) = (report.summary(), report.reader()?);
         let mut notes = vec![format!(
             "{}: {}; {} and {}",
@@ -668,7 +664,7 @@ impl Comparison<'_> {
     // Without a key:
 
     /// What only Stripe could say of payouts in doubt.
-    async fn payouts_not_looked_up(&mut self) -> Result<(), ProcessError> {
+    async fn payouts_not_looked_up(&mut self) -> Result<(), RunError> {
         type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
         let lists: [NextPage; 2] = [
             |store, after| store.payouts_unresolved(after),
@@ -710,7 +706,7 @@ impl Comparison<'_> {
         &self,
         report: &Report,
         sums: &mut Sums,
-    ) -> Result<BTreeMap<String, TakenBack>, ProcessError> {
+    ) -> Result<BTreeMap<String, TakenBack>, RunError> {
         let mut taken_back: BTreeMap<String, TakenBack> = BTreeMap::new();
         let mut reader = report.reader()?;
         while let Some(row) = Report::next_row(&mut reader)? {
@@ -738,7 +734,7 @@ impl Comparison<'_> {
         report: &Report,
         held: &Sketch,
         all_named: bool,
-    ) -> Result<(), ProcessError> {
+    ) -> Result<(), RunError> {
         let missing_ones = held.clone().less(&self.progress.seen);
         if missing_ones.is_even() {
             return Ok(());

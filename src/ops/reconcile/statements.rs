@@ -3,14 +3,14 @@
 use crate::model::ids::{PayoutId, StatementId};
 use crate::model::money::{Currency, with_currency};
 use crate::model::reconciliation::{Discrepancy, FindingKind};
-use crate::ops::process::ProcessError;
 use crate::ops::reconcile::Comparison;
+use crate::ops::run_error::RunError;
 use crate::store::statement_marks::{StatementReversed, StatementsToMark};
 
 impl Comparison<'_> {
     /// Covered statements that are not marked; then those that are marked, and of which
     /// all that paid them was taken back.
-    pub(super) async fn statements(&mut self) -> Result<(), ProcessError> {
+    pub(super) async fn statements(&mut self) -> Result<(), RunError> {
         let mut after: Option<StatementId> = None;
         loop {
             let behind = after.clone();

@@ -17,9 +17,10 @@ use payouts::model::payout::SendRules;
 use payouts::model::time::Clock;
 use payouts::ops::consent::{Agreement, Consent};
 use payouts::ops::events::pull;
-use payouts::ops::process::{ProcessError, Report, Session, Settings};
+use payouts::ops::process::{Report, Session, Settings};
 use payouts::ops::reconcile::{self, default_period};
 use payouts::ops::resolve::{self, Looked, Resolver};
+use payouts::ops::run_error::RunError;
 use payouts::ops::{approve, cancel, hold, retry};
 use payouts::sandbox::{
     AccountUpdate, BalanceUpdate, CapabilityStatus, FaultPlan, FaultRule, OpeningBalance, Options,
@@ -755,7 +756,7 @@ impl Work {
             _ => {
                 let moved = self.by_hand(&mut store, &stamp);
                 (
-                    Some(Ended::said(&stamp, moved.map_err(ProcessError::from))),
+                    Some(Ended::said(&stamp, moved.map_err(RunError::from))),
                     Some(store),
                 )
             }
@@ -805,12 +806,7 @@ impl Work {
         (ended, store)
     }
 
-    async fn pay(
-        &self,
-        db: StoreThread,
-        stamp: &RunStamp,
-        run: &Run,
-    ) -> Result<Report, ProcessError> {
+    async fn pay(&self, db: StoreThread, stamp: &RunStamp, run: &Run) -> Result<Report, RunError> {
         let settings = Settings {
             filter: QueueFilter::default(),
             rules: SendRules {
@@ -857,7 +853,7 @@ impl Work {
             .await
     }
 
-    async fn reconcile(&self, db: StoreThread, stamp: &RunStamp) -> Result<(), ProcessError> {
+    async fn reconcile(&self, db: StoreThread, stamp: &RunStamp) -> Result<(), RunError> {
         let now = self.clock.now();
         let period = db.call(move |store| default_period(store, now)).await?;
         let request = reconcile::Request {
@@ -875,7 +871,7 @@ impl Work {
             .map(drop)
     }
 
-    async fn pull(&self, db: StoreThread, stamp: &RunStamp) -> Result<(), ProcessError> {
+    async fn pull(&self, db: StoreThread, stamp: &RunStamp) -> Result<(), RunError> {
         let request = pull::Request {
             currency: Currency::USD,
             lease: LEASE,
@@ -892,7 +888,7 @@ impl Work {
         &self,
         db: StoreThread,
         stamp: &RunStamp,
-    ) -> Result<Result<Vec<Looked>, String>, ProcessError> {
+    ) -> Result<Result<Vec<Looked>, String>, RunError> {
         let settings = resolve::Settings {
             currency: Currency::USD,
             lease: LEASE,
@@ -993,7 +989,7 @@ impl Work {
 }
 
 impl Ended {
-    fn of(stamp: &RunStamp, came: Result<Report, ProcessError>) -> Self {
+    fn of(stamp: &RunStamp, came: Result<Report, RunError>) -> Self {
         match came {
             Ok(report) => Self {
                 code: exit_code_of(&report),
@@ -1007,7 +1003,7 @@ impl Ended {
         }
     }
 
-    fn decided(stamp: &RunStamp, came: Result<Result<Vec<Looked>, String>, ProcessError>) -> Self {
+    fn decided(stamp: &RunStamp, came: Result<Result<Vec<Looked>, String>, RunError>) -> Self {
         let (looked, refusal) = match came {
             Ok(Ok(looked)) => (looked, None),
             Ok(Err(refusal)) => (Vec::new(), Some(refusal)),
@@ -1027,7 +1023,7 @@ impl Ended {
         }
     }
 
-    fn said(stamp: &RunStamp, came: Result<(), ProcessError>) -> Self {
+    fn said(stamp: &RunStamp, came: Result<(), RunError>) -> Self {
         Self {
             code: if came.is_ok() { 0 } else { 3 },
             run: Some(stamp.run_id.as_str().to_owned()),
@@ -1035,7 +1031,7 @@ impl Ended {
             looked: Vec::new(),
             forgotten: matches!(
                 came,
-                Err(ProcessError::Forgotten { .. } | ProcessError::TooManyTransfers { .. })
+                Err(RunError::Forgotten { .. } | RunError::TooManyTransfers { .. })
             ),
             error: came
                 .err()
