@@ -345,11 +345,7 @@ fn run_pull(cx: &mut Context) -> Result<Exits, CliError> {
 fn exits_of(pulled: &Pulled) -> Exits {
     let mut exits = Exits::default();
     for kind in pulled.applied.kinds.keys() {
-        exits.add(if kind.is_alarm() {
-            Exit::Unresolved
-        } else {
-            Exit::Attention
-        });
+        exits.add_finding(*kind);
     }
     if pulled.gap.is_some() || pulled.odd > 0 || pulled.applied.reported > 0 {
         exits.add(Exit::Attention);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::model::reconciliation::FindingKind;
+
 macro_rules! exit_codes {
     ($( $(#[doc = $doc:literal])+ $name:ident = $code:literal, $meaning:literal; )+) => {
         /// How a command ended. The declaration's order is the order in which
@@ -61,6 +63,15 @@ impl Exits {
     /// Adds one.
     pub fn add(&mut self, exit: Exit) {
         self.0.insert(exit);
+    }
+
+    /// Adds what an open finding of this kind stands for.
+    pub fn add_finding(&mut self, kind: FindingKind) {
+        self.add(if kind.is_alarm() {
+            Exit::Unresolved
+        } else {
+            Exit::Attention
+        });
     }
 
     /// The strongest, which the process ends with.

@@ -27,6 +27,8 @@ mod page;
 mod process;
 mod receipt;
 mod reconcile;
+mod reconcile_file;
+mod reconcile_print;
 mod recorded;
 mod release;
 mod report;

@@ -1,44 +1,32 @@
 //! `payouts reconcile`.
 
-use std::collections::{HashMap, HashSet};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use clap::Args;
 use jiff::tz::TimeZone;
 
 use crate::cli::context::Context;
-use crate::cli::create::{decimal_mark, encoding};
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
-use crate::cli::input;
 use crate::cli::interrupt::{GivesUp, interruptible, signals};
+use crate::cli::reconcile_file::{
+    ReportArgs, period_of_report, report_at, without_key_nothing_is_repaired,
+};
+use crate::cli::reconcile_print::print;
 use crate::cli::recorded::recorded;
 use crate::cli::selection;
 use crate::model::ids::RunId;
-use crate::model::money::{Currency, DecimalMark};
-use crate::model::reconciliation::{
-    Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress,
-};
-use crate::model::run::Holder;
+use crate::model::reconciliation::{Finding, FindingKind, Reconciliation, ReconciliationProgress};
 use crate::model::time::Span;
-use crate::ops::fault::Faults;
 use crate::ops::period;
-use crate::ops::reconcile::report::{NotCompared, Report, reconcile_report};
+use crate::ops::reconcile::report::{Report, reconcile_report};
 use crate::ops::reconcile::{Compared, Request, default_period, reconcile, references_forgotten};
 use crate::ops::run_error::RunError;
-use crate::ops::stripe_report::{self, OPTIONAL_COLUMNS, map_column};
-use crate::ops::table_file::{Dialect, Encoding};
-use crate::output::json_records::{FaultView, FaultsView};
+use crate::output::Answer;
 use crate::output::progress::Progress;
-use crate::output::reconcile::{
-    FindingView, ReconcileMembers, SHOWN, open_group, settled_group, summary,
-};
-use crate::output::record;
-use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream};
-use crate::output::text::{count, held_by};
-use crate::output::{Answer, Format};
+use crate::output::reconcile::FindingView;
+use crate::output::text::count;
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Store, StoreError};
 use crate::stripe::Stripe;
@@ -79,7 +67,7 @@ pub(super) struct ReconcileArgs {
     /// Whose days and months are meant, such as Europe/Berlin; also the zone of a
     /// report that was asked for in another than UTC
     #[arg(long, value_name = "ZONE", default_value = "UTC", value_parser = period::zone, help_heading = "Selection")]
-    tz: TimeZone,
+    pub(super) tz: TimeZone,
 
     /// Go on from where the last comparison was cut off, over the same time
     #[arg(long, conflicts_with_all = ["period", "from", "to", "accept", "file"], help_heading = "Selection")]
@@ -105,7 +93,7 @@ pub(super) struct ReconcileArgs {
     diff: Option<String>,
 
     #[command(flatten)]
-    report: ReportArgs,
+    pub(super) report: ReportArgs,
 
     /// Apply the repairs that are provably safe
     #[arg(long, help_heading = "Repair")]
@@ -125,49 +113,6 @@ pub(super) struct ReconcileArgs {
         help_heading = "Repair"
     )]
     reason: Option<String>,
-}
-
-/// A report in the place of Stripe's lists.
-#[derive(Debug, Args)]
-struct ReportArgs {
-    /// Compare with this report of Stripe's; - reads standard input
-    ///
-    /// `balance_change_from_activity.itemized` or `payout_reconciliation.itemized`, with
-    /// the optional columns `source_id`, `transfer_metadata[payout_id]` and
-    /// `connected_account_id` ticked; the dashboard's export of the balance; or any CSV
-    /// file whose columns are named with --map.
-    #[arg(long, value_name = "FILE", help_heading = "A report")]
-    file: Option<PathBuf>,
-
-    /// What the file calls a column, such as gross=Betrag; may be repeated
-    #[arg(
-        long,
-        value_name = "COLUMN=NAME",
-        value_parser = map_column,
-        requires = "file",
-        help_heading = "A report"
-    )]
-    map: Vec<(String, String)>,
-
-    /// What stands before the decimals: '.', or ',' as in 1.250,00
-    #[arg(
-        long,
-        value_name = "MARK",
-        value_parser = decimal_mark,
-        requires = "file",
-        help_heading = "A report"
-    )]
-    decimal: Option<DecimalMark>,
-
-    /// utf-8, utf-16le, utf-16be or windows-1252, where the file does not say itself
-    #[arg(
-        long,
-        value_name = "NAME",
-        value_parser = encoding,
-        requires = "file",
-        help_heading = "A report"
-    )]
-    encoding: Option<Encoding>,
 }
 
 /// The last comparison that ended, in place of a run's id.
@@ -304,84 +249,6 @@ async fn compare(
     interruptible(signals()?, gives_up, comparing).await
 }
 
-/// Reads a report once, and refuses one that nothing can be compared with.
-fn report_at(cx: &Context, path: &Path, args: &ReconcileArgs) -> Result<Report, CliError> {
-    let dialect = Dialect {
-        encoding: args.report.encoding,
-        names: args.report.map.clone(),
-        ignored: Vec::new(),
-        decimal: args.report.decimal.unwrap_or_default(),
-    };
-    let file = if path == Path::new("-") {
-        stripe_report::read("stdin", io::stdin().lock(), dialect)
-    } else {
-        stripe_report::open(path, dialect)
-    };
-    let file = file.map_err(|error| input::failed(&error))?;
-    let name = file.name().to_owned();
-    Report::of(file, &args.tz).map_err(|refused| match refused {
-        NotCompared::File(error) => input::failed(&error),
-        NotCompared::Faults(faults) => refuse_rows(cx, &name, &faults, args),
-        NotCompared::ConnectedAccounts => nothing_compared(&name, &refused).hint(
-            "download the platform's own report: balance_change_from_activity.itemized, without connected accounts",
-        ),
-        NotCompared::NoTransfers | NotCompared::AnotherTime { .. } => {
-            nothing_compared(&name, &refused)
-        }
-        NotCompared::NamesNoTransfers { .. } => nothing_compared(&name, &refused).hint(format!(
-            "download the report again with the optional column {} ticked",
-            OPTIONAL_COLUMNS[0]
-        )),
-    })
-}
-
-fn nothing_compared(name: &str, why: &NotCompared) -> CliError {
-    CliError::new(
-        Exit::CouldNotRun,
-        format!("nothing is compared with {name}: {why}"),
-    )
-}
-
-/// Tells every fault of a file: where it stands, and what is wrong.
-fn refuse_rows(cx: &Context, name: &str, faults: &Faults, args: &ReconcileArgs) -> CliError {
-    if cx.format == Format::Table {
-        input::show_faults(cx, faults);
-    } else {
-        let view = FaultsView::of(faults);
-        let lines: Vec<FaultView> = faults.first.iter().map(FaultView::from).collect();
-        if let Err(error) = record::print(cx.format, &cx.ui, &view, &lines, String::new) {
-            return error.into();
-        }
-    }
-    let refused = input::refused_rows(name, "compared", faults);
-    if faults.decimal_commas > 0 && args.report.decimal.is_none() {
-        return refused.hint("if its amounts have a decimal comma, say --decimal ,");
-    }
-    refused
-}
-
-fn without_key_nothing_is_repaired() -> CliError {
-    CliError::new(
-        Exit::CouldNotRun,
-        "there is no Stripe key, and nothing is repaired on the word of a file",
-    )
-    .hint("set STRIPE_SECRET_KEY, or leave out --fix")
-}
-
-/// The time of a file's rows, where no other is asked for.
-fn period_of_report(cx: &Context, report: &Report, args: &ReconcileArgs) -> Result<Span, CliError> {
-    let asked = period_asked(cx, args)?.unwrap_or_default();
-    report.period(asked).map_err(|refused| {
-        let told = nothing_compared(report.name(), &refused);
-        match refused {
-            NotCompared::AnotherTime { .. } => {
-                told.hint("leave out --period, --from and --to to compare all of the file")
-            }
-            _ => told.hint("a report has the transfers of the time that it was asked for"),
-        }
-    })
-}
-
 fn not_compared(error: RunError) -> CliError {
     match error {
         RunError::Stripe { .. } => {
@@ -400,7 +267,7 @@ fn period_of(cx: &Context, store: &mut Store, args: &ReconcileArgs) -> Result<Sp
 }
 
 /// The time that was named.
-fn period_asked(cx: &Context, args: &ReconcileArgs) -> Result<Option<Span>, CliError> {
+pub(super) fn period_asked(cx: &Context, args: &ReconcileArgs) -> Result<Option<Span>, CliError> {
     let (flag, text) = match (&args.period, &args.from, &args.to) {
         (None, None, None) => return Ok(None),
         (Some(period), ..) => ("--period", period.clone()),
@@ -451,11 +318,7 @@ fn cut_off(cx: &Context, store: &mut Store) -> Result<ReconciliationProgress, Cl
 fn exits_of(compared: &Compared) -> Exits {
     let mut exits = Exits::default();
     for kind in compared.open_kinds() {
-        exits.add(if kind.is_alarm() {
-            Exit::Unresolved
-        } else {
-            Exit::Attention
-        });
+        exits.add_finding(kind);
     }
     if !compared.holders.is_empty() {
         exits.add(Exit::Unresolved);
@@ -464,206 +327,6 @@ fn exits_of(compared: &Compared) -> Exits {
         exits.add(Exit::Attention);
     }
     exits
-}
-
-/// Prints a comparison as it is kept, or how it differs from an earlier one.
-fn print(
-    cx: &Context,
-    store: &mut Store,
-    of: &Reconciliation,
-    holders: &[Holder],
-    before: Option<&RunId>,
-    code: u8,
-) -> Result<(), CliError> {
-    let now = cx.clock.now();
-    for holder in holders {
-        cx.ui.line(&held_by(holder, now));
-    }
-    let currency = cx.currency(store)?;
-    let changes = before
-        .map(|before| Changes::since(store, before, &of.run_id))
-        .transpose()?;
-    let mut out = cx.ui.out();
-    let mut stream = match cx.format {
-        Format::Table => return print_table(cx, store, of, changes.as_ref(), currency),
-        Format::Json => RowStream::Json(JsonRows::begin(&mut out, "findings")?),
-        Format::Ndjson => RowStream::Ndjson(Lines::new(&mut out)),
-        Format::Csv => RowStream::Csv(CsvRows::headed(&mut out, FindingView::FIELDS)?),
-    };
-    let open = changes.is_some().then_some(FindingState::Open);
-    each_finding(store, &of.run_id, open, |finding| {
-        let change = match &changes {
-            None => None,
-            Some(changes) if changes.is_new(finding) => Some("new"),
-            Some(_) => return Ok(()),
-        };
-        Ok(stream.write(&FindingView::of(finding, currency, change))?)
-    })?;
-    if let Some(changes) = &changes {
-        each_finding(store, &changes.before, open, |finding| {
-            if changes.is_gone(finding) {
-                stream.write(&FindingView::of(finding, currency, Some("gone")))?;
-            }
-            Ok(())
-        })?;
-    }
-    Ok(stream.finish(&ReconcileMembers::of(of, holders, currency, code))?)
-}
-
-fn print_table(
-    cx: &Context,
-    store: &mut Store,
-    of: &Reconciliation,
-    changes: Option<&Changes>,
-    currency: Currency,
-) -> Result<(), CliError> {
-    let mut text = String::new();
-    let rows = i64::try_from(SHOWN).unwrap_or(i64::MAX);
-    match changes {
-        None => {
-            for (kind, state, all) in store.reconciliation_counted(&of.run_id)? {
-                let shown =
-                    store.reconciliation_findings(&of.run_id, kind, Some(state), None, rows)?;
-                let all = u64::try_from(all).unwrap_or(0);
-                text.push_str(&match state {
-                    FindingState::Open => open_group(&cx.ui, kind, &shown, all, currency),
-                    FindingState::Fixed => {
-                        settled_group(&cx.ui, (kind, "repaired"), &shown, all, currency)
-                    }
-                    FindingState::Accepted => continue,
-                });
-            }
-        }
-        Some(changes) => {
-            let (mut new, mut gone) = (0, 0);
-            for kind in FindingKind::ALL {
-                let (shown, all) = changes.new_of(store, &of.run_id, *kind)?;
-                new += all;
-                if all > 0 {
-                    text.push_str(&open_group(&cx.ui, *kind, &shown, all, currency));
-                }
-            }
-            for kind in FindingKind::ALL {
-                let (shown, all) = changes.gone_of(store, *kind)?;
-                gone += all;
-                if all > 0 {
-                    let group = (*kind, "gone since");
-                    text.push_str(&settled_group(&cx.ui, group, &shown, all, currency));
-                }
-            }
-            let same = changes.same();
-            text.push_str(&crate::output::reconcile::changes(
-                &changes.before,
-                new,
-                gone,
-                same,
-            ));
-            text.push('\n');
-        }
-    }
-    text.push_str(&summary(of, currency));
-    Ok(cx.ui.answer(&text)?)
-}
-
-/// What a comparison left open and an earlier one had not, and the other way round.
-struct Changes {
-    before: RunId,
-    open_before: HashSet<String>,
-    open_now: HashSet<String>,
-}
-
-impl Changes {
-    fn since(store: &mut Store, before: &RunId, now: &RunId) -> Result<Self, CliError> {
-        Ok(Self {
-            before: before.clone(),
-            open_before: store.reconciliation_open(before)?,
-            open_now: store.reconciliation_open(now)?,
-        })
-    }
-
-    fn is_new(&self, finding: &Finding) -> bool {
-        self.open_now.contains(&finding.id) && !self.open_before.contains(&finding.id)
-    }
-
-    fn is_gone(&self, finding: &Finding) -> bool {
-        self.open_before.contains(&finding.id) && !self.open_now.contains(&finding.id)
-    }
-
-    fn same(&self) -> u64 {
-        self.open_now.intersection(&self.open_before).count() as u64
-    }
-
-    /// Some of the new ones of one kind, and how many there are.
-    fn new_of(
-        &self,
-        store: &mut Store,
-        run: &RunId,
-        kind: FindingKind,
-    ) -> Result<(Vec<Finding>, u64), CliError> {
-        some_of(store, run, kind, |finding| self.is_new(finding))
-    }
-
-    /// Some of those of one kind that are gone, and how many there are.
-    fn gone_of(
-        &self,
-        store: &mut Store,
-        kind: FindingKind,
-    ) -> Result<(Vec<Finding>, u64), CliError> {
-        some_of(store, &self.before, kind, |finding| self.is_gone(finding))
-    }
-}
-
-fn some_of(
-    store: &mut Store,
-    run: &RunId,
-    kind: FindingKind,
-    wanted: impl Fn(&Finding) -> bool,
-) -> Result<(Vec<Finding>, u64), CliError> {
-    let (mut shown, mut all) = (Vec::new(), 0);
-    each_of_kind(store, run, kind, Some(FindingState::Open), &mut |finding| {
-        if wanted(finding) {
-            all += 1;
-            if shown.len() < SHOWN {
-                shown.push(finding.clone());
-            }
-        }
-        Ok(())
-    })?;
-    Ok((shown, all))
-}
-
-/// Every finding that a comparison kept, gravest kinds first, a page at a time.
-fn each_finding(
-    store: &mut Store,
-    run: &RunId,
-    state: Option<FindingState>,
-    mut each: impl FnMut(&Finding) -> Result<(), CliError>,
-) -> Result<(), CliError> {
-    for kind in FindingKind::ALL {
-        each_of_kind(store, run, *kind, state, &mut each)?;
-    }
-    Ok(())
-}
-
-fn each_of_kind(
-    store: &mut Store,
-    run: &RunId,
-    kind: FindingKind,
-    state: Option<FindingState>,
-    each: &mut impl FnMut(&Finding) -> Result<(), CliError>,
-) -> Result<(), CliError> {
-    const PAGE: i64 = 1000;
-    let mut after: Option<String> = None;
-    loop {
-        let page = store.reconciliation_findings(run, kind, state, after.as_deref(), PAGE)?;
-        for finding in &page {
-            each(finding)?;
-        }
-        let Some(last) = page.last() else {
-            return Ok(());
-        };
-        after = Some(last.id.clone());
-    }
 }
 
 /// What the transfers of forgotten payouts say they were loaded under. Stripe is

@@ -4,18 +4,20 @@ use tokio::task::JoinSet;
 
 use crate::ops::reconcile::listing::READERS;
 use crate::ops::run_error::RunError;
-use crate::store::StoreError;
+use crate::ops::transfers::ReadFailed;
 
 /// Look-ups under way, as many as pages are read at once. Those that are dropped with it
 /// are given up.
-pub(super) struct AtOnce {
-    under_way: JoinSet<Result<(), RunError>>,
+pub(super) struct AtOnce<T> {
+    under_way: JoinSet<Result<T, RunError>>,
+    ended: Vec<T>,
 }
 
-impl AtOnce {
+impl<T: Send + 'static> AtOnce<T> {
     pub(super) fn new() -> Self {
         Self {
             under_way: JoinSet::new(),
+            ended: Vec::new(),
         }
     }
 
@@ -25,7 +27,7 @@ impl AtOnce {
     /// What one begun before ended with.
     pub(super) async fn begin(
         &mut self,
-        look_up: impl Future<Output = Result<(), RunError>> + Send + 'static,
+        look_up: impl Future<Output = Result<T, RunError>> + Send + 'static,
     ) -> Result<(), RunError> {
         if self.under_way.len() >= READERS {
             self.one_ends().await?;
@@ -34,15 +36,15 @@ impl AtOnce {
         Ok(())
     }
 
-    /// Waits until all have ended.
+    /// Waits until all have ended: what each came to, in the order in which they ended.
     ///
     /// # Errors
     /// The first one of those that did not end well.
-    pub(super) async fn end(mut self) -> Result<(), RunError> {
+    pub(super) async fn end(mut self) -> Result<Vec<T>, RunError> {
         while !self.under_way.is_empty() {
             self.one_ends().await?;
         }
-        Ok(())
+        Ok(self.ended)
     }
 
     async fn one_ends(&mut self) -> Result<(), RunError> {
@@ -50,10 +52,11 @@ impl AtOnce {
             Some(Err(error)) if error.is_panic() => {
                 std::panic::resume_unwind(error.into_panic());
             }
-            Some(Ok(ended)) => ended,
+            Some(Ok(ended)) => self.ended.push(ended?),
             // Nobody cancels one but whoever drops all of them.
-            Some(Err(_)) => Err(StoreError::Stopped.into()),
-            None => Ok(()),
+            Some(Err(_)) => return Err(ReadFailed::given_up().into()),
+            None => {}
         }
+        Ok(())
     }
 }

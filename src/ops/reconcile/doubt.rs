@@ -13,54 +13,80 @@ use crate::ops::reconcile::judge::{judge_without_transfer, open_attempt};
 use crate::ops::run_error::RunError;
 use crate::ops::transfers::FOREIGN_MARGIN;
 use crate::store::ledger::LedgerEntry;
+use crate::store::thread::StoreThread;
 use crate::store::{Store, StoreError};
+
+/// The payouts in doubt, a page at a time: those with an attempt nobody knows the outcome
+/// of, then those whose rows bear no transfer's id although they may have one.
+pub(super) struct InDoubt {
+    list: usize,
+    after: Option<PayoutId>,
+}
+
+type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
+
+impl InDoubt {
+    const LISTS: [NextPage; 2] = [
+        |store, after| store.payouts_unresolved(after),
+        |store, after| store.payouts_without_transfer(after),
+    ];
+
+    pub(super) fn new() -> Self {
+        Self {
+            list: 0,
+            after: None,
+        }
+    }
+
+    /// The next page; none behind the last.
+    pub(super) async fn next_page(
+        &mut self,
+        db: &StoreThread,
+    ) -> Result<Option<Vec<PayoutId>>, RunError> {
+        while let Some(next_page) = Self::LISTS.get(self.list) {
+            let after = self.after.take();
+            let page = db
+                .call(move |store| next_page(store, after.as_ref()))
+                .await?;
+            if let Some(last) = page.last() {
+                self.after = Some(last.clone());
+                return Ok(Some(page));
+            }
+            self.list += 1;
+        }
+        Ok(None)
+    }
+}
 
 impl Comparison<'_> {
     /// Rows without a transfer's id come first: they are the ones in doubt.
     pub(super) async fn payouts_in_doubt(&mut self) -> Result<(), RunError> {
-        type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
-        let lists: [NextPage; 2] = [
-            |store, after| store.payouts_unresolved(after),
-            |store, after| store.payouts_without_transfer(after),
-        ];
-        for next_page in lists {
-            let mut after: Option<PayoutId> = None;
-            loop {
-                let behind = after.clone();
-                let ids = self
-                    .examiner
-                    .db
-                    .call(move |store| next_page(store, behind.as_ref()))
-                    .await?;
-                let Some(last) = ids.last().cloned() else {
-                    break;
-                };
-                let lease = self.examiner.lease;
-                let (entries, missing) = self
-                    .examiner
-                    .db
-                    .call(move |store| {
-                        let missing = store.payouts_known_missing(&ids)?;
-                        Ok((store.ledger_entries(&ids, lease)?, missing))
-                    })
-                    .await?;
-                let mut look_ups = AtOnce::new();
-                for entry in entries.into_values().filter(|entry| !entry.busy) {
-                    if missing.contains(&entry.id) && self.is_of_the_past(&entry) {
-                        let found = judge_without_transfer(&entry, true);
-                        self.examiner
-                            .keep(Vec::new(), found.into_iter().collect())
-                            .await?;
-                    } else {
-                        let examiner = Arc::clone(&self.examiner);
-                        look_ups
-                            .begin(async move { examiner.payout_in_doubt(&entry).await })
-                            .await?;
-                    }
+        let mut in_doubt = InDoubt::new();
+        while let Some(ids) = in_doubt.next_page(&self.examiner.db).await? {
+            let lease = self.examiner.lease;
+            let (entries, missing) = self
+                .examiner
+                .db
+                .call(move |store| {
+                    let missing = store.payouts_known_missing(&ids)?;
+                    Ok((store.ledger_entries(&ids, lease)?, missing))
+                })
+                .await?;
+            let mut look_ups = AtOnce::new();
+            for entry in entries.into_values().filter(|entry| !entry.busy) {
+                if missing.contains(&entry.id) && self.is_of_the_past(&entry) {
+                    let found = judge_without_transfer(&entry, true);
+                    self.examiner
+                        .keep(Vec::new(), found.into_iter().collect())
+                        .await?;
+                } else {
+                    let examiner = Arc::clone(&self.examiner);
+                    look_ups
+                        .begin(async move { examiner.payout_in_doubt(&entry).await })
+                        .await?;
                 }
-                look_ups.end().await?;
-                after = Some(last);
             }
+            look_ups.end().await?;
         }
         Ok(())
     }

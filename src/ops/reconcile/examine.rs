@@ -7,14 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-
 use crate::model::attempt::{Attempt, group_of};
 use crate::model::ids::PayoutId;
 use crate::model::reconciliation::{Discrepancy, FindingKind};
 use crate::model::time::Time;
+use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::judge::{Judged, Terms, is_taken_back, is_transfer_id, judge, missing};
-use crate::ops::reconcile::listing::READERS;
 use crate::ops::run_error::RunError;
 use crate::ops::search::{lists_for, may_have_paid};
 use crate::ops::transfers::{ReadFailed, TransferReader};
@@ -126,12 +124,17 @@ impl Examiner {
         &self,
         ids: HashSet<String>,
     ) -> Result<HashMap<String, Fetched>, RunError> {
-        let reader = self.stripe()?;
-        let ask = |id: String| {
-            let reader = reader.clone();
-            async move { fetched(&reader, &id).await.map(|fetched| (id, fetched)) }
-        };
-        Ok(a_few_at_a_time(ids, ask).await?.into_iter().collect())
+        let mut look_ups = AtOnce::new();
+        for id in ids {
+            let reader = self.stripe()?.clone();
+            look_ups
+                .begin(async move {
+                    let fetched = fetched(&reader, &id).await?;
+                    Ok((id, fetched))
+                })
+                .await?;
+        }
+        Ok(look_ups.end().await?.into_iter().collect())
     }
 
     pub(in crate::ops) async fn holders_of(
@@ -330,36 +333,6 @@ async fn fetched(reader: &TransferReader, id: &str) -> Result<Fetched, ReadFaile
             ..
         }) => Ok(Fetched::Odd(error)),
         Err(error) => Err(error),
-    }
-}
-
-/// Asks for each of these, a few at a time.
-///
-/// # Errors
-/// The first read that fails; the others are given up.
-pub(in crate::ops) async fn a_few_at_a_time<Q, T: Send + 'static, A>(
-    asked: impl IntoIterator<Item = Q>,
-    ask: impl Fn(Q) -> A,
-) -> Result<Vec<T>, ReadFailed>
-where
-    A: Future<Output = Result<T, ReadFailed>> + Send + 'static,
-{
-    let mut answers = Vec::new();
-    let mut asking = JoinSet::new();
-    let mut asked = asked.into_iter();
-    loop {
-        while asking.len() < READERS
-            && let Some(next) = asked.next()
-        {
-            asking.spawn(ask(next));
-        }
-        match asking.join_next().await {
-            None => return Ok(answers),
-            Some(Ok(answer)) => answers.push(answer?),
-            Some(Err(error)) if error.is_panic() => std::panic::resume_unwind(error.into_panic()),
-            // Nobody cancels one but whoever drops them all.
-            Some(Err(_)) => return Err(ReadFailed::given_up()),
-        }
     }
 }
 

@@ -28,6 +28,7 @@
 
 mod at_once;
 mod balance;
+pub mod changes;
 mod doubt;
 pub(in crate::ops) mod examine;
 pub mod judge;
@@ -38,6 +39,7 @@ pub(in crate::ops) mod repair;
 pub mod report;
 mod sketch;
 mod statements;
+mod without_key;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -451,7 +453,7 @@ impl Comparison<'_> {
         match (self.tally.source, &self.examiner.reader) {
             (Source::Stripe, _) => &NOT_IN_THE_LISTS,
             (Source::File, Some(_)) => &report::NOT_IN_A_REPORT,
-            (Source::File, None) => &report::NOT_WITHOUT_A_KEY,
+            (Source::File, None) => &without_key::NOT_WITHOUT_A_KEY,
         }
     }
 

@@ -17,24 +17,22 @@ use jiff::tz::TimeZone;
 use crate::model::ids::PayoutId;
 use crate::model::money::with_currency;
 use crate::model::reconciliation::{Discrepancy, FindingKind, Source};
-use crate::model::time::{Clock, Span, Time};
+use crate::model::time::{Clock, Span};
 use crate::ops::event::Event;
 use crate::ops::fault::Faults;
-use crate::ops::reconcile::examine::{Fetched, a_few_at_a_time, odd_entry};
+use crate::ops::reconcile::at_once::AtOnce;
+use crate::ops::reconcile::examine::{Fetched, odd_entry};
 use crate::ops::reconcile::judge::{Judged, Word, is_balance_transaction_id, judge_told, missing};
-use crate::ops::reconcile::listed::{holds_in, parts_of};
 use crate::ops::reconcile::listing::Batch;
-use crate::ops::reconcile::sketch::Sketch;
 use crate::ops::reconcile::{Compared, Comparison, REPAIRED_FIRST, Request, begin};
 use crate::ops::run_error::RunError;
 use crate::ops::stripe_report::{
     Entry, Kind, Layout, OPTIONAL_COLUMNS, ReportReader, ReportRow, Summary, survey,
 };
 use crate::ops::table_file::{FileError, Refused, TableFile};
-use crate::ops::transfers::FOREIGN_MARGIN;
-use crate::store::ledger::{Hold, TransferLedger};
+use crate::store::RunStamp;
+use crate::store::ledger::TransferLedger;
 use crate::store::thread::StoreThread;
-use crate::store::{RunStamp, Store, StoreError};
 use crate::stripe::api::BalanceLines;
 use crate::stripe::object::OddEntry;
 use crate::stripe::{Stripe, Transfer};
@@ -49,22 +47,9 @@ const LINES_TOLD: u64 = 100;
 /// Rows that go to the ledger at once.
 const ROWS_AT_ONCE: usize = 500;
 
-/// Transfers that are remembered at once, without a key: those of which something was taken
-/// back, and those that the file may not list.
-const REMEMBERED_MAX: usize = 100_000;
-
 /// Findings without a transfer that no report tells of.
 pub(super) const NOT_IN_A_REPORT: [FindingKind; 2] =
     [FindingKind::BalanceDiffers, FindingKind::OddEntry];
-
-/// And those that only Stripe can tell of.
-pub(super) const NOT_WITHOUT_A_KEY: [FindingKind; 5] = [
-    FindingKind::BalanceDiffers,
-    FindingKind::OddEntry,
-    FindingKind::Unresolved,
-    FindingKind::MissingAtStripe,
-    FindingKind::UnknownTransfer,
-];
 
 /// A report that was read once, without any fault.
 #[derive(Debug)]
@@ -169,7 +154,7 @@ impl Report {
         Ok(Span { from, until })
     }
 
-    fn reader(&self) -> Result<ReportReader<'_>, RunError> {
+    pub(super) fn reader(&self) -> Result<ReportReader<'_>, RunError> {
         // It was read before, and says the same each time or that it was changed.
         ReportReader::new(&self.file, &self.zone).map_err(|refused| {
             RunError::File(match refused {
@@ -182,7 +167,7 @@ impl Report {
     }
 
     /// The next row about a transfer.
-    fn next_row(reader: &mut ReportReader<'_>) -> Result<Option<ReportRow>, RunError> {
+    pub(super) fn next_row(reader: &mut ReportReader<'_>) -> Result<Option<ReportRow>, RunError> {
         while let Some(entry) = reader.next_entry()? {
             if let Entry::Row(row) = entry {
                 return Ok(Some(row));
@@ -267,23 +252,14 @@ impl Part {
     }
 }
 
-/// What the rows of a file take back of one transfer.
-#[derive(Default)]
-struct TakenBack {
-    /// Minor units.
-    cents: i64,
-    /// Some of it in the period that is compared.
-    in_period: bool,
-}
-
 /// What comes of all rows.
 #[derive(Default)]
-struct Sums {
-    sent_cents: i64,
-    back_cents: i64,
+pub(super) struct Sums {
+    pub(super) sent_cents: i64,
+    pub(super) back_cents: i64,
     /// Transfers and reversals that Stripe does not know, or that nobody could ask it about.
-    not_looked_up: u64,
-    reversals_not_looked_up: u64,
+    pub(super) not_looked_up: u64,
+    pub(super) reversals_not_looked_up: u64,
 }
 
 impl Comparison<'_> {
@@ -440,19 +416,21 @@ impl Comparison<'_> {
         lines: BalanceLines,
         rows: Vec<ReportRow>,
     ) -> Result<Vec<(ReportRow, Option<Transfer>)>, RunError> {
-        let reader = self.examiner.stripe()?;
-        let ask = |row: ReportRow| {
-            let reader = reader.clone();
-            async move {
-                let id = row.balance_transaction.as_deref();
-                let line = match id.filter(|id| is_balance_transaction_id(id)) {
-                    Some(id) => reader.balance_line(lines, id).await?,
-                    None => None,
-                };
-                Ok((row, line.and_then(|line| line.transfer)))
-            }
-        };
-        Ok(a_few_at_a_time(rows, ask).await?)
+        let mut look_ups = AtOnce::new();
+        for row in rows {
+            let reader = self.examiner.stripe()?.clone();
+            look_ups
+                .begin(async move {
+                    let id = row.balance_transaction.as_deref();
+                    let line = match id.filter(|id| is_balance_transaction_id(id)) {
+                        Some(id) => reader.balance_line(lines, id).await?,
+                        None => None,
+                    };
+                    Ok((row, line.and_then(|line| line.transfer)))
+                })
+                .await?;
+        }
+        look_ups.end().await
     }
 
     /// The transfers of the payout that a row names by its metadata.
@@ -654,143 +632,11 @@ impl Comparison<'_> {
         }
     }
 
-    fn not_checked(&mut self, count: u64, warning: &str) {
+    pub(super) fn not_checked(&mut self, count: u64, warning: &str) {
         if count > 0 {
             self.unchecked += count;
             (self.events)(Event::Warning(warning.to_owned()));
         }
-    }
-
-    // Without a key:
-
-    /// What only Stripe could say of payouts in doubt.
-    async fn payouts_not_looked_up(&mut self) -> Result<(), RunError> {
-        type NextPage = fn(&mut Store, Option<&PayoutId>) -> Result<Vec<PayoutId>, StoreError>;
-        let lists: [NextPage; 2] = [
-            |store, after| store.payouts_unresolved(after),
-            |store, after| store.payouts_without_transfer(after),
-        ];
-        let mut doubtful: HashSet<PayoutId> = HashSet::new();
-        for next_page in lists {
-            let mut after: Option<PayoutId> = None;
-            loop {
-                let behind = after.clone();
-                let page = self
-                    .examiner
-                    .db
-                    .call(move |store| next_page(store, behind.as_ref()))
-                    .await?;
-                let Some(last) = page.last().cloned() else {
-                    break;
-                };
-                doubtful.extend(page);
-                after = Some(last);
-            }
-        }
-        (self.events)(Event::Warning(
-            "there is no Stripe key: the table is compared with what the file says, and with nothing else; with a key, \
-             Stripe is asked for the rest"
-                .to_owned(),
-        ));
-        let count = doubtful.len() as u64;
-        let warning = format!(
-            "{} in doubt, not looked up: only Stripe can say what became of them",
-            counted(count, "payout")
-        );
-        self.not_checked(count, &warning);
-        Ok(())
-    }
-
-    /// What the file shows as taken back, by transfer.
-    fn taken_back_by(
-        &self,
-        report: &Report,
-        sums: &mut Sums,
-    ) -> Result<BTreeMap<String, TakenBack>, RunError> {
-        let mut taken_back: BTreeMap<String, TakenBack> = BTreeMap::new();
-        let mut reader = report.reader()?;
-        while let Some(row) = Report::next_row(&mut reader)? {
-            if row.kind != Kind::Reversal {
-                continue;
-            }
-            let in_period = overlaps(self.request.period, &row);
-            let room = taken_back.len() < REMEMBERED_MAX;
-            match row.transfer {
-                Some(id) if room || taken_back.contains_key(&id) => {
-                    let back = taken_back.entry(id).or_default();
-                    back.cents = back.cents.saturating_add(row.gross);
-                    back.in_period |= in_period;
-                }
-                _ => sums.reversals_not_looked_up += u64::from(in_period),
-            }
-        }
-        Ok(taken_back)
-    }
-
-    /// Every transfer that the table holds for the period and that is not in the file. What
-    /// lies so near an edge that another clock may have put it on the other side is no finding.
-    async fn transfers_not_in(
-        &mut self,
-        report: &Report,
-        held: &Sketch,
-        all_named: bool,
-    ) -> Result<(), RunError> {
-        let missing_ones = held.clone().less(&self.progress.seen);
-        if missing_ones.is_even() {
-            return Ok(());
-        }
-        let inside = inside(self.request.period);
-        let mut suspects: BTreeMap<String, (Hold, bool)> = BTreeMap::new();
-        let mut beyond = 0;
-        for (period, is_inside) in [(inside, true), (self.request.period, false)] {
-            let mut after = None;
-            loop {
-                let (page, next) = holds_in(&self.examiner.db, period, after).await?;
-                for hold in page {
-                    if !missing_ones.suspects(&parts_of(&hold))
-                        || suspects.contains_key(&hold.transfer_id)
-                    {
-                        continue;
-                    }
-                    if suspects.len() < REMEMBERED_MAX {
-                        suspects.insert(hold.transfer_id.clone(), (hold, is_inside && all_named));
-                    } else {
-                        beyond += 1;
-                    }
-                }
-                if next.is_none() {
-                    break;
-                }
-                after = next;
-            }
-        }
-        let mut reader = report.reader()?;
-        while let Some(row) = Report::next_row(&mut reader)? {
-            if let Some(id) = row.transfer.filter(|_| row.kind == Kind::Transfer) {
-                suspects.remove(&id);
-            }
-        }
-        for (id, (hold, is_certain)) in suspects {
-            if !is_certain {
-                beyond += 1;
-                continue;
-            }
-            let holders = self.examiner.holders_of(&id).await?;
-            let holder = holders.iter().find(|entry| entry.id == hold.payout_id);
-            let found = holder.map(|holder| Discrepancy {
-                found: "not in the file".to_owned(),
-                ..missing(holder, &id)
-            });
-            self.examiner
-                .keep(Vec::new(), found.into_iter().collect())
-                .await?;
-        }
-        let warning = format!(
-            "{} held by payouts, and not in the file: only Stripe can say what they are",
-            counted(beyond, "transfer")
-        );
-        self.not_checked(beyond, &warning);
-        Ok(())
     }
 }
 
@@ -820,21 +666,12 @@ fn batch(entries: Vec<Transfer>) -> Batch<Transfer> {
 }
 
 /// Whether a row may be of the period: files say the moment more or less exactly.
-fn overlaps(period: Span, row: &ReportRow) -> bool {
+pub(super) fn overlaps(period: Span, row: &ReportRow) -> bool {
     period.from.is_none_or(|from| row.created_before > from)
         && period.until.is_none_or(|until| row.created < until)
 }
 
-/// What of a period no clock puts outside it.
-fn inside(period: Span) -> Span {
-    let later = |time: Time| time.plus(FOREIGN_MARGIN);
-    Span {
-        from: period.from.map(later),
-        until: period.until.map(|until| until.minus(FOREIGN_MARGIN)),
-    }
-}
-
-fn counted(count: u64, what: &str) -> String {
+pub(super) fn counted(count: u64, what: &str) -> String {
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {what}{s}")
 }
