@@ -17,7 +17,7 @@
 //! | [`config`], [`env_vars`] | settings, resolved once: flag, environment, `.env`, default |
 //! | [`ops`] | what the tool does: no flags, no printing, no SQL, no HTTP |
 //! | [`store`] | how it is kept, on SQLite and PostgreSQL: the only user of Diesel's queries; synchronous, on a thread of its own |
-//! | [`stripe`] | how money moves: one exchange at a time, and what its answer proves |
+//! | [`stripe`] | how money moves: one exchange at a time, and what its answer proves; the events that Stripe signs |
 //! | [`output`] | tables, JSON, CSV, progress: the only place that prints |
 //! | [`sandbox`] | a Stripe simulator that shares no code with what it judges |
 //! | [`failpoint`] | the places where a test stops, fails or kills a run; nothing in a release |

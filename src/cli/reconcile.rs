@@ -27,6 +27,7 @@ use crate::output::Answer;
 use crate::output::progress::Progress;
 use crate::output::reconcile::FindingView;
 use crate::output::text::count;
+use crate::store::reconciliations::CutOff;
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Store, StoreError};
 use crate::stripe::Stripe;
@@ -303,15 +304,19 @@ fn kept(store: &mut Store, run: &str) -> Result<Reconciliation, CliError> {
 
 /// Where the last comparison was cut off.
 fn cut_off(cx: &Context, store: &mut Store) -> Result<ReconciliationProgress, CliError> {
-    store
-        .reconciliation_cut_off(cx.config.lease)?
-        .ok_or_else(|| {
-            CliError::new(
-                Exit::CouldNotRun,
-                "no comparison was cut off: there is nothing to go on from",
-            )
-            .hint("`payouts reconcile` without --resume compares anew")
-        })
+    match store.reconciliation_cut_off(cx.config.lease)? {
+        CutOff::At(kept) => Ok(*kept),
+        CutOff::MayBeAtWork(run) => Err(CliError::new(
+            Exit::CouldNotRun,
+            format!("the comparison of run {run} has not ended, and may still be at work"),
+        )
+        .hint("if it is dead, this goes on from there as soon as PAYOUTS_LEASE is over")),
+        CutOff::Nowhere => Err(CliError::new(
+            Exit::CouldNotRun,
+            "no comparison was cut off: there is nothing to go on from",
+        )
+        .hint("`payouts reconcile` without --resume compares anew")),
+    }
 }
 
 /// Every code that applies to what was found.

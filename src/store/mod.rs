@@ -35,7 +35,7 @@ mod payout_record;
 pub mod payouts;
 mod postgres_url;
 pub mod queue;
-mod reconciliations;
+pub mod reconciliations;
 pub mod report;
 pub mod restore;
 pub mod reversals;

@@ -205,12 +205,8 @@ impl Store {
         })
     }
 
-    /// How far the last comparison got that was cut off; none when the last one ended, or
-    /// is still at it.
-    pub fn reconciliation_cut_off(
-        &mut self,
-        lease: Duration,
-    ) -> Result<Option<ReconciliationProgress>, StoreError> {
+    /// Where the last comparison was cut off that has not ended.
+    pub fn reconciliation_cut_off(&mut self, lease: Duration) -> Result<CutOff, StoreError> {
         let now = self.clock.now();
         let pooled = self.pooled();
         self.read(|conn| {
@@ -218,12 +214,14 @@ impl Store {
                 .order(progress::saved_at.desc())
                 .limit(PROGRESS_MAX)
                 .load(conn)?;
+            let mut at_work = None;
             for got in kept {
                 if has_ended(conn, pooled, &got.run_id, lease, now)? {
-                    return Ok(Some(got));
+                    return Ok(CutOff::At(Box::new(got)));
                 }
+                at_work.get_or_insert(got.run_id);
             }
-            Ok(None)
+            Ok(at_work.map_or(CutOff::Nowhere, CutOff::MayBeAtWork))
         })
     }
 
@@ -269,6 +267,17 @@ impl Store {
             Ok(())
         })
     }
+}
+
+/// Where a comparison was cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CutOff {
+    /// Here, and its run is over.
+    At(Box<ReconciliationProgress>),
+    /// This run has not ended, and may be alive: it showed a sign of life within the lease.
+    MayBeAtWork(RunId),
+    /// The last one ended.
+    Nowhere,
 }
 
 /// Comparisons cut off that are looked at, the last ones first.

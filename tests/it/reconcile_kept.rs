@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::common::db::on_both;
+use crate::common::db::{Backend, on_both};
 use crate::common::shop::Shop;
 use crate::reconcile::stripe_that_lists;
 
@@ -99,6 +99,10 @@ on_both! {
         shop.env.unset("PAYOUTS_TEST_FAILPOINT");
         assert_eq!(shop.one("SELECT COUNT(*) FROM payout_reconciliation_progress"), "1");
         // It may live until its lease is over, as far as anybody knows who cannot see its session.
+        if shop.db.backend() == Backend::Sqlite {
+            let early = shop.reconcile(&["--resume"]).expect_code(3);
+            assert!(early.stderr.contains("may still be at work"), "{early}");
+        }
         shop.pass(std::time::Duration::from_secs(130));
         // The period is not over: what is made meanwhile belongs to it.
         shop.transfer("c0", 99, "");
