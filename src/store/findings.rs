@@ -209,25 +209,22 @@ impl Store {
         accepted.map_err(|error| (at, error))
     }
 
-    /// A page of what a run saw of one kind, and in one state where one is named, in the
-    /// order of their ids, behind `after`.
-    pub fn findings_of_run(
+    /// A page of the open findings of one kind that a run was the last to see, in the order
+    /// of their ids, behind `after`.
+    pub fn findings_open_of_run(
         &mut self,
         run: &RunId,
         kind: FindingKind,
-        state: Option<FindingState>,
         after: Option<&str>,
         rows_max: i64,
     ) -> Result<Vec<Finding>, StoreError> {
         let mut query = findings::table
             .filter(findings::run_id.eq(run))
             .filter(findings::kind.eq(kind))
+            .filter(findings::state.eq(FindingState::Open))
             .order(findings::id)
             .limit(rows_max)
             .into_boxed();
-        if let Some(state) = state {
-            query = query.filter(findings::state.eq(state));
-        }
         if let Some(after) = after {
             query = query.filter(findings::id.gt(after));
         }

@@ -155,12 +155,7 @@ pub async fn reconcile(
     comparison.transfers().await?;
     comparison.findings_from_before().await?;
     comparison.balance().await?;
-    comparison.look_closer().await?;
-    comparison.repair(&REPAIRED_FIRST).await?;
-    comparison.statements().await?;
-    comparison
-        .repair(&[FindingKind::StatementNotMarked])
-        .await?;
+    comparison.conclude().await?;
     comparison.finish().await
 }
 
@@ -331,8 +326,7 @@ impl Comparison<'_> {
             .examiner
             .db
             .call(move |store| {
-                let open = Some(FindingState::Open);
-                store.findings_of_run(&run, kind, open, after.as_deref(), FINDINGS_PAGE)
+                store.findings_open_of_run(&run, kind, after.as_deref(), FINDINGS_PAGE)
             })
             .await?)
     }
@@ -391,6 +385,14 @@ impl Comparison<'_> {
             "{} {}{about} is not repaired: {why}",
             finding.kind, finding.id
         )));
+    }
+
+    /// What follows once both sides were read, whatever Stripe's side was read from.
+    async fn conclude(&mut self) -> Result<(), RunError> {
+        self.look_closer().await?;
+        self.repair(&REPAIRED_FIRST).await?;
+        self.statements().await?;
+        self.repair(&[FindingKind::StatementNotMarked]).await
     }
 
     async fn finish(mut self) -> Result<Compared, RunError> {

@@ -24,7 +24,7 @@ use crate::ops::reconcile::at_once::AtOnce;
 use crate::ops::reconcile::examine::{Fetched, odd_entry};
 use crate::ops::reconcile::judge::{Judged, Word, is_balance_transaction_id, judge_told, missing};
 use crate::ops::reconcile::listing::Batch;
-use crate::ops::reconcile::{Compared, Comparison, REPAIRED_FIRST, Request, begin};
+use crate::ops::reconcile::{Compared, Comparison, Request, begin};
 use crate::ops::run_error::RunError;
 use crate::ops::stripe_report::{
     Entry, Kind, Layout, OPTIONAL_COLUMNS, ReportReader, ReportRow, Summary, survey,
@@ -227,12 +227,7 @@ pub async fn reconcile_report(
     comparison.payouts_in_doubt().await?;
     comparison.rows_of(report).await?;
     comparison.findings_from_before().await?;
-    comparison.look_closer().await?;
-    comparison.repair(&REPAIRED_FIRST).await?;
-    comparison.statements().await?;
-    comparison
-        .repair(&[FindingKind::StatementNotMarked])
-        .await?;
+    comparison.conclude().await?;
     comparison.finish().await
 }
 
