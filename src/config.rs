@@ -466,19 +466,27 @@ fn pooled_by_url(database: &DatabaseUrl) -> bool {
 }
 
 fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), ConfigError> {
-    let said = match &flags.database_url {
-        Some(text) => Some((text.expose_secret(), Origin::Flag)),
-        None => env.get(&vars::DATABASE_URL),
-    };
-    let Some((text, origin)) = said else {
-        let folder = dirs::data_dir().ok_or(ConfigError::NoDataDirectory)?;
-        let file = folder.join("payouts").join("payouts.db");
-        return Ok((DatabaseUrl::Sqlite(file), Origin::Default));
+    let (value, file) = (&vars::DATABASE_URL, &vars::DATABASE_URL_FILE);
+    let (name, text, origin) = match (&flags.database_url, env.get(value), env.get(file)) {
+        (Some(text), ..) => (value.name, text.clone(), Origin::Flag),
+        (None, Some(_), Some(_)) => {
+            return Err(ConfigError::TwoSecrets(value.name, file.name));
+        }
+        (None, Some((text, origin)), None) => (value.name, SecretString::from(text), origin),
+        (None, None, Some((path, origin))) => {
+            (file.name, secret_in(file, Path::new(path))?, origin)
+        }
+        (None, None, None) => {
+            let folder = dirs::data_dir().ok_or(ConfigError::NoDataDirectory)?;
+            let file = folder.join("payouts").join("payouts.db");
+            return Ok((DatabaseUrl::Sqlite(file), Origin::Default));
+        }
     };
     let url = text
+        .expose_secret()
         .parse()
         .map_err(|e: crate::store::UrlError| ConfigError::Value {
-            name: vars::DATABASE_URL.name,
+            name,
             origin,
             value: "(not shown, as it may hold a password)".to_owned(),
             reason: e.to_string(),
@@ -677,6 +685,44 @@ mod tests {
             ])
             .contains("use one")
         );
+    }
+
+    #[test]
+    fn the_database_may_be_named_in_a_file() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let write = |text: &str| std::fs::write(file.path(), text).unwrap();
+        let path = file.path().to_str().unwrap();
+        let named = [("DATABASE_URL_FILE", path)];
+        let resolve = |flags: &Flags, pairs: &[(&str, &str)]| {
+            Config::resolve(flags, &env(pairs)).map_err(|error| error.to_string())
+        };
+        write("sqlite:/x.db\n");
+        let config = resolve(&Flags::default(), &named).unwrap();
+        assert_eq!(config.database.to_string(), "sqlite:/x.db");
+        assert_eq!(config.database_origin, Origin::Environment);
+        let flags = Flags {
+            database_url: Some("sqlite:/y.db".into()),
+            live: false,
+        };
+        let config = resolve(&flags, &named).unwrap();
+        assert_eq!(config.database.to_string(), "sqlite:/y.db");
+        let both = [named[0], ("DATABASE_URL", "sqlite:/z.db")];
+        assert_eq!(
+            resolve(&Flags::default(), &both).unwrap_err(),
+            "both DATABASE_URL and DATABASE_URL_FILE are set; use one"
+        );
+        // Nothing of what is in it is told, and never is another database used instead.
+        write("mysql://ann:s3cret@h/d");
+        let error = resolve(&Flags::default(), &named).unwrap_err();
+        assert!(
+            error.starts_with("DATABASE_URL_FILE (from environment)"),
+            "{error}"
+        );
+        assert!(!error.contains("s3cret"), "{error}");
+        write("");
+        assert!(resolve(&Flags::default(), &named).is_err());
+        let gone = resolve(&Flags::default(), &[("DATABASE_URL_FILE", "/nowhere/url")]);
+        assert!(gone.unwrap_err().contains("cannot be read"));
     }
 
     #[test]

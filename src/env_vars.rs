@@ -31,6 +31,7 @@ macro_rules! variables {
 
 variables! {
     DATABASE_URL = "DATABASE_URL", "postgres://…, postgresql://… or sqlite:PATH", "SQLite in the user's data directory", secret;
+    DATABASE_URL_FILE = "DATABASE_URL_FILE", "a file that holds that URL, for systemd credentials", "none";
     STRIPE_SECRET_KEY = "STRIPE_SECRET_KEY", "sk_… or rk_…; never a flag", "none", secret;
     STRIPE_SECRET_KEY_FILE = "STRIPE_SECRET_KEY_FILE", "a file that holds the key, for systemd credentials", "none";
     STRIPE_API_BASE = "STRIPE_API_BASE", "another address than Stripe's, for the sandbox and tests", "https://api.stripe.com";

@@ -69,6 +69,7 @@ fn a_new_machine_is_told_everything_at_once() {
     $ payouts doctor
     Setting                           Value                                                         From
     DATABASE_URL                      sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payo…  default
+    DATABASE_URL_FILE                 none                                                          default
     STRIPE_SECRET_KEY                 none                                                          default
     STRIPE_SECRET_KEY_FILE            none                                                          default
     STRIPE_API_BASE                   https://api.stripe.com                                        default
