@@ -57,6 +57,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "events" -d 'Hear wh
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "migrate" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "init" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "doctor" -d 'Check that everything a run needs is there'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "backup" -d 'Copy the embedded database to a file, as it stands at one moment'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "demo" -d 'Run the whole job on sample data, offline'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "sandbox" -d 'Run a Stripe simulator on this machine'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "completions" -d 'Print what completes `payouts` in a shell, or its man page'
@@ -605,6 +606,19 @@ complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s q -l quiet -d
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -l keep -d 'Of the backups that are named after their moments in that folder, keep this many' -r
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -l folder -d 'A new folder for the database and the sample files' -r -F
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'

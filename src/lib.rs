@@ -100,6 +100,13 @@
 //! ([`model::record::PayoutRecord::payment_doubt`]): `payouts show` tells the doubt,
 //! and [`ops::receipt`] makes a creator's receipt only where there is none.
 //!
+//! # A database that comes back from a backup
+//!
+//! `payouts backup` ([`ops::backup`]) copies an embedded database of one moment and
+//! reads the copy back. What was paid since, a restored copy does not know: the rollback
+//! guard of the next run notices it by Stripe's transfers, and `payouts reconcile --fix`
+//! tells it ([`store::restore`]).
+//!
 //! # Invariants
 //!
 //! - An attempt is on disk before its first byte is on the wire, and a payout

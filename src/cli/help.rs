@@ -35,7 +35,10 @@ const GROUPS: &[(&str, &[&str])] = &[
         &["creators", "statements", "batches", "report", "receipt"],
     ),
     ("Events", &["events"]),
-    ("Operations", &["migrate", "doctor", "completions", "help"]),
+    (
+        "Operations",
+        &["migrate", "doctor", "backup", "completions", "help"],
+    ),
     ("Try it", &["demo", "sandbox"]),
 ];
 

@@ -2,6 +2,7 @@
 
 mod approve;
 mod ask;
+mod backup;
 mod batches;
 mod cancel;
 mod completions;
@@ -151,6 +152,7 @@ enum Work {
     Events(events::EventsCommand),
     Migrate(migrate::MigrateArgs),
     Doctor(doctor::DoctorArgs),
+    Backup(backup::BackupArgs),
     Demo(demo::DemoArgs),
     Sandbox(sandbox::SandboxArgs),
 }
@@ -184,6 +186,7 @@ impl Work {
             Self::Events(command) => events::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Doctor(args) => doctor::run(cx, &args),
+            Self::Backup(args) => backup::run(cx, &args),
             Self::Demo(args) => demo::run(cx, &args),
             Self::Sandbox(args) => sandbox::run(cx, &args),
         }

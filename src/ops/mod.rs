@@ -4,6 +4,7 @@
 mod account;
 mod adopt;
 pub mod approve;
+pub mod backup;
 pub mod cancel;
 pub mod consent;
 pub mod create;

@@ -40,38 +40,56 @@ pub enum OutFileError {
 /// # Errors
 /// Then what was there before is there still, and nothing else.
 pub fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), OutFileError> {
+    write_with(path, replace, |_, file| {
+        file.write_all(bytes)
+            .map_err(|source| OutFileError::Failed {
+                path: path.to_owned(),
+                source,
+            })
+    })
+}
+
+/// The same for a file that something else makes, which is told where it lies until
+/// then. What that returns is returned.
+pub(super) fn write_with<T, E: From<OutFileError>>(
+    path: &Path,
+    replace: bool,
+    make: impl FnOnce(&Path, &mut File) -> Result<T, E>,
+) -> Result<T, E> {
     let failed = |source| OutFileError::Failed {
         path: path.to_owned(),
         source,
     };
     match path.symlink_metadata() {
         Ok(there) if !there.is_file() => {
-            return Err(OutFileError::NoFile {
+            return Err(E::from(OutFileError::NoFile {
                 path: path.to_owned(),
-            });
+            }));
         }
         Ok(_) if !replace => {
-            return Err(OutFileError::Exists {
+            return Err(E::from(OutFileError::Exists {
                 path: path.to_owned(),
-            });
+            }));
         }
         _ => {}
     }
     let (beside, mut file) = file_beside(path).map_err(failed)?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| move_to(&beside, path, replace));
+    let written = make(&beside, &mut file).and_then(|made| {
+        file.sync_all()
+            .and_then(|()| move_to(&beside, path, replace))
+            .map_err(|source| match source.kind() {
+                io::ErrorKind::AlreadyExists => OutFileError::Exists {
+                    path: path.to_owned(),
+                },
+                _ => failed(source),
+            })?;
+        Ok(made)
+    });
     if written.is_err() {
         // What went wrong is worth more than that this is left behind.
         let _ = fs::remove_file(&beside);
     }
-    written.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => OutFileError::Exists {
-            path: path.to_owned(),
-        },
-        _ => failed(source),
-    })
+    written
 }
 
 /// Makes a new, hidden file in the folder of another.

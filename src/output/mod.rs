@@ -3,6 +3,7 @@
 //! stdout carries the answer and nothing else; narration, warnings, prompts
 //! and bars go to stderr.
 
+pub mod backup;
 pub mod batches;
 pub mod events;
 pub mod history_check;

@@ -11,6 +11,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
+use crate::output::backup::{BackupMembers, TableView};
 use crate::output::batches::BatchProgressView;
 use crate::output::events::{EventCountView, EventView, EventsMembers, PullMembers};
 use crate::output::history_check::{HistoryFindingView, HistoryMembers};
@@ -190,6 +191,7 @@ const ANSWERS: &[(&str, &[Shape])] = &[
             rows::<HistoryFindingView<'_>, HistoryMembers>("findings"),
         ],
     ),
+    ("backup", &[rows::<TableView<'_>, BackupMembers>("tables")]),
     ("help exit-codes", &[rows::<ExitView, ()>("exit_codes")]),
 ];
 

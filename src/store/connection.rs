@@ -12,6 +12,7 @@ use std::str::FromStr;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::store::error::StoreError;
 use crate::store::postgres_url::PostgresUrl;
@@ -299,6 +300,23 @@ fn open_sqlite(url: &DatabaseUrl, path: &Path, how: Open) -> Result<AnyConnectio
         other => other,
     })?;
     Ok(AnyConnection::Sqlite(conn))
+}
+
+/// Opens a copy of an embedded database that nobody writes to, without changing it and
+/// without leaving anything beside it.
+pub(crate) fn open_copy(path: &Path) -> Result<AnyConnection, StoreError> {
+    let unreachable = |reason: String| StoreError::Unreachable {
+        url: format!("sqlite:{}", path.display()),
+        reason,
+    };
+    let absolute = std::path::absolute(path).map_err(|e| unreachable(e.to_string()))?;
+    let name = absolute
+        .to_str()
+        .ok_or_else(|| unreachable("the path is not UTF-8".to_owned()))?;
+    let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    SqliteConnection::establish(&format!("file:{name}?mode=ro&immutable=1"))
+        .map(AnyConnection::Sqlite)
+        .map_err(|e| unreachable(e.to_string()))
 }
 
 /// Makes an empty file that only its owner can read, and the folders above it.

@@ -13,6 +13,7 @@
 pub mod adopt;
 pub mod approvals;
 pub mod attempts;
+pub mod backup;
 pub mod batches;
 mod candidates;
 mod complete;

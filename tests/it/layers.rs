@@ -60,8 +60,10 @@ const MAY_PRINT: [&str; 2] = ["output", "main"];
 const MAY_MATCH_BACKEND: [&str; 2] = ["src/store/connection.rs", "src/store/dialect/"];
 
 /// The files of the store that may use the connection outside a transaction: behind a transaction
-/// pooler only a transaction is set up. A run is announced and a schema migrated in a session.
-const MAY_USE_SESSION: [&str; 3] = [
+/// pooler only a transaction is set up. A run is announced and a schema migrated in a session, and an
+/// embedded database is copied outside a transaction.
+const MAY_USE_SESSION: [&str; 4] = [
+    "src/store/backup.rs",
     "src/store/migrations.rs",
     "src/store/mod.rs",
     "src/store/runs.rs",

@@ -9,6 +9,7 @@
 )]
 
 mod approvals;
+mod backup;
 mod cli_batches;
 mod cli_create;
 mod cli_creators;

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use payouts::sandbox::{AccountUpdate, CapabilityStatus, Fault, FaultPlan, FaultRule, Pace};
 
-use crate::common::db::{TestDb, on_both};
+use crate::common::db::{Backend, Session, TestDb, on_both};
 use crate::common::outside_number;
 use crate::common::shop::Shop;
 
@@ -173,7 +173,7 @@ impl Day {
     fn back_up(&mut self, at_work: bool) {
         let mut session = self.shop.db.session();
         if !at_work {
-            return self.shop.db.keep(&mut session, "kept");
+            return self.keep(&mut session);
         }
         self.load();
         self.misfortune();
@@ -196,9 +196,21 @@ impl Day {
             );
             std::thread::yield_now();
         }
-        self.shop.db.keep(&mut session, "kept");
+        self.keep(&mut session);
         child.wait().expect("it ends");
         self.shop.stripe.set_pace(Pace::default());
+    }
+
+    /// With the program's own command, where it has one.
+    fn keep(&self, session: &mut Session) {
+        match self.shop.db.backend() {
+            Backend::Sqlite => {
+                let copy = self.shop.db.copy_named("kept");
+                let copy = copy.to_str().expect("a temporary path is UTF-8");
+                self.shop.env.run(&["backup", copy]).expect_code(0);
+            }
+            Backend::Postgres => self.shop.db.keep(session, "kept"),
+        }
     }
 
     /// The day, its backup, what happens after that, and the restore.

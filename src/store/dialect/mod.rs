@@ -544,6 +544,64 @@ pub(crate) fn has_rows(conn: &mut AnyConnection, table: &str) -> QueryResult<boo
     Ok(found.found > 0)
 }
 
+/// Writes the database as it stands at this moment into an empty file. It needs a session
+/// outside a transaction, makes one of its own, and keeps no writer waiting.
+///
+/// # Errors
+/// A conflict on PostgreSQL, whose own tools do this.
+pub(crate) fn copy_into(conn: &mut AnyConnection, file: &str) -> Result<(), StoreError> {
+    match conn {
+        AnyConnection::Postgres(_) => Err(StoreError::Conflict(
+            "PostgreSQL makes its own backups".to_owned(),
+        )),
+        AnyConnection::Sqlite(c) => {
+            diesel::sql_query("VACUUM INTO ?")
+                .bind::<Text, _>(file)
+                .execute(c)?;
+            Ok(())
+        }
+    }
+}
+
+/// What SQLite finds wrong with a database, in its own words; nothing where all is well.
+pub(crate) fn damage(conn: &mut AnyConnection) -> QueryResult<Vec<String>> {
+    let AnyConnection::Sqlite(c) = conn else {
+        return Ok(Vec::new());
+    };
+    let said: Vec<Said> = diesel::sql_query(
+        "SELECT integrity_check AS text FROM pragma_integrity_check
+         UNION ALL
+         SELECT 'a row of ' || \"table\" || ' names one of ' || parent || ' that is not there' AS text
+         FROM pragma_foreign_key_check",
+    )
+    .load(c)?;
+    let words = said.into_iter().map(|said| said.text);
+    Ok(words.filter(|words| words != "ok").collect())
+}
+
+/// Every table of an embedded database, by name.
+pub(crate) fn sqlite_tables(conn: &mut AnyConnection) -> QueryResult<Vec<String>> {
+    let named: Vec<Said> = diesel::sql_query(
+        "SELECT name AS text FROM sqlite_schema
+         WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name",
+    )
+    .load(conn)?;
+    Ok(named.into_iter().map(|said| said.text).collect())
+}
+
+/// How many rows a table has. The name is one that the database itself told.
+pub(crate) fn count_rows(conn: &mut AnyConnection, table: &str) -> QueryResult<i64> {
+    #[derive(diesel::QueryableByName)]
+    struct Rows {
+        #[diesel(sql_type = BigInt)]
+        rows: i64,
+    }
+    let table = table.replace('"', "\"\"");
+    let counted: Rows =
+        diesel::sql_query(format!("SELECT COUNT(*) AS rows FROM \"{table}\"")).get_result(conn)?;
+    Ok(counted.rows)
+}
+
 /// Clears what a failed earlier try of a migration left behind.
 ///
 /// An index that failed while it was made CONCURRENTLY stays as an invalid one

@@ -245,6 +245,12 @@ impl TestDb {
         }
     }
 
+    /// The same at another URL, such as of another role of the server.
+    pub(crate) fn session_at(&self, url: &str) -> Session {
+        assert_eq!(self.backend(), Backend::Postgres, "SQLite has no roles");
+        Session::Postgres(connect_postgres(url))
+    }
+
     /// An empty database of the same kind, where writing is as fast as it can be.
     pub(crate) fn another(&self) -> Self {
         match &self.place {
@@ -305,7 +311,8 @@ impl TestDb {
         }
     }
 
-    fn copy_named(&self, name: &str) -> PathBuf {
+    /// Where a copy of an SQLite database is kept under a name.
+    pub(crate) fn copy_named(&self, name: &str) -> PathBuf {
         self.file().with_extension(name)
     }
 
@@ -346,14 +353,19 @@ impl Session {
 
     /// Runs statements that the database must refuse, and gives its words.
     pub(crate) fn refused(&mut self, sql: &str) -> String {
+        match self.attempt(sql) {
+            Ok(()) => panic!("the database accepts {sql:?}"),
+            Err(words) => words,
+        }
+    }
+
+    /// Runs statements that the database may refuse, and then gives its words.
+    pub(crate) fn attempt(&mut self, sql: &str) -> Result<(), String> {
         let result = match self {
             Self::Sqlite(connection) => connection.batch_execute(sql),
             Self::Postgres(connection) => connection.batch_execute(sql),
         };
-        match result {
-            Ok(()) => panic!("the database accepts {sql:?}"),
-            Err(error) => error.to_string(),
-        }
+        result.map_err(|error| error.to_string())
     }
 
     /// The rows of a query, as [`TestDb::query_strings`] gives them.
