@@ -53,6 +53,7 @@ mod resolve;
 mod restored;
 mod retry;
 mod reversals;
+mod roles;
 mod safety;
 mod sandbox_client;
 mod sandbox_controls;
