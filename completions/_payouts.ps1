@@ -58,7 +58,8 @@ Register-ArgumentCompleter -Native -CommandName 'payouts' -ScriptBlock {
             [CompletionResult]::new('demo', 'demo', [CompletionResultType]::ParameterValue, 'Run the whole job on sample data, offline')
             [CompletionResult]::new('sandbox', 'sandbox', [CompletionResultType]::ParameterValue, 'Run a Stripe simulator on this machine')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print what completes `payouts` in a shell, or its man page')
-            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Explain a command, the exit codes, or the JSON')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Explain a command, the exit codes, the JSON, or an alert')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Has exit codes of its own')
             break
         }
         'payouts;list' {
@@ -736,6 +737,33 @@ Register-ArgumentCompleter -Native -CommandName 'payouts' -ScriptBlock {
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to use instead of `DATABASE_URL`')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Ask nothing')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Ask nothing')
+            [CompletionResult]::new('--live', '--live', [CompletionResultType]::ParameterName, 'Allow a key that moves real money')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'payouts;check' {
+            [CompletionResult]::new('--failure-percent', '--failure-percent', [CompletionResultType]::ParameterName, 'Critical when more of the decided payouts failed, per cent')
+            [CompletionResult]::new('--failure-within', '--failure-within', [CompletionResultType]::ParameterName, 'The time that share is taken of')
+            [CompletionResult]::new('--failure-sample', '--failure-sample', [CompletionResultType]::ParameterName, 'Fewer decided payouts make no share')
+            [CompletionResult]::new('--stuck-after', '--stuck-after', [CompletionResultType]::ParameterName, 'Critical when a payout is on the way or of unknown outcome for longer')
+            [CompletionResult]::new('--failed-attempts', '--failed-attempts', [CompletionResultType]::ParameterName, 'Warn of payouts that failed more often')
+            [CompletionResult]::new('--failed-after', '--failed-after', [CompletionResultType]::ParameterName, 'Warn of payouts that have been failed for longer')
+            [CompletionResult]::new('--unusual-times', '--unusual-times', [CompletionResultType]::ParameterName, 'Warn of new payouts further from the creator''s median than this many times the usual spread')
+            [CompletionResult]::new('--forecast', '--forecast', [CompletionResultType]::ParameterName, 'Warn when the balance does not cover what is usually paid in this time; 0s: no forecast')
+            [CompletionResult]::new('--process-within', '--process-within', [CompletionResultType]::ParameterName, 'Warn when `payouts process` has not run to its end for longer; 0s: it need not')
+            [CompletionResult]::new('--reconcile-within', '--reconcile-within', [CompletionResultType]::ParameterName, 'The same of `payouts reconcile`')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How the answer is written to stdout')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to use instead of `DATABASE_URL`')
+            [CompletionResult]::new('--mail', '--mail', [CompletionResultType]::ParameterName, 'Mail the operators each alert once when it comes and once when it goes: writes it to the outbox, which `payouts notify` sends')
+            [CompletionResult]::new('--history', '--history', [CompletionResultType]::ParameterName, 'Also read the whole history and verify it: takes seconds for each million rows')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Ask Stripe nothing')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')
             [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Ask nothing')

@@ -28,6 +28,9 @@ _payouts() {
             payouts,cancel)
                 cmd="payouts__subcmd__cancel"
                 ;;
+            payouts,check)
+                cmd="payouts__subcmd__check"
+                ;;
             payouts,completions)
                 cmd="payouts__subcmd__completions"
                 ;;
@@ -137,7 +140,7 @@ _payouts() {
 
     case "${cmd}" in
         payouts)
-            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show receipt create creators process reconcile retry resolve hold release approve cancel batches statements report events migrate init doctor backup demo sandbox completions help"
+            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show receipt create creators process reconcile retry resolve hold release approve cancel batches statements report events migrate init doctor backup demo sandbox completions help check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -344,6 +347,76 @@ _payouts() {
                     return 0
                     ;;
                 --reason)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        payouts__subcmd__check)
+            opts="-o -q -y -h --mail --history --offline --failure-percent --failure-within --failure-sample --stuck-after --failed-attempts --failed-after --unusual-times --forecast --process-within --reconcile-within --output --quiet --color --yes --live --database-url --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --failure-percent)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --failure-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --failure-sample)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --stuck-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --failed-attempts)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --failed-after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unusual-times)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --forecast)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --process-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --reconcile-within)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -61,7 +61,8 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "backup" -d 'Copy th
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "demo" -d 'Run the whole job on sample data, offline'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "sandbox" -d 'Run a Stripe simulator on this machine'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "completions" -d 'Print what completes `payouts` in a shell, or its man page'
-complete -c payouts -n "__fish_payouts_needs_command" -f -a "help" -d 'Explain a command, the exit codes, or the JSON'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "help" -d 'Explain a command, the exit codes, the JSON, or an alert'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "check" -d 'Has exit codes of its own'
 complete -c payouts -n "__fish_payouts_using_subcommand list" -l status -d 'Only in this state; may be repeated' -r -f -a "PENDING\t''
 PROCESSING\t''
 COMPLETED\t''
@@ -678,3 +679,28 @@ complete -c payouts -n "__fish_payouts_using_subcommand help" -s q -l quiet -d '
 complete -c payouts -n "__fish_payouts_using_subcommand help" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand help" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l failure-percent -d 'Critical when more of the decided payouts failed, per cent' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l failure-within -d 'The time that share is taken of' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l failure-sample -d 'Fewer decided payouts make no share' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l stuck-after -d 'Critical when a payout is on the way or of unknown outcome for longer' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l failed-attempts -d 'Warn of payouts that failed more often' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l failed-after -d 'Warn of payouts that have been failed for longer' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l unusual-times -d 'Warn of new payouts further from the creator\'s median than this many times the usual spread' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l forecast -d 'Warn when the balance does not cover what is usually paid in this time; 0s: no forecast' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l process-within -d 'Warn when `payouts process` has not run to its end for longer; 0s: it need not' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l reconcile-within -d 'The same of `payouts reconcile`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l mail -d 'Mail the operators each alert once when it comes and once when it goes: writes it to the outbox, which `payouts notify` sends'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l history -d 'Also read the whole history and verify it: takes seconds for each million rows'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l offline -d 'Ask Stripe nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'

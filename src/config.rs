@@ -13,6 +13,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::env_vars::{self as vars, Variable};
+use crate::model::alert::Thresholds;
 use crate::model::approval::ROLE_PREFIX;
 use crate::model::money::Currency;
 use crate::store::DatabaseUrl;
@@ -292,6 +293,8 @@ pub struct Config {
     pub retries_max: i32,
     /// The back-off after the first failure, the second, …; never empty.
     pub retry_delays: Vec<Duration>,
+    /// From when on `payouts check` alerts.
+    pub thresholds: Thresholds,
     /// Transfers in flight at once.
     pub concurrency: usize,
     /// Sends per second, if somebody said it.
@@ -388,6 +391,7 @@ impl Config {
                 Some((delays, _)) => delays,
                 None => durations(vars::RETRY_DELAYS.default).unwrap_or_default(),
             },
+            thresholds: thresholds(env)?,
             concurrency: env.value(&vars::CONCURRENCY, 32, |t| whole(t, 1, 1000))?,
             rate: env
                 .parsed(&vars::RATE, |t| whole(t, 1, 100_000))?
@@ -405,6 +409,28 @@ impl Config {
             host,
         })
     }
+}
+
+fn thresholds(env: &Environment) -> Result<Thresholds, ConfigError> {
+    let time = |variable: &Variable| {
+        env.value(
+            variable,
+            duration(variable.default).unwrap_or_default(),
+            duration,
+        )
+    };
+    Ok(Thresholds {
+        failure_percent: env.value(&vars::CHECK_FAILURE_PERCENT, 5, |t| whole(t, 1, 100))?,
+        failure_within: time(&vars::CHECK_FAILURE_WITHIN)?,
+        failure_sample: env.value(&vars::CHECK_FAILURE_SAMPLE, 20, |t| whole(t, 1, 1_000_000))?,
+        stuck_after: time(&vars::CHECK_STUCK_AFTER)?,
+        failed_attempts: env.value(&vars::CHECK_FAILED_ATTEMPTS, 3, |t| whole(t, 0, 1000))?,
+        failed_after: time(&vars::CHECK_FAILED_AFTER)?,
+        unusual_times: env.value(&vars::CHECK_UNUSUAL_TIMES, 6, |t| whole(t, 1, 1000))?,
+        forecast_over: time(&vars::CHECK_FORECAST)?,
+        process_within: time(&vars::CHECK_PROCESS_WITHIN)?,
+        reconcile_within: time(&vars::CHECK_RECONCILE_WITHIN)?,
+    })
 }
 
 /// Who is recorded: whoever `PAYOUTS_ACTOR` names, else who is logged in. Neither may

@@ -49,6 +49,16 @@ variables! {
     ACTOR_FROM_ROLE = "PAYOUTS_ACTOR_FROM_ROLE", "1 takes the actor from the PostgreSQL role, which no variable can pretend", "off";
     MAX_RETRIES = "PAYOUTS_MAX_RETRIES", "failed attempts before a retry takes `--force`", "5";
     RETRY_DELAYS = "PAYOUTS_RETRY_DELAYS", "back-off for `retry --due` after the first failure, the second, …; the last one repeats", "5m,10m,30m,1h,2h";
+    CHECK_FAILURE_PERCENT = "PAYOUTS_CHECK_FAILURE_PERCENT", "`payouts check` is critical when more than this share of the decided payouts failed, per cent", "5";
+    CHECK_FAILURE_WITHIN = "PAYOUTS_CHECK_FAILURE_WITHIN", "the time that share is taken of", "24h";
+    CHECK_FAILURE_SAMPLE = "PAYOUTS_CHECK_FAILURE_SAMPLE", "fewer decided payouts than this make no share", "20";
+    CHECK_STUCK_AFTER = "PAYOUTS_CHECK_STUCK_AFTER", "critical when a payout is on the way or of unknown outcome for longer", "1h";
+    CHECK_FAILED_ATTEMPTS = "PAYOUTS_CHECK_FAILED_ATTEMPTS", "warns of payouts that failed more often", "3";
+    CHECK_FAILED_AFTER = "PAYOUTS_CHECK_FAILED_AFTER", "warns of payouts that have been failed for longer", "24h";
+    CHECK_UNUSUAL_TIMES = "PAYOUTS_CHECK_UNUSUAL_TIMES", "warns of new payouts further from the creator's median than this many times the usual spread", "6";
+    CHECK_FORECAST = "PAYOUTS_CHECK_FORECAST", "warns when the balance does not cover what is usually paid in this time; 0s: no forecast", "7d";
+    CHECK_PROCESS_WITHIN = "PAYOUTS_CHECK_PROCESS_WITHIN", "warns when `payouts process` has not run to its end for longer; 0s: it need not", "26h";
+    CHECK_RECONCILE_WITHIN = "PAYOUTS_CHECK_RECONCILE_WITHIN", "the same of `payouts reconcile`", "50h";
     CONCURRENCY = "PAYOUTS_CONCURRENCY", "transfers in flight at once, 1 to 1000", "32";
     RATE = "PAYOUTS_RATE", "sends per second", "20 live, 10 test, unlimited on a loopback base";
     LEASE = "PAYOUTS_LEASE", "after this long without a sign of life a run's claims are taken over", "2m";

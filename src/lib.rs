@@ -107,6 +107,14 @@
 //! guard of the next run notices it by Stripe's transfers, and `payouts reconcile --fix`
 //! tells it ([`store::restore`]).
 //!
+//! # While nobody looks
+//!
+//! `payouts check` ([`ops::check`]) asks [`store::vitals`] a few counts and Stripe two
+//! questions, and holds them against [`model::alert::Thresholds`]. What it finds has an
+//! [`model::alert::AlertCode`], and each of those an entry in the runbook
+//! ([`output::runbook`]). With `--mail` it keeps which alerts stand
+//! ([`store::Store::alerts_renew`]), so that each is told once.
+//!
 //! # Invariants
 //!
 //! - An attempt is on disk before its first byte is on the wire, and a payout

@@ -10,10 +10,11 @@ use clap::{Args, Command, CommandFactory};
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::{Cli, print_parse_error};
+use crate::model::alert::AlertCode;
 use crate::output::json::ExitView;
 use crate::output::table::{left, right};
 use crate::output::ui::Ui;
-use crate::output::{Answer, Format, schema, table};
+use crate::output::{Answer, Format, runbook, schema, table};
 
 /// Every command under its heading, in the order they are shown.
 const GROUPS: &[(&str, &[&str])] = &[
@@ -37,7 +38,14 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Events", &["events"]),
     (
         "Operations",
-        &["migrate", "doctor", "backup", "completions", "help"],
+        &[
+            "migrate",
+            "doctor",
+            "check",
+            "backup",
+            "completions",
+            "help",
+        ],
     ),
     ("Try it", &["demo", "sandbox"]),
 ];
@@ -48,16 +56,19 @@ const PAGE_WIDTH: usize = 80;
 /// The topics that are no commands.
 const EXIT_CODES: &str = "exit-codes";
 const JSON: &str = "json";
+const RUNBOOK: &str = "runbook";
 
-/// Explain a command, the exit codes, or the JSON
+/// Explain a command, the exit codes, the JSON, or an alert
 ///
 /// `payouts help COMMAND` is the same as `payouts COMMAND --help`;
 /// `payouts help exit-codes` is the table that a script may rely on, in any
 /// format. `payouts help json` is what a script may rely on in the JSON of every
 /// command, as JSON Schema; `payouts help json COMMAND` is one of them alone.
+/// `payouts help runbook` says for each alert of `payouts check` what to do;
+/// `payouts help runbook ALERT` is one of them alone.
 #[derive(Debug, Args)]
 pub(super) struct HelpArgs {
-    /// A command, such as `creators import`, or `exit-codes`, or `json`
+    /// A command, such as `creators import`, or `exit-codes`, `json` or `runbook`
     #[arg(value_name = "TOPIC")]
     topic: Vec<String>,
 }
@@ -68,6 +79,9 @@ pub(super) fn run(ui: &Ui, format: Format, args: &HelpArgs) -> Result<Exits, Cli
     }
     if let Some((JSON, command)) = args.topic.split_first().map(|(a, b)| (a.as_str(), b)) {
         return json_schema(ui, format, &command.join(" "));
+    }
+    if let Some((RUNBOOK, alert)) = args.topic.split_first().map(|(a, b)| (a.as_str(), b)) {
+        return show_runbook(ui, format, &alert.join(" "));
     }
     let words: Vec<OsString> = std::iter::once("payouts")
         .chain(args.topic.iter().map(String::as_str))
@@ -100,6 +114,21 @@ fn exit_codes(ui: &Ui, format: Format) -> Result<Exits, CliError> {
                 .collect(),
         )
     })?;
+    Ok(Exit::Done.into())
+}
+
+/// What to do about an alert, or about each.
+fn show_runbook(ui: &Ui, format: Format, alert: &str) -> Result<Exits, CliError> {
+    super::only_text(format, "help runbook", "text")?;
+    let text = match alert {
+        "" => runbook::whole(),
+        alert => alert.parse().map(runbook::entry).map_err(|_| {
+            let alerts: Vec<&str> = AlertCode::ALL.iter().map(|code| code.as_str()).collect();
+            CliError::new(Exit::Usage, format!("no alert has this name: {alert}"))
+                .hint(format!("those there are: {}", alerts.join(", ")))
+        })?,
+    };
+    ui.answer(text)?;
     Ok(Exit::Done.into())
 }
 

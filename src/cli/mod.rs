@@ -5,6 +5,7 @@ mod ask;
 mod backup;
 mod batches;
 mod cancel;
+mod check;
 mod completions;
 mod consent;
 mod context;
@@ -124,6 +125,8 @@ enum Command {
     Work(Work),
     #[command(flatten)]
     Explain(Explain),
+    /// Has exit codes of its own.
+    Check(check::CheckArgs),
 }
 
 /// Commands that need the settings.
@@ -219,7 +222,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let cli = match parse(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return ExitCode::from(print_parse_error(&error).code()),
+        Err(error) => {
+            let exit = print_parse_error(&error);
+            return if exit == Exit::Usage && check::is_asked_for(&arguments) {
+                check::State::Unknown.into()
+            } else {
+                ExitCode::from(exit.code())
+            };
+        }
     };
     let env = Environment::read(Path::new("."));
     let plain = env.as_ref().is_ok_and(Environment::asks_for_plain_output);
@@ -230,6 +240,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             .map_err(CliError::from)
             .and_then(|env| Context::new(&cli.global, &env, ui.clone(), as_recorded(&arguments)))
             .and_then(|mut cx| command.run(&mut cx)),
+        Command::Check(args) => {
+            let cx = env
+                .map_err(CliError::from)
+                .and_then(|env| Context::new(&cli.global, &env, ui.clone(), String::new()));
+            return check::run(cx, &args, &ui).into();
+        }
     };
     let exits = ended.unwrap_or_else(|error| {
         if !error.broken_pipe {

@@ -202,6 +202,7 @@ fn settings(
         concurrency: cx.config.concurrency,
         rate: None,
         lease: cx.config.lease,
+        unusual_times: cx.config.thresholds.unusual_times,
         currency,
     })
 }

@@ -5,6 +5,7 @@
 //! Diesel's row types: their fields are domain types with SQL conversions of
 //! their own, so there is no second set of "entities" to keep in step.
 
+pub mod alert;
 pub mod approval;
 pub mod attempt;
 pub mod batch;
@@ -32,6 +33,7 @@ pub mod schema;
 pub mod standing;
 pub mod statement;
 pub mod time;
+pub mod usual;
 pub mod warning;
 
 /// Gives a plain Rust type, stored as text, its SQL conversions on every backend.

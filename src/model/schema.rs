@@ -44,6 +44,20 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_alerts (code, raised_at) {
+        code -> Text,
+        raised_at -> Timestamp,
+        severity -> Text,
+        found -> Text,
+        seen_at -> Timestamp,
+        cleared_at -> Nullable<Timestamp>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_answers (payout_id, attempt, send) {
         payout_id -> Text,
         attempt -> Int4,
@@ -501,6 +515,7 @@ diesel::joinable!(royalty_statements -> royalty_runs (royalty_run_id));
 diesel::allow_tables_to_appear_in_same_query!(
     creators,
     payout_account_states,
+    payout_alerts,
     payout_answers,
     payout_approvals,
     payout_attempts,

@@ -117,6 +117,20 @@ pub fn millis_of(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// A duration as people set it, such as `90s`, `5m`, `24h` or `7d`.
+pub fn in_words(duration: Duration) -> String {
+    const DAY: u64 = 86_400;
+    let seconds = duration.as_secs();
+    let (unit, letter) = match seconds {
+        0 => (1, 's'),
+        days if days % DAY == 0 && days > DAY => (DAY, 'd'),
+        hours if hours % 3600 == 0 => (3600, 'h'),
+        minutes if minutes % 60 == 0 => (60, 'm'),
+        _ => (1, 's'),
+    };
+    format!("{}{letter}", seconds / unit)
+}
+
 impl fmt::Display for Time {
     /// RFC 3339 in UTC with milliseconds: `2026-10-01T00:00:00.000Z`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,6 +13,8 @@ text_enum! {
         SharedAccount = "shared_account",
         /// The creator's last payment went to another account.
         DestinationChanged = "destination_changed",
+        /// It is far from what the creator is usually paid.
+        UnusualAmount = "unusual_amount",
     }
 }
 
@@ -23,6 +25,7 @@ impl WarningKind {
             Self::SameAmount => "same creator and amount as another payout within 7 days",
             Self::SharedAccount => "to a Stripe account that belongs to another creator too",
             Self::DestinationChanged => "to another account than the creator's last payment",
+            Self::UnusualAmount => "far from what the creator is usually paid",
         }
     }
 }
@@ -36,6 +39,7 @@ pub struct Warning {
     pub payout_id: PayoutId,
     /// Minor units.
     pub amount_cents: i32,
-    /// The other payout, the other creator, or the account before.
+    /// The other payout, the other creator, the account before, or the usual amount in
+    /// minor units.
     pub other: String,
 }

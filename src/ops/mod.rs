@@ -6,6 +6,7 @@ mod adopt;
 pub mod approve;
 pub mod backup;
 pub mod cancel;
+pub mod check;
 pub mod consent;
 pub mod create;
 pub mod creators;

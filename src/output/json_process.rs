@@ -270,7 +270,8 @@ pub struct WarningView<'a> {
 pub struct WarningExample<'a> {
     /// Primary key.
     pub id: &'a str,
-    /// The other payout, the other creator, or the account before.
+    /// The other payout, the other creator, the account before, or the usual amount in
+    /// minor units.
     pub other: &'a str,
 }
 

@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod batches;
+pub mod check;
 pub mod events;
 pub mod history_check;
 pub mod html;
@@ -21,6 +22,7 @@ pub mod record;
 pub mod report;
 pub mod resolve;
 pub mod rows;
+pub mod runbook;
 pub mod schema;
 pub mod show;
 pub mod table;

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::model::money;
+use crate::model::warning::WarningKind;
 use crate::ops::process::{LimitReached, Plan};
 use crate::output::table::{self, left, right};
 use crate::output::text::{brief, clean, count, grouped, held};
@@ -116,11 +117,17 @@ pub fn render(ui: &Ui, plan: &Plan) -> String {
             .examples
             .iter()
             .map(|one| {
-                format!(
-                    "{} ({})",
-                    clean(one.payout_id.as_str()),
-                    brief(&one.other, 60)
-                )
+                let other = match one.other.parse() {
+                    Ok(cents) if group.kind == WarningKind::UnusualAmount => {
+                        format!(
+                            "{} beside {}",
+                            amount(one.amount_cents.into()),
+                            amount(cents)
+                        )
+                    }
+                    _ => brief(&one.other, 60),
+                };
+                format!("{} ({other})", clean(one.payout_id.as_str()))
             })
             .collect();
         fact(

@@ -13,6 +13,7 @@ use serde_json::{Map, Value, json};
 
 use crate::output::backup::{BackupMembers, TableView};
 use crate::output::batches::BatchProgressView;
+use crate::output::check::{AlertView, CheckMembers};
 use crate::output::events::{EventCountView, EventView, EventsMembers, PullMembers};
 use crate::output::history_check::{HistoryFindingView, HistoryMembers};
 use crate::output::json::{
@@ -183,6 +184,10 @@ const ANSWERS: &[(&str, &[Shape])] = &[
             rows::<MigrationView, ()>("migrations"),
             rows::<MigrationSqlView, ()>("migrations"),
         ],
+    ),
+    (
+        "check",
+        &[rows::<AlertView<'_>, CheckMembers<'_>>("alerts")],
     ),
     (
         "doctor",

@@ -48,6 +48,7 @@ const POSTGRES: &[SqlMigration] = tree!(
     "009_add_payout_hold_releases",
     "010_add_payout_lookups",
     "011_add_payout_stripe_events",
+    "013_add_payout_alerts",
 );
 
 const SQLITE: &[SqlMigration] = tree!(
@@ -60,6 +61,7 @@ const SQLITE: &[SqlMigration] = tree!(
     "009_add_payout_hold_releases",
     "010_add_payout_lookups",
     "011_add_payout_stripe_events",
+    "013_add_payout_alerts",
 );
 
 /// This version's migrations for a backend, oldest first.

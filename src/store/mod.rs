@@ -11,6 +11,7 @@
 //! takes most of them, which is correct and right for an embedded database.
 
 pub mod adopt;
+pub mod alerts;
 pub mod approvals;
 pub mod attempts;
 pub mod backup;
@@ -48,6 +49,7 @@ pub mod statement_marks;
 pub mod statements;
 pub mod thread;
 pub mod verify;
+pub mod vitals;
 pub mod warnings;
 
 pub use connection::{Backend, DatabaseUrl, UrlError};

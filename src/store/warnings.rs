@@ -13,6 +13,7 @@ use crate::model::time::Time;
 use crate::model::warning::{Warning, WarningKind};
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::among;
+use crate::store::vitals::{USUAL_OVER, usual_in_tx};
 use crate::store::{Store, StoreError};
 
 diesel::allow_columns_to_appear_in_same_group_by_clause!(
@@ -25,11 +26,17 @@ const SAME_AMOUNT_WITHIN: Duration = Duration::from_secs(7 * 86_400);
 
 impl Store {
     /// What is conspicuous about these payouts beside what was sent before, in their order.
-    pub fn warnings_of(&mut self, due: &[Candidate]) -> Result<Vec<Warning>, StoreError> {
+    /// An amount is when it is further from the usual than `unusual_times` its spread.
+    pub fn warnings_of(
+        &mut self,
+        due: &[Candidate],
+        unusual_times: u32,
+    ) -> Result<Vec<Warning>, StoreError> {
         if due.is_empty() {
             return Ok(Vec::new());
         }
-        let since = self.clock.now().minus(SAME_AMOUNT_WITHIN);
+        let now = self.clock.now();
+        let since = now.minus(SAME_AMOUNT_WITHIN);
         self.read(|conn| {
             let mut paid: Vec<&CreatorId> = due.iter().map(|one| &one.payout.creator_id).collect();
             paid.sort();
@@ -37,6 +44,7 @@ impl Store {
             let alike = alike(conn, since, &paid)?;
             let owners = owners(conn, due)?;
             let before = last_destinations(conn, &paid)?;
+            let usual = usual_in_tx(conn, &paid, now.minus(USUAL_OVER), now)?;
             let mut warnings = Vec::new();
             for candidate in due {
                 let payout = &candidate.payout;
@@ -65,6 +73,11 @@ impl Store {
                 let last = before.get(&payout.creator_id);
                 if let Some((_, last)) = last.filter(|(_, last)| last != destination) {
                     warn(WarningKind::DestinationChanged, last.clone());
+                }
+                let usual = usual.get(&payout.creator_id);
+                if let Some(usual) = usual.filter(|u| u.is_far(payout.amount_cents, unusual_times))
+                {
+                    warn(WarningKind::UnusualAmount, usual.median_cents.to_string());
                 }
             }
             Ok(warnings)

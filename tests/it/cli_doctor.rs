@@ -87,6 +87,16 @@ fn a_new_machine_is_told_everything_at_once() {
     PAYOUTS_ACTOR_FROM_ROLE           off                                                           default
     PAYOUTS_MAX_RETRIES               5                                                             default
     PAYOUTS_RETRY_DELAYS              5m,10m,30m,1h,2h                                              default
+    PAYOUTS_CHECK_FAILURE_PERCENT     5                                                             default
+    PAYOUTS_CHECK_FAILURE_WITHIN      24h                                                           default
+    PAYOUTS_CHECK_FAILURE_SAMPLE      20                                                            default
+    PAYOUTS_CHECK_STUCK_AFTER         1h                                                            default
+    PAYOUTS_CHECK_FAILED_ATTEMPTS     3                                                             default
+    PAYOUTS_CHECK_FAILED_AFTER        24h                                                           default
+    PAYOUTS_CHECK_UNUSUAL_TIMES       6                                                             default
+    PAYOUTS_CHECK_FORECAST            7d                                                            default
+    PAYOUTS_CHECK_PROCESS_WITHIN      26h                                                           default
+    PAYOUTS_CHECK_RECONCILE_WITHIN    50h                                                           default
     PAYOUTS_CONCURRENCY               8                                                             environment
     PAYOUTS_RATE                      20 live, 10 test, unlimited on a loopback base                default
     PAYOUTS_LEASE                     2m                                                            default

@@ -54,6 +54,14 @@ fn objects(db: &TestDb) -> Vec<String> {
 
 // --- forward ---------------------------------------------------------------------------------------------------------
 
+/// Reverts what came after a migration, but for `gone` that are reverted already.
+fn revert_newer_than(name: &str, gone: usize, env: &TestEnv, db: &TestDb) {
+    let newer = all(backend(db)).iter().filter(|m| m.name > name).count();
+    for _ in gone..newer {
+        env.run(&["migrate", "--revert"]).expect_code(0);
+    }
+}
+
 on_both! {
     fn the_first_run_makes_everything_and_the_second_nothing(db: TestDb) {
         let env = machine(&db);
@@ -69,8 +77,9 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            013_add_payout_alerts          applied
             --- stderr
-            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events
+            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 013_add_payout_alerts
             --- exit 0
             ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
@@ -84,6 +93,7 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            013_add_payout_alerts          applied
             --- stderr
             DATABASE is up to date
             --- exit 0
@@ -107,6 +117,7 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            013_add_payout_alerts          applied
             --- stderr
             --- exit 0
             ");
@@ -127,6 +138,7 @@ on_both! {
             009_add_payout_hold_releases   pending
             010_add_payout_lookups         pending
             011_add_payout_stripe_events   pending
+            013_add_payout_alerts          pending
             --- stderr
             --- exit 1
             ");
@@ -143,7 +155,8 @@ on_both! {
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
-            011_add_payout_stripe_events   pending
+            011_add_payout_stripe_events   applied
+            013_add_payout_alerts          pending
             --- stderr
             --- exit 1
             ");
@@ -159,6 +172,7 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            013_add_payout_alerts          applied
             --- stderr
             --- exit 0
             ");
@@ -205,6 +219,10 @@ on_both! {
                 },
                 {
                   "name": "011_add_payout_stripe_events",
+                  "applied": true
+                },
+                {
+                  "name": "013_add_payout_alerts",
                   "applied": false
                 }
               ]
@@ -222,7 +240,8 @@ on_both! {
             008_add_payout_reconciliation,true
             009_add_payout_hold_releases,true
             010_add_payout_lookups,true
-            011_add_payout_stripe_events,false
+            011_add_payout_stripe_events,true
+            013_add_payout_alerts,false
             --- stderr
             --- exit 1
             ");
@@ -236,8 +255,9 @@ on_both! {
             {"name":"009_add_payout_hold_releases","applied":true}
             {"name":"010_add_payout_lookups","applied":true}
             {"name":"011_add_payout_stripe_events","applied":true}
+            {"name":"013_add_payout_alerts","applied":true}
             --- stderr
-            DATABASE: ran 011_add_payout_stripe_events
+            DATABASE: ran 013_add_payout_alerts
             --- exit 0
             "#);
         }
@@ -262,7 +282,7 @@ on_both! {
         env.run(&["migrate", "--revert"]).expect_code(0);
         let before = objects(&db);
         let run = env.run(&["migrate", "--dry-run"]).expect_code(0);
-        assert_eq!(run.stdout, sql(&["011_add_payout_stripe_events"]));
+        assert_eq!(run.stdout, sql(&everything[everything.len() - 1..]));
         assert_eq!(objects(&db), before);
 
         env.run(&["migrate"]).expect_code(0);
@@ -341,6 +361,7 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     009_add_payout_hold_releases   pending
     010_add_payout_lookups         pending
     011_add_payout_stripe_events   pending
+    013_add_payout_alerts          pending
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
     --- exit 1
@@ -356,9 +377,10 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     009_add_payout_hold_releases   applied
     010_add_payout_lookups         applied
     011_add_payout_stripe_events   applied
+    013_add_payout_alerts          applied
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events
+    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 013_add_payout_alerts
     --- exit 0
     ");
     assert!(
@@ -386,20 +408,20 @@ on_both! {
             008_add_payout_reconciliation  applied
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
-            011_add_payout_stripe_events   pending
+            011_add_payout_stripe_events   applied
+            013_add_payout_alerts          pending
             --- stderr
-            reverted 011_add_payout_stripe_events
+            reverted 013_add_payout_alerts
             --- exit 0
             ");
         }
-        for _ in 0..6 {
-            env.run(&["migrate", "--revert"]).expect_code(0);
-        }
+        // The newest is gone already.
+        revert_newer_than("005_add_payouts_table", 1, &env, &db);
         insta::allow_duplicates! {
             insta::assert_snapshot!(transcript(&env.run(&["migrate", "--revert"]), &db), @r"
             $ payouts migrate --revert
             Migration                      State
-            001_add_platform_tables        pending
+            001_add_platform_tables        applied
             005_add_payouts_table          pending
             006_add_payout_ledger          pending
             007_add_payout_queue_index     pending
@@ -407,8 +429,9 @@ on_both! {
             009_add_payout_hold_releases   pending
             010_add_payout_lookups         pending
             011_add_payout_stripe_events   pending
+            013_add_payout_alerts          pending
             --- stderr
-            reverted 001_add_platform_tables
+            reverted 005_add_payouts_table
             --- exit 0
             ");
         }
@@ -417,9 +440,7 @@ on_both! {
     fn tables_with_rows_are_not_reverted(db: TestDb) {
         let env = machine(&db);
         env.run(&["migrate"]).expect_code(0);
-        for _ in ["012", "010", "009", "008", "007"] {
-            env.run(&["migrate", "--revert"]).expect_code(0);
-        }
+        revert_newer_than("006_add_payout_ledger", 0, &env, &db);
         db.execute("INSERT INTO payout_holds VALUES ('all', '', 'audit', 'ann', '2026-10-01 00:00:00', NULL)");
         let before = objects(&db);
         insta::allow_duplicates! {
@@ -485,13 +506,14 @@ fn a_platforms_tables_are_not_reverted() {
     001_add_platform_tables        applied
     005_add_payouts_table          applied
     006_add_payout_ledger          applied
-    007_add_payout_queue_index     pending
+    007_add_payout_queue_index     applied
     008_add_payout_reconciliation  pending
     009_add_payout_hold_releases   pending
     010_add_payout_lookups         pending
     011_add_payout_stripe_events   pending
+    013_add_payout_alerts          pending
     --- stderr
-    reverted 007_add_payout_queue_index
+    reverted 008_add_payout_reconciliation
     --- exit 0
     ");
     assert_eq!(
@@ -520,7 +542,7 @@ on_both! {
             insta::assert_snapshot!(transcript(&env.run(&["process"]), &db), @r"
             $ payouts process
             --- stderr
-            error: the database lacks 2 of this version's migrations: 010_add_payout_lookups, 011_add_payout_stripe_events
+            error: the database lacks 2 of this version's migrations: 011_add_payout_stripe_events, 013_add_payout_alerts
             hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
             --- exit 3
             ");
@@ -582,7 +604,7 @@ fn an_empty_postgresql_database_stops_a_command() {
     insta::assert_snapshot!(transcript(&machine_with_key(&db).run(&["process"]), &db), @r"
     $ payouts process
     --- stderr
-    error: the database lacks 8 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events
+    error: the database lacks 9 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 013_add_payout_alerts
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");

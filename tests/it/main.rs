@@ -11,6 +11,7 @@
 mod approvals;
 mod backup;
 mod cli_batches;
+mod cli_check;
 mod cli_create;
 mod cli_creators;
 mod cli_demo;

@@ -92,6 +92,23 @@ on_both! {
         shop.assert_paid_exactly_once();
     }
 
+    fn an_amount_far_from_the_usual_is_told(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.creator("ann");
+        for (number, cents) in [1000, 1100, 900, 1050, 950].into_iter().enumerate() {
+            shop.payout(&format!("old{number}"), "ann", cents);
+        }
+        shop.process(&[]).expect_code(0);
+        shop.payout("usual", "ann", 1200);
+        assert_eq!(kinds(&plan(&shop)), [""; 0]);
+        shop.payout("slip", "ann", 50_000);
+        assert_eq!(kinds(&plan(&shop)), ["unusual_amount 1"]);
+        let run = shop.process(&["--dry-run"]);
+        assert!(run.stdout.contains("Warning       1 payout, 500.00 USD: far from what the creator is usually paid: slip (500.00 USD beside 10.00 USD)"), "{run}");
+        shop.env.set("PAYOUTS_CHECK_UNUSUAL_TIMES", "1000");
+        assert_eq!(kinds(&plan(&shop)), [""; 0]);
+    }
+
     // A payment that failed is made anew, and then the old one is retried.
     fn a_retry_beside_its_own_reissue_is_told(db: TestDb) {
         let mut shop = Shop::open(db);

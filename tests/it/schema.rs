@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use payouts::model::alert::Severity;
 use payouts::model::attempt::AttemptOutcome;
 use payouts::model::event::{CameBy, EventState};
 use payouts::model::hold::HoldKind;
@@ -112,6 +113,7 @@ on_both! {
             ("payout_reconciliations.source", texts!(Source)),
             ("payout_hold_releases.kind", texts!(HoldKind)),
             ("payout_lookups.found", texts!(LookUpFinding)),
+            ("payout_alerts.severity", texts!(Severity)),
             ("payout_stripe_events.came_by", texts!(CameBy)),
             ("payout_stripe_events.state", texts!(EventState)),
         ]

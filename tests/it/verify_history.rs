@@ -10,7 +10,7 @@ use payouts::store::Store;
 use std::fmt::Write as _;
 
 use crate::common::catalog::words;
-use crate::common::db::{Backend, Session, TestDb, on_both};
+use crate::common::db::{Backend, TestDb, on_both};
 use crate::common::outside_number;
 use crate::common::shop::Shop;
 
@@ -44,17 +44,6 @@ fn busy_shop(db: TestDb) -> Shop {
     run(&["process"], 0);
     run(&["create", "--creator", "cr_ann", "--amount", "30.00"], 0);
     shop
-}
-
-/// Whoever owns the database can do this.
-fn without_triggers(session: &mut Session, backend: Backend) {
-    session.execute(match backend {
-        Backend::Sqlite => {
-            "DROP TRIGGER payout_history_no_update; DROP TRIGGER payout_history_no_delete;
-             DROP TRIGGER payout_history_no_replace"
-        }
-        Backend::Postgres => "ALTER TABLE payout_history DISABLE TRIGGER USER",
-    });
 }
 
 fn check(store: &mut Store) -> Verified {
@@ -254,7 +243,7 @@ on_both! {
         assert_eq!(clean.rows, chains.iter().map(|chain| chain.len() as u64).sum::<u64>());
 
         let mut session = shop.db.session();
-        without_triggers(&mut session, shop.db.backend());
+        session.without_history_triggers();
         session.execute(
             "CREATE TABLE history_kept AS SELECT * FROM payout_history;
              CREATE TABLE heads_kept AS SELECT * FROM payout_history_heads",
@@ -297,7 +286,7 @@ on_both! {
         }
         let payout = shop.one("SELECT payout_id FROM payout_batch_items WHERE reference = 'ben_closed-1'");
         let mut session = shop.db.session();
-        without_triggers(&mut session, shop.db.backend());
+        session.without_history_triggers();
         session.execute(&format!("UPDATE payout_history SET actor = 'somebody' WHERE payout_id = '{payout}' AND seq = 2"));
         session.execute(&format!("UPDATE payouts SET status = 'PENDING' WHERE id = '{payout}'"));
         insta::allow_duplicates! {
@@ -363,7 +352,7 @@ on_both! {
     fn a_row_that_makes_no_sense_is_a_finding(db: TestDb) {
         let shop = busy_shop(db);
         let mut session = shop.db.session();
-        without_triggers(&mut session, shop.db.backend());
+        session.without_history_triggers();
         let never = match shop.db.backend() {
             Backend::Sqlite => "at = 'never', seq = 4294967297",
             Backend::Postgres => "at = 'infinity', seq = 2147483647",

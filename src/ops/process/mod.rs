@@ -74,6 +74,9 @@ pub struct Settings {
     pub rate: Option<u32>,
     /// See `PAYOUTS_LEASE`.
     pub lease: Duration,
+    /// A plan warns of amounts further from the creator's median than this many times the
+    /// usual spread.
+    pub unusual_times: u32,
     /// The database's one currency.
     pub currency: Currency,
 }

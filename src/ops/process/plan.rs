@@ -278,10 +278,11 @@ impl Session {
                     .saturating_add(i64::from(skipped.amount_cents));
             }
             let due = window.due;
+            let unusual_times = self.settings.unusual_times;
             let (due, warnings) = self
                 .db
                 .call(move |store| {
-                    let warnings = store.warnings_of(&due)?;
+                    let warnings = store.warnings_of(&due, unusual_times)?;
                     Ok((due, warnings))
                 })
                 .await?;

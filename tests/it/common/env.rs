@@ -342,6 +342,11 @@ impl Run {
     /// # Panics
     /// When it did not; the message is the whole transcript.
     #[track_caller]
+    pub(crate) fn code(&self) -> i32 {
+        self.code
+    }
+
+    /// The same, and it must be this one.
     pub(crate) fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "{self}");
         self

@@ -826,6 +826,7 @@ impl Work {
             concurrency: run.workers,
             rate: None,
             lease: LEASE,
+            unusual_times: 6,
             currency: Currency::USD,
         };
         let payouts_max = settings.payouts_max;

@@ -1,0 +1,16 @@
+-- Which alerts `payouts check --mail` raised and cleared, so that each is told once. The
+-- rows stay: they say when something needed a person, and for how long.
+CREATE TABLE "payout_alerts" (
+    "code" TEXT NOT NULL,
+    "raised_at" TEXT NOT NULL,
+    "severity" TEXT NOT NULL,
+    -- What was found, in words, when it was last looked at.
+    "found" TEXT NOT NULL,
+    "seen_at" TEXT NOT NULL,
+    "cleared_at" TEXT,
+
+    CONSTRAINT "payout_alerts_pkey" PRIMARY KEY ("code", "raised_at"),
+    CONSTRAINT "payout_alerts_severity_check" CHECK ("severity" IN ('warning', 'critical'))
+) STRICT;
+-- An alert is raised once before it is cleared, however many look at the same time.
+CREATE UNIQUE INDEX "payout_alerts_standing_key" ON "payout_alerts" ("code") WHERE ("cleared_at" IS NULL);

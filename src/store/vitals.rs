@@ -1,0 +1,347 @@
+//! Is anything going wrong while nobody looks? Counts for `payouts check`, each by an
+//! index or over a few rows, so that it may be asked every few minutes.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Text};
+
+use crate::model::hold::HoldKind;
+use crate::model::ids::{CreatorId, PayoutId};
+use crate::model::payout::PayoutStatus;
+use crate::model::reconciliation::FindingState;
+use crate::model::schema::{
+    payout_attempts, payout_batch_items, payout_findings as findings, payout_holds,
+    payout_runs as runs, payouts,
+};
+use crate::model::time::Time;
+use crate::model::usual::Usual;
+use crate::store::connection::{AnyConnection, MultiBackend};
+use crate::store::dialect::among;
+use crate::store::{Store, StoreError, dialect, history, holds};
+
+/// Payouts of which something is said, and one of them to look at.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Group {
+    /// How many.
+    pub count: i64,
+    /// Their sum, minor units.
+    pub amount_cents: i64,
+    /// One of them.
+    pub example: Option<String>,
+}
+
+/// What was decided of late.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// Payouts that failed, and still are failed.
+    pub failed: Group,
+    /// Payouts that were paid: all of them, or as many as were asked for.
+    pub paid: i64,
+}
+
+/// A payout that is far from what its creator is usually paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unusual {
+    /// Which.
+    pub payout_id: PayoutId,
+    /// Minor units.
+    pub amount_cents: i32,
+    /// What its creator is usually paid.
+    pub usual: Usual,
+}
+
+impl Store {
+    /// What was decided since a moment. `paid_enough` says, given how many failed, at how
+    /// many that were paid counting may stop: a healthy database has millions.
+    pub fn decided_since(
+        &mut self,
+        since: Time,
+        paid_enough: impl FnOnce(i64) -> i64,
+    ) -> Result<Decided, StoreError> {
+        self.read(|conn| {
+            let failed = group(
+                conn,
+                Box::new(failed_now().and(payouts::last_retry_at.assume_not_null().ge(since))),
+            )?;
+            if failed.count == 0 {
+                return Ok(Decided::default());
+            }
+            // The newest first, by index: those paid of late were created of late.
+            let paid = payouts::table
+                .filter(payouts::status.eq(PayoutStatus::Completed))
+                .filter(payouts::processed_at.assume_not_null().ge(since))
+                .order(payouts::created_at.desc())
+                .limit(paid_enough(failed.count))
+                .select(payouts::retry_count)
+                .load::<i32>(conn)?;
+            Ok(Decided {
+                failed,
+                paid: i64::try_from(paid.len()).unwrap_or(i64::MAX),
+            })
+        })
+    }
+
+    /// Payouts that have been on the way since before a moment, and attempts of unknown
+    /// outcome that were first sent before it.
+    pub fn stuck_since(&mut self, before: Time) -> Result<Group, StoreError> {
+        self.read(|conn| {
+            let claimed = group(
+                conn,
+                Box::new(
+                    payouts::status
+                        .eq(PayoutStatus::Processing)
+                        .and(payouts::updated_at.lt(before)),
+                ),
+            )?;
+            // A payout that is on the way was counted; one that other software moved was not.
+            let open: (i64, i64, Option<String>) = payout_attempts::table
+                .left_join(payouts::table.on(payouts::id.eq(payout_attempts::payout_id)))
+                .filter(dialect::unresolved())
+                .filter(payout_attempts::first_sent_at.lt(before))
+                .filter(
+                    payouts::status
+                        .is_null()
+                        .or(payouts::status.ne(PayoutStatus::Processing))
+                        .or(payouts::updated_at.ge(before)),
+                )
+                .select((
+                    diesel::dsl::count_star(),
+                    dialect::sum_attempts_cents(),
+                    diesel::dsl::min(payout_attempts::payout_id),
+                ))
+                .first(conn)?;
+            Ok(Group {
+                count: claimed.count + open.0,
+                amount_cents: claimed.amount_cents.saturating_add(open.1),
+                example: claimed.example.or(open.2),
+            })
+        })
+    }
+
+    /// Failed payouts with more failed attempts than that.
+    pub fn failed_often(&mut self, attempts: i32) -> Result<Group, StoreError> {
+        self.read(|conn| {
+            group(
+                conn,
+                Box::new(failed_now().and(payouts::retry_count.gt(attempts))),
+            )
+        })
+    }
+
+    /// Payouts that have been failed since before a moment.
+    pub fn failed_since(&mut self, before: Time) -> Result<Group, StoreError> {
+        self.read(|conn| {
+            // A row that other software failed may not say when.
+            let by_row =
+                payouts::last_retry_at
+                    .assume_not_null()
+                    .lt(before)
+                    .or(payouts::last_retry_at
+                        .is_null()
+                        .and(payouts::updated_at.lt(before)));
+            group(conn, Box::new(failed_now().and(by_row)))
+        })
+    }
+
+    /// Open findings: how many, what is at stake where that is known, and the newest.
+    pub fn findings_standing(&mut self) -> Result<Group, StoreError> {
+        self.read(|conn| {
+            let open = || findings::table.filter(findings::state.eq(FindingState::Open));
+            let (count, amount_cents) = open()
+                .select((
+                    diesel::dsl::count_star(),
+                    diesel::dsl::sql::<BigInt>(
+                        "CAST(COALESCE(SUM(payout_findings.at_stake_cents), 0) AS BIGINT)",
+                    ),
+                ))
+                .first(conn)?;
+            let newest = open()
+                .order((findings::first_seen_at.desc(), findings::id))
+                .select(findings::id)
+                .first(conn)
+                .optional()?;
+            Ok(Group {
+                count,
+                amount_cents,
+                example: newest,
+            })
+        })
+    }
+
+    /// Pending payouts that no hold keeps back.
+    pub fn pending_unheld(&mut self) -> Result<Group, StoreError> {
+        let now = self.clock.now();
+        self.read(|conn| {
+            let held = |kind: HoldKind| {
+                payout_holds::table
+                    .filter(payout_holds::kind.eq(kind))
+                    .filter(holds::standing(now))
+            };
+            if diesel::select(diesel::dsl::exists(held(HoldKind::All))).get_result(conn)? {
+                return Ok(Group::default());
+            }
+            let by_payout = diesel::dsl::exists(
+                held(HoldKind::Payout)
+                    .filter(payout_holds::target.eq(diesel::dsl::sql::<Text>("payouts.id"))),
+            );
+            let by_creator = diesel::dsl::exists(
+                held(HoldKind::Creator).filter(payout_holds::target.eq(payouts::creator_id)),
+            );
+            let by_batch = diesel::dsl::exists(
+                payout_batch_items::table
+                    .inner_join(
+                        payout_holds::table.on(payout_holds::target
+                            .nullable()
+                            .eq(payout_batch_items::batch_id)),
+                    )
+                    .filter(payout_holds::kind.eq(HoldKind::Batch))
+                    .filter(holds::standing(now))
+                    .filter(payout_batch_items::payout_id.eq(payouts::id)),
+            );
+            group(
+                conn,
+                Box::new(
+                    payouts::status
+                        .eq(PayoutStatus::Pending)
+                        .and(diesel::dsl::not(by_payout))
+                        .and(diesel::dsl::not(by_creator))
+                        .and(diesel::dsl::not(by_batch)),
+                ),
+            )
+        })
+    }
+
+    /// Payouts that were created since a moment and are paid.
+    pub fn paid_of_created_since(&mut self, since: Time) -> Result<Group, StoreError> {
+        self.read(|conn| {
+            group(
+                conn,
+                Box::new(
+                    payouts::status
+                        .eq(PayoutStatus::Completed)
+                        .and(payouts::created_at.ge(since)),
+                ),
+            )
+        })
+    }
+
+    /// When the newest run of a command that ended with one of these codes began.
+    pub fn run_last_ended(
+        &mut self,
+        command: &str,
+        exit_codes: &[i32],
+    ) -> Result<Option<Time>, StoreError> {
+        self.read(|conn| {
+            Ok(runs::table
+                .filter(runs::command.eq(command))
+                .filter(runs::exit_code.assume_not_null().eq_any(exit_codes))
+                .order(runs::started_at.desc())
+                .select(runs::started_at)
+                .first(conn)
+                .optional()?)
+        })
+    }
+
+    /// Payouts created since a moment, at most the newest `rows_max` of each status, that
+    /// are further than `times` the usual spread from what their creators were paid before
+    /// it. Cancelled ones are left out.
+    pub fn amounts_unusual(
+        &mut self,
+        since: Time,
+        times: u32,
+        rows_max: i64,
+    ) -> Result<Vec<Unusual>, StoreError> {
+        self.read(|conn| {
+            let mut unusual = Vec::new();
+            for status in PayoutStatus::ALL {
+                let rows: Vec<(PayoutId, CreatorId, i32)> = payouts::table
+                    .filter(payouts::status.eq(*status))
+                    .filter(payouts::created_at.ge(since))
+                    .filter(diesel::dsl::not(history::was_cancelled()))
+                    .order((payouts::created_at.desc(), payouts::id))
+                    .limit(rows_max)
+                    .select((payouts::id, payouts::creator_id, payouts::amount_cents))
+                    .load(conn)?;
+                let mut creators: Vec<&CreatorId> = rows.iter().map(|(_, id, _)| id).collect();
+                creators.sort();
+                creators.dedup();
+                let usual = usual_in_tx(conn, &creators, since.minus(USUAL_OVER), since)?;
+                unusual.extend(rows.iter().filter_map(|(id, creator, amount)| {
+                    let usual = *usual.get(creator)?;
+                    usual.is_far(*amount, times).then(|| Unusual {
+                        payout_id: id.clone(),
+                        amount_cents: *amount,
+                        usual,
+                    })
+                }));
+            }
+            Ok(unusual)
+        })
+    }
+}
+
+/// What a creator is usually paid is what they were paid in this time.
+pub(super) const USUAL_OVER: Duration = Duration::from_secs(400 * 86_400);
+
+/// Creators whose past payments are read and held in memory at once.
+const CREATORS_AT_ONCE: usize = 500;
+
+/// What these creators are usually paid, by their payouts that were created between two
+/// moments and are paid; those without enough of them are left out.
+pub(super) fn usual_in_tx(
+    conn: &mut AnyConnection,
+    creators: &[&CreatorId],
+    from: Time,
+    until: Time,
+) -> Result<HashMap<CreatorId, Usual>, StoreError> {
+    let mut usual = HashMap::new();
+    for chunk in creators.chunks(CREATORS_AT_ONCE) {
+        let rows: Vec<(CreatorId, i32)> = payouts::table
+            .filter(among(payouts::creator_id, chunk))
+            .filter(payouts::status.eq(PayoutStatus::Completed))
+            .filter(payouts::created_at.ge(from))
+            .filter(payouts::created_at.lt(until))
+            .select((payouts::creator_id, payouts::amount_cents))
+            .load(conn)?;
+        let mut paid: HashMap<CreatorId, Vec<i32>> = HashMap::new();
+        for (creator, cents) in rows {
+            paid.entry(creator).or_default().push(cents);
+        }
+        usual.extend(
+            paid.into_iter()
+                .filter_map(|(creator, cents)| Some((creator, Usual::of(cents)?))),
+        );
+    }
+    Ok(usual)
+}
+
+/// A condition on payouts.
+type Condition = Box<dyn BoxableExpression<payouts::table, MultiBackend, SqlType = Bool>>;
+
+/// Payouts that are failed, and were not cancelled.
+#[diesel::dsl::auto_type]
+fn failed_now() -> _ {
+    let failed: PayoutStatus = PayoutStatus::Failed;
+    payouts::status
+        .eq(failed)
+        .and(diesel::dsl::not(history::was_cancelled()))
+}
+
+/// The payouts for which a condition holds.
+fn group(conn: &mut AnyConnection, condition: Condition) -> Result<Group, StoreError> {
+    let (count, amount_cents, example) = payouts::table
+        .filter(condition)
+        .select((
+            diesel::dsl::count_star(),
+            dialect::sum_amount_cents(),
+            diesel::dsl::min(payouts::id),
+        ))
+        .first::<(i64, i64, Option<String>)>(conn)?;
+    Ok(Group {
+        count,
+        amount_cents,
+        example,
+    })
+}

@@ -1,0 +1,279 @@
+//! `payouts check`: each alert comes when its threshold is passed and not before, and goes again.
+
+use std::time::Duration;
+
+use payouts::model::alert::AlertCode;
+use payouts::sandbox::Fault;
+use serde_json::Value;
+
+use crate::common::db::{TestDb, on_both};
+use crate::common::env::TestEnv;
+use crate::common::shop::Shop;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// The names of the alerts that `check` finds, and its exit code.
+fn alerts(shop: &Shop, more: &[&str]) -> (Vec<String>, i32) {
+    let run = shop.env.run(&[&["check", "-o", "json"], more].concat());
+    let answer: Value = serde_json::from_str(&run.stdout).expect("JSON");
+    let rows = answer["alerts"].as_array().expect("a list");
+    let names = rows
+        .iter()
+        .map(|row| row["alert"].as_str().expect("a name").to_owned())
+        .collect();
+    (names, run.code())
+}
+
+/// A shop of which nothing is overdue: the runs that must have been were.
+fn watched(db: TestDb) -> Shop {
+    let shop = Shop::open(db);
+    shop.process(&["--quiet"]).expect_code(0);
+    shop.env.run(&["reconcile", "--quiet"]).expect_code(0);
+    shop
+}
+
+#[track_caller]
+fn expect(shop: &Shop, more: &[&str], names: &[&str], code: i32) {
+    let (found, ended) = alerts(shop, more);
+    assert_eq!(
+        (found, ended),
+        (names.iter().map(|n| (*n).to_owned()).collect(), code)
+    );
+}
+
+on_both! {
+    fn nothing_needs_a_person(db: TestDb) {
+        let shop = watched(db);
+        shop.payouts(2);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(shop.env.run(&["check"]).transcript(), @r"
+            $ payouts check
+            PAYOUTS OK - nothing needs a person | due=2;;;0 due_cents=2000;;;0 stuck=0;;0;0 failed=0;;;0 findings=0;;0;0 balance_cents=1000000000
+            --- stderr
+            --- exit 0
+            ");
+        }
+    }
+
+    fn payouts_that_hang_are_critical_after_an_hour_and_clear_once_they_are_resolved(db: TestDb) {
+        let mut shop = watched(db);
+        shop.payouts(2);
+        shop.fault("c1", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        shop.pass(HOUR);
+        expect(&shop, &[], &[], 0);
+        shop.pass(MINUTE);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(shop.env.run(&["check"]).transcript(), @r"
+            $ payouts check
+            PAYOUTS CRITICAL - 1 payout, 10.00 USD, on the way or of unknown outcome for more than 1h, such as cp1 | due=0;;;0 due_cents=0;;;0 stuck=1;;0;0 failed=0;;;0 findings=0;;0;0 balance_cents=999998000
+            critical payouts_stuck: 1 payout, 10.00 USD, on the way or of unknown outcome for more than 1h, such as cp1 (payouts help runbook payouts_stuck)
+            --- stderr
+            --- exit 2
+            ");
+        }
+        expect(&shop, &["--stuck-after", "2h"], &[], 0);
+        shop.process(&[]).expect_code(0);
+        expect(&shop, &[], &[], 0);
+    }
+
+    fn an_unknown_outcome_counts_as_stuck_whatever_other_software_made_of_the_row(db: TestDb) {
+        let mut shop = watched(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        shop.db.execute("UPDATE payouts SET status = 'FAILED', updated_at = '2026-11-02 09:31:00'");
+        shop.pass(HOUR + MINUTE);
+        expect(&shop, &[], &["payouts_stuck"], 2);
+    }
+
+    fn a_share_of_failures_is_critical_only_of_enough_payouts(db: TestDb) {
+        let mut shop = watched(db);
+        shop.payouts(38);
+        for number in 0..2 {
+            shop.db.execute(&format!("UPDATE creators SET \"stripeAccountId\" = 'acct_{number}_closed' WHERE id = 'cr_c{number}'"));
+        }
+        shop.process(&[]).expect_code(1);
+        // 2 of 38 are more than one in twenty.
+        expect(&shop, &[], &["failure_rate"], 2);
+        expect(&shop, &["--failure-sample", "39"], &[], 0);
+        expect(&shop, &["--failure-percent", "6"], &[], 0);
+        // Exactly one in twenty is not more.
+        shop.creator("more0");
+        shop.creator("more1");
+        shop.payout("more0", "more0", 1000);
+        shop.payout("more1", "more1", 1000);
+        shop.process(&[]).expect_code(0);
+        expect(&shop, &[], &[], 0);
+        // What was retried and paid did not fail.
+        shop.env.set("PAYOUTS_CHECK_FAILURE_PERCENT", "4");
+        expect(&shop, &[], &["failure_rate"], 2);
+        shop.db.execute("UPDATE creators SET \"stripeAccountId\" = 'acct_mended' || id WHERE id IN ('cr_c0', 'cr_c1')");
+        shop.pass(MINUTE);
+        shop.env.run(&["retry", "cp0", "cp1"]).expect_code(0);
+        shop.process(&[]).expect_code(0);
+        expect(&shop, &[], &[], 0);
+    }
+
+    fn failures_warn_when_they_are_many_or_old_and_cancelled_payouts_do_not(db: TestDb) {
+        let mut shop = watched(db);
+        shop.env.set("PAYOUTS_CHECK_PROCESS_WITHIN", "0s");
+        shop.env.set("PAYOUTS_CHECK_RECONCILE_WITHIN", "0s");
+        shop.creator("x_closed");
+        shop.payout("p1", "x_closed", 1000);
+        for _ in 0..3 {
+            shop.process(&[]).expect_code(1);
+            shop.pass(HOUR);
+            shop.env.run(&["retry", "p1"]).expect_code(0);
+        }
+        shop.process(&[]).expect_code(1);
+        expect(&shop, &[], &["failed_often"], 1);
+        expect(&shop, &["--failed-attempts", "4"], &[], 0);
+        shop.pass(DAY);
+        expect(&shop, &[], &["failed_often"], 1);
+        shop.pass(MINUTE);
+        expect(&shop, &[], &["failed_often", "failed_long"], 1);
+        shop.env.run(&["cancel", "p1", "--reason", "left"]).expect_code(0);
+        expect(&shop, &[], &[], 0);
+    }
+
+    fn open_findings_are_critical_until_somebody_settles_them(db: TestDb) {
+        let shop = watched(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        let transfer = shop.transfers()[0].id.clone();
+        shop.stripe.reverse(&transfer, 400).expect("a reversal");
+        shop.env.run(&["reconcile"]).expect_code(1);
+        expect(&shop, &[], &["findings_open"], 2);
+        shop.env.run(&["reconcile", "--fix"]).expect_code(0);
+        expect(&shop, &[], &[], 0);
+    }
+
+    fn an_amount_far_from_the_usual_is_told_for_a_day(db: TestDb) {
+        let mut shop = watched(db);
+        shop.env.set("PAYOUTS_CHECK_PROCESS_WITHIN", "0s");
+        shop.env.set("PAYOUTS_CHECK_RECONCILE_WITHIN", "0s");
+        shop.creator("ann");
+        for (number, cents) in [1000, 1100, 900, 1050, 950].into_iter().enumerate() {
+            shop.payout(&format!("old{number}"), "ann", cents);
+        }
+        shop.db.execute("UPDATE payouts SET created_at = '2026-06-01 00:00:00'");
+        shop.process(&[]).expect_code(0);
+        shop.payout("usual", "ann", 1400);
+        expect(&shop, &[], &[], 0);
+        shop.payout("slip", "ann", 100_000);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(shop.env.run(&["check"]).transcript(), @r"
+            $ payouts check
+            PAYOUTS WARNING - 1 payout of the last day far from what the creator is usually paid, such as slip of 1,000.00 USD where 10.00 USD is usual | due=2;;;0 due_cents=101400;;;0 stuck=0;;0;0 failed=0;;;0 findings=0;;0;0 balance_cents=999995000
+            warning unusual_amount: 1 payout of the last day far from what the creator is usually paid, such as slip of 1,000.00 USD where 10.00 USD is usual (payouts help runbook unusual_amount)
+            --- stderr
+            --- exit 1
+            ");
+        }
+        shop.process(&[]).expect_code(0);
+        expect(&shop, &[], &["unusual_amount"], 1);
+        shop.pass(DAY);
+        expect(&shop, &[], &[], 0);
+    }
+
+    fn the_balance_warns_when_it_does_not_cover_what_is_due_or_what_usually_follows(db: TestDb) {
+        let shop = Shop::with_balance(db, 10_000);
+        shop.process(&["--quiet"]).expect_code(0);
+        shop.env.run(&["reconcile", "--quiet"]).expect_code(0);
+        shop.payouts(9);
+        shop.process(&[]).expect_code(0);
+        // 90.00 in four weeks are 22.50 a week, and 10.00 are left.
+        expect(&shop, &[], &["balance_forecast"], 1);
+        expect(&shop, &["--forecast", "3d"], &[], 0);
+        expect(&shop, &["--forecast", "0s"], &[], 0);
+        shop.creator("late");
+        shop.payout("late", "late", 1001);
+        expect(&shop, &[], &["balance_short"], 1);
+        // What is held is not due.
+        shop.env.run(&["hold", "late", "--reason", "asked"]).expect_code(0);
+        expect(&shop, &["--forecast", "0s"], &[], 0);
+        shop.env.run(&["release", "late"]).expect_code(0);
+        shop.env.run(&["hold", "--creator", "cr_late", "--reason", "asked"]).expect_code(0);
+        expect(&shop, &["--forecast", "0s"], &[], 0);
+        shop.env.run(&["hold", "--all", "--reason", "asked"]).expect_code(0);
+        shop.env.run(&["release", "--creator", "cr_late"]).expect_code(0);
+        expect(&shop, &["--forecast", "0s"], &[], 0);
+    }
+
+    fn runs_that_do_not_come_are_missed(db: TestDb) {
+        let mut shop = watched(db);
+        shop.pass(26 * HOUR);
+        expect(&shop, &[], &[], 0);
+        shop.pass(MINUTE);
+        expect(&shop, &[], &["process_overdue"], 1);
+        // A run that could not run does not count.
+        let base = shop.stripe.base_url();
+        shop.env.set("STRIPE_API_BASE", "http://127.0.0.1:1");
+        shop.process(&[]).expect_code(3);
+        expect(&shop, &["--offline"], &["process_overdue"], 1);
+        shop.env.set("STRIPE_API_BASE", &base);
+        shop.process(&[]).expect_code(0);
+        expect(&shop, &[], &[], 0);
+        shop.pass(24 * HOUR);
+        expect(&shop, &[], &["reconcile_overdue"], 1);
+    }
+
+    fn a_key_of_another_account_is_critical(db: TestDb) {
+        let mut shop = watched(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payout_settings SET value = 'acct_other' WHERE key = 'stripe_account'");
+        expect(&shop, &[], &["account_differs"], 2);
+        shop.env.set("STRIPE_API_BASE", "http://127.0.0.1:1");
+        expect(&shop, &[], &["stripe_unreachable"], 1);
+        expect(&shop, &["--offline"], &[], 0);
+    }
+
+    fn a_history_that_was_changed_is_critical_where_it_is_read(db: TestDb) {
+        let shop = watched(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        expect(&shop, &["--history"], &[], 0);
+        let mut session = shop.db.session();
+        session.without_history_triggers();
+        session.execute("UPDATE payout_history SET reason = 'nothing happened' WHERE seq = 1");
+        expect(&shop, &[], &[], 0);
+        expect(&shop, &["--history"], &["history_broken"], 2);
+    }
+}
+
+#[test]
+fn what_cannot_be_looked_at_is_unknown() {
+    let shop = TestEnv::new();
+    insta::assert_snapshot!(shop.run(&["check"]).transcript(), @r"
+    $ payouts check
+    PAYOUTS UNKNOWN - there is no database at /tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db
+    --- stderr
+    using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
+    error: there is no database at /tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db
+    hint: run `payouts init` to create it, or set DATABASE_URL if it is elsewhere
+    --- exit 3
+    ");
+    assert_eq!(shop.run(&["check", "--stuck-after", "soon"]).code(), 3);
+    assert_eq!(shop.run(&["list", "--nonsense"]).code(), 2);
+}
+
+#[test]
+fn every_alert_names_what_to_do() {
+    let env = TestEnv::new();
+    let whole = env.run(&["help", "runbook"]).expect_code(0).stdout;
+    for code in AlertCode::ALL {
+        let entry = env.run(&["help", "runbook", code.as_str()]).expect_code(0);
+        assert!(whole.contains(entry.stdout.trim()), "{code}");
+    }
+    insta::assert_snapshot!(env.run(&["help", "runbook", "nonsense"]).transcript(), @r"
+    $ payouts help runbook nonsense
+    --- stderr
+    error: no alert has this name: nonsense
+    hint: those there are: failure_rate, payouts_stuck, findings_open, account_differs, history_broken, failed_often, failed_long, unusual_amount, balance_short, balance_forecast, process_overdue, reconcile_overdue, stripe_unreachable
+    --- exit 2
+    ");
+}
