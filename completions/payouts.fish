@@ -27,7 +27,9 @@ end
 complete -c payouts -n "__fish_payouts_needs_command" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -53,6 +55,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End pay
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "report" -d 'Export a period for the books, with lines that tie to zero'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "stats" -d 'Volume, success, failures by code, retries, time to paid'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "events" -d 'Hear what Stripe says: reversals, transfers, accounts that change'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "migrate" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "init" -d 'Create the database, or bring it up to date'
@@ -84,7 +87,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand list" -l after -d 'Go on
 complete -c payouts -n "__fish_payouts_using_subcommand list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -98,7 +103,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand list" -s h -l help -d 'P
 complete -c payouts -n "__fish_payouts_using_subcommand show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -111,7 +118,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l out -d 'Writ
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -137,7 +146,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand create" -l reason -d 'Wh
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -156,7 +167,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand create" -s h -l help -d 
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -174,7 +187,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_see
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -186,7 +201,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_see
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -203,7 +220,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_see
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -215,7 +234,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_see
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -234,7 +255,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand process" -l plan -d 'The
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -260,7 +283,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l reason -d 
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -279,7 +304,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand retry" -l limit -d 'Of t
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -297,7 +324,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l reason -d 'W
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -315,7 +344,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand hold" -l tz -d 'Whose da
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -331,7 +362,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand release" -l reason -d 'W
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand release" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -345,7 +378,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand approve" -l reason -d 'W
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -361,7 +396,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l reason -d 'Wh
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -373,7 +410,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s h -l help -d 
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -389,7 +428,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -401,7 +442,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -413,7 +456,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -438,7 +483,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -450,7 +497,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -470,7 +519,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -482,7 +533,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -493,23 +546,57 @@ complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l period -d 'Of which time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B' -r
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l tz -d 'Whose days and months are meant, such as Europe/Berlin' -r
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l to -d 'With --output html: write the page to this file, for its owner alone, instead of stdout' -r -F
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l summary -d 'Only the lines, no payouts'
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l force -d 'Write over the file if it is there'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l period -d 'Of which time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B' -r
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l tz -d 'Whose days, weeks and months are meant, such as Europe/Berlin' -r
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l by -d 'A line for each day, week (from Monday on), month, year or creator' -r -f -a "day\t''
+week\t''
+month\t''
+year\t''
+creator\t''"
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l limit -d 'Lines of creators that a table or a chart shows, those paid most first [default: 20]' -r
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l chart -d 'Draw bars in place of the table: of the amount paid, or of what is named; by day unless --by says otherwise' -r -f -a "amount\t'How much was paid'
+count\t'How many were paid'
+success\t'The success rate'
+failures\t'Attempts that were refused'
+time\t'The median time to paid'"
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l to -d 'With --output prometheus: replace this file in one step, instead of stdout' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -527,7 +614,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -540,7 +629,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -554,7 +645,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -567,7 +660,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -582,7 +677,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s h -l help -d
 complete -c payouts -n "__fish_payouts_using_subcommand init" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -597,7 +694,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand init" -s h -l help -d 'P
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -624,7 +723,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand demo" -l folder -d 'A ne
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -645,7 +746,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l webhook -d '
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -658,7 +761,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s h -l help -d
 complete -c payouts -n "__fish_payouts_using_subcommand completions" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -670,7 +775,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand completions" -s h -l hel
 complete -c payouts -n "__fish_payouts_using_subcommand help" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"

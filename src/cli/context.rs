@@ -15,8 +15,8 @@ use crate::model::payout::SendRules;
 use crate::model::standing::RetryRules;
 use crate::model::time::Clock;
 use crate::ops::retry;
-use crate::output::Format;
 use crate::output::ui::Ui;
+use crate::output::{Document, Format};
 use crate::store::{DatabaseUrl, Open, RunDescription, Store};
 use crate::stripe::Stripe;
 use crate::stripe::transport::{Timeouts, key_livemode};
@@ -30,6 +30,8 @@ pub(crate) struct Context {
     pub(crate) ui: Ui,
     /// How the answer is written.
     pub(crate) format: Format,
+    /// What this command alone writes, if that was asked for in place of a format.
+    pub(crate) document: Option<Document>,
     /// Ask nothing.
     pub(crate) yes: bool,
     /// The one clock.
@@ -46,6 +48,7 @@ impl Context {
         global: &Global,
         env: &Environment,
         ui: Ui,
+        (format, document): (Format, Option<Document>),
         arguments: String,
     ) -> Result<Self, CliError> {
         set_failpoints(env)?;
@@ -56,7 +59,8 @@ impl Context {
         Ok(Self {
             config: Config::resolve(&flags, env)?,
             ui,
-            format: global.output,
+            format,
+            document,
             yes: global.yes,
             clock: clock(env)?,
             timeouts: timeouts(env)?,

@@ -33,7 +33,14 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Control", &["approve", "hold", "release", "cancel"]),
     (
         "Records",
-        &["creators", "statements", "batches", "report", "receipt"],
+        &[
+            "creators",
+            "statements",
+            "batches",
+            "report",
+            "stats",
+            "receipt",
+        ],
     ),
     ("Events", &["events"]),
     (

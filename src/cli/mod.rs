@@ -40,6 +40,7 @@ mod sandbox;
 mod selection;
 mod show;
 mod statements;
+mod stats;
 
 #[cfg(feature = "testing")]
 pub use process::exit_code_of;
@@ -55,8 +56,8 @@ use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::config::Environment;
-use crate::output::Format;
 use crate::output::ui::{ColorChoice, Ui};
+use crate::output::{Document, Format, Output};
 
 /// Pay creators through Stripe Connect transfers, exactly once
 #[derive(Debug, Parser)]
@@ -86,7 +87,7 @@ struct Global {
         global = true,
         help_heading = "Output"
     )]
-    output: Format,
+    output: Output,
 
     /// Say nothing on stderr but warnings and errors
     #[arg(short, long, global = true, help_heading = "Output")]
@@ -151,6 +152,7 @@ enum Work {
     #[command(subcommand)]
     Statements(statements::StatementsCommand),
     Report(report::ReportArgs),
+    Stats(stats::StatsArgs),
     #[command(subcommand)]
     Events(events::EventsCommand),
     Migrate(migrate::MigrateArgs),
@@ -186,6 +188,7 @@ impl Work {
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
             Self::Report(args) => report::run(cx, &args),
+            Self::Stats(args) => stats::run(cx, &args),
             Self::Events(command) => events::run(cx, &command),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Doctor(args) => doctor::run(cx, &args),
@@ -202,6 +205,33 @@ impl Explain {
             Self::Completions(args) => completions::run(ui, format, args),
             Self::Help(args) => help::run(ui, format, args),
         }
+    }
+}
+
+impl Command {
+    /// The format that was asked for, and the document where this command alone writes it.
+    fn answers_in(&self, output: Output) -> Result<(Format, Option<Document>), CliError> {
+        let (format, document) = output.parts();
+        let known = match (document, self) {
+            (None, _)
+            | (Some(Document::Html), Self::Work(Work::Report(_)))
+            | (Some(Document::Prometheus), Self::Work(Work::Stats(_))) => true,
+            (Some(_), _) => false,
+        };
+        if known {
+            return Ok((format, document));
+        }
+        let (name, whose) = match document {
+            Some(Document::Prometheus) => (Document::Prometheus, "stats"),
+            _ => (Document::Html, "report"),
+        };
+        Err(CliError::new(
+            Exit::Usage,
+            format!(
+                "--output {}: only `payouts {whose}` writes that; here it is table, json, ndjson or csv",
+                name.as_str()
+            ),
+        ))
     }
 }
 
@@ -234,18 +264,15 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let env = Environment::read(Path::new("."));
     let plain = env.as_ref().is_ok_and(Environment::asks_for_plain_output);
     let ui = Ui::detect(cli.global.color, plain, cli.global.quiet);
+    let answer = cli.command.answers_in(cli.global.output);
+    let context = |answer| {
+        let recorded = as_recorded(&arguments);
+        Context::new(&cli.global, &env?, ui.clone(), answer, recorded)
+    };
     let ended = match cli.command {
-        Command::Explain(command) => command.run(&ui, cli.global.output),
-        Command::Work(command) => env
-            .map_err(CliError::from)
-            .and_then(|env| Context::new(&cli.global, &env, ui.clone(), as_recorded(&arguments)))
-            .and_then(|mut cx| command.run(&mut cx)),
-        Command::Check(args) => {
-            let cx = env
-                .map_err(CliError::from)
-                .and_then(|env| Context::new(&cli.global, &env, ui.clone(), String::new()));
-            return check::run(cx, &args, &ui).into();
-        }
+        Command::Check(args) => return check::run(answer.and_then(context), &args, &ui).into(),
+        Command::Explain(command) => answer.and_then(|answer| command.run(&ui, answer.0)),
+        Command::Work(command) => answer.and_then(|answer| command.run(&mut context(answer)?)),
     };
     let exits = ended.unwrap_or_else(|error| {
         if !error.broken_pipe {

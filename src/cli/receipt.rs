@@ -47,7 +47,7 @@ pub(super) fn run(cx: &mut Context, args: &ReceiptArgs) -> Result<Exits, CliErro
     let receipt = gather(cx, &mut store, &args.id)?;
     match &args.out {
         None => shown::print(cx.format, &cx.ui, &receipt)?,
-        Some(path) => write(path, &receipt, args.force)?,
+        Some(path) => write(path, &shown::page(&receipt), args.force)?,
     }
     Ok(Exit::Done.into())
 }
@@ -94,8 +94,9 @@ fn named(store: &mut Store, text: &str) -> Result<PayoutId, CliError> {
     }
 }
 
-fn write(path: &Path, receipt: &Receipt, force: bool) -> Result<(), CliError> {
-    out_file::write(path, shown::page(receipt).as_bytes(), force).map_err(|error| match error {
+/// Writes a page to a file for its owner alone, and over another only if that is asked.
+pub(super) fn write(path: &Path, page: &str, force: bool) -> Result<(), CliError> {
+    out_file::write(path, page.as_bytes(), force).map_err(|error| match error {
         OutFileError::Exists { .. } => CliError::new(Exit::Refused, error.to_string())
             .hint("name another file, or write over it with --force"),
         OutFileError::NoFile { .. } => {

@@ -89,6 +89,20 @@ pub struct Total {
     pub amount_cents: i64,
 }
 
+impl Total {
+    /// Takes in one more, over this amount.
+    pub fn add(&mut self, amount_cents: i64) {
+        self.count = self.count.saturating_add(1);
+        self.amount_cents = self.amount_cents.saturating_add(amount_cents);
+    }
+
+    /// Takes in all of another.
+    pub fn merge(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.amount_cents = self.amount_cents.saturating_add(other.amount_cents);
+    }
+}
+
 /// Totals of a set of payouts for each status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Totals {

@@ -144,6 +144,29 @@ impl BookedPayout {
             .max()
             .unwrap_or(0)
     }
+
+    /// What was seen to be taken back in a period, each time by how much, minor units, in
+    /// the order of time. It comes to [`Entry::reversed_cents`].
+    pub fn taken_back_in(&self, period: Period) -> Vec<(Time, i64)> {
+        let mut seen: Vec<(Time, i64)> = self
+            .taken_back
+            .iter()
+            .map(|(at, cents)| (self.payout.created_at.max(*at), *cents))
+            .collect();
+        seen.sort_unstable();
+        let mut known = 0_i64;
+        let mut taken = Vec::new();
+        for (at, cents) in seen {
+            let more = cents.saturating_sub(known);
+            if more > 0 {
+                known = cents;
+                if period.span().contains(at) {
+                    taken.push((at, more));
+                }
+            }
+        }
+        taken
+    }
 }
 
 /// The period of a report: from a moment on, or from the beginning, up to but not
@@ -157,7 +180,8 @@ pub struct Period {
 }
 
 impl Period {
-    fn span(self) -> Span {
+    /// The same as a span of time.
+    pub fn span(self) -> Span {
         Span {
             from: self.from,
             until: Some(self.until),
@@ -283,11 +307,11 @@ impl Books {
             (&mut self.unsettled, entry.unsettled),
         ] {
             if counts {
-                add(total, amount_cents);
+                total.add(amount_cents);
             }
         }
         if entry.reversed_cents > 0 {
-            add(&mut self.reversed, entry.reversed_cents);
+            self.reversed.add(entry.reversed_cents);
         }
     }
 
@@ -310,13 +334,8 @@ impl Books {
     }
 }
 
-fn add(total: &mut Total, cents: i64) {
-    total.count = total.count.saturating_add(1);
-    total.amount_cents = total.amount_cents.saturating_add(cents);
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::model::ids::{CreatorId, PayoutId};
     use proptest::prelude::*;
@@ -346,7 +365,7 @@ mod tests {
 
     prop_compose! {
         /// Any row with any history, whether this tool could have written them or not.
-        fn booked()(
+        pub(crate) fn booked()(
             status in status(),
             amount_cents in any::<i32>(),
             created in 0..100_i64,

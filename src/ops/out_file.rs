@@ -1,8 +1,9 @@
-//! A file that is there whole or not at all, and that nobody else may read.
+//! A file that is there whole or not at all, and that nobody else may read, unless it is
+//! made for others.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Names tried for the file beside the target before it is given up.
@@ -34,14 +35,41 @@ pub enum OutFileError {
     },
 }
 
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner alone.
+    Owner,
+    /// Every program on the machine: for what is made for one that runs as somebody else.
+    Everybody,
+}
+
 /// Writes a file for its owner alone: beside the target first, then all at once in its
 /// place. One that is there is replaced only with `replace`.
 ///
 /// # Errors
 /// Then what was there before is there still, and nothing else.
 pub fn write(path: &Path, bytes: &[u8], replace: bool) -> Result<(), OutFileError> {
+    write_for(Readers::Owner, path, bytes, replace)
+}
+
+/// The same for whoever may read it.
+///
+/// # Errors
+/// Then what was there before is there still, and nothing else.
+pub fn write_for(
+    readers: Readers,
+    path: &Path,
+    bytes: &[u8],
+    replace: bool,
+) -> Result<(), OutFileError> {
     write_with(path, replace, |_, file| {
         file.write_all(bytes)
+            .and_then(|()| match readers {
+                Readers::Owner => Ok(()),
+                // Whatever the umask says.
+                Readers::Everybody => file.set_permissions(Permissions::from_mode(0o644)),
+            })
             .map_err(|source| OutFileError::Failed {
                 path: path.to_owned(),
                 source,
@@ -133,7 +161,7 @@ fn move_to(beside: &Path, path: &Path, replace: bool) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -156,11 +184,14 @@ mod tests {
         let refused = write(&path, b"two", false).unwrap_err();
         assert!(matches!(refused, OutFileError::Exists { .. }), "{refused}");
         assert_eq!(fs::read(&path).unwrap(), b"one");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
         write(&path, b"two", true).unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
         let mode = fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        write_for(Readers::Everybody, &path, b"three", true).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o644);
         assert_eq!(names(folder.path()), ["a.html"]);
     }
 

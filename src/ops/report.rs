@@ -1,7 +1,10 @@
 //! The books of a period: walks the payouts that have a place in them, once each,
 //! and adds up the lines. Memory does not grow with them.
 
+use crate::model::listing::Total;
+use crate::model::reconciliation::{FindingKind, Reconciliation};
 use crate::model::report::{BookedPayout, Books, Entry, Period};
+use crate::model::time::Time;
 use crate::ops::event::Event;
 use crate::store::{Store, StoreError};
 
@@ -38,4 +41,30 @@ pub fn walk<E: From<StoreError>>(
             _ => return Ok(books),
         }
     }
+}
+
+/// What a report tells of the day on which it is made, whatever its period.
+#[derive(Debug, Clone)]
+pub struct KnownNow {
+    /// When that is.
+    pub as_of: Time,
+    /// Whether this database moves real money; none as long as nothing was sent.
+    pub livemode: Option<bool>,
+    /// Open findings of each kind, the gravest first, and the money at stake.
+    pub findings: Vec<(FindingKind, Total)>,
+    /// The last comparison with Stripe that ended.
+    pub reconciliation: Option<Reconciliation>,
+}
+
+/// What is known now.
+///
+/// # Errors
+/// What the store reports.
+pub fn known_now(store: &mut Store) -> Result<KnownNow, StoreError> {
+    Ok(KnownNow {
+        as_of: store.clock().now(),
+        livemode: store.stamp()?.map(|stamp| stamp.livemode),
+        findings: store.findings_open_by_kind()?,
+        reconciliation: store.reconciliation_last()?,
+    })
 }

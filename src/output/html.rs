@@ -1,6 +1,65 @@
-//! Text in a page of HTML. Every value that stands in one passes through [`escape`].
+//! Pages of HTML that stand alone: what they load is nothing, what they run is nothing, and
+//! they say so to the browser. Every value that stands in one passes through [`escape`].
 
+use crate::model::money::{Currency, major};
+use crate::model::time::Time;
 use crate::output::text::{brief, clean};
+
+/// What every page looks like, on a screen by day and by night, and on paper.
+const STYLE: &str = include_str!("page.css");
+
+/// The beginning of a page, up to its main part. The title is HTML already, as all that is put
+/// behind it; `style` is what this kind of page has besides what all have.
+pub fn begin(title: &str, style: &str) -> String {
+    format!(
+        r#"<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="format-detection" content="telephone=no, date=no, address=no, email=no">
+<title>{title}</title>
+<style>
+{STYLE}{style}</style>
+</head>
+<body>
+<main>
+"#
+    )
+}
+
+/// The end of a page.
+pub const END: &str = "</main>\n</body>\n</html>";
+
+/// `1,332.00`, with a minus sign that is one.
+pub fn number(cents: i64, currency: Currency) -> String {
+    escape(&major(cents, currency).replace('-', "\u{2212}"))
+}
+
+/// `5 October 2026`
+pub fn day(time: Time) -> String {
+    let utc = time.utc();
+    format!(
+        r#"<time datetime="{}">{}</time>"#,
+        utc.format("%Y-%m-%d"),
+        utc.format("%-d\u{a0}%B\u{a0}%Y")
+    )
+}
+
+/// `5 October 2026, 08:00:01 UTC`
+pub fn moment(time: Time) -> String {
+    format!(
+        r#"<time datetime="{time}">{}</time>"#,
+        time.utc().format("%-d\u{a0}%B\u{a0}%Y, %H:%M:%S\u{a0}UTC")
+    )
+}
+
+/// An id, which people copy.
+pub fn id(text: &str, chars_max: usize) -> String {
+    format!(r#"<span class="id">{}</span>"#, foreign(text, chars_max))
+}
 
 /// Makes a text harmless in an element and in an attribute between double quotes: what
 /// HTML gives a meaning is written as a reference; control characters, and invisible

@@ -5,6 +5,7 @@
 
 pub mod backup;
 pub mod batches;
+pub mod chart;
 pub mod check;
 pub mod events;
 pub mod history_check;
@@ -16,21 +17,25 @@ pub mod json_records;
 pub mod list;
 pub mod plan;
 pub mod progress;
+pub mod prometheus;
 pub mod receipt;
 pub mod reconcile;
 pub mod record;
 pub mod report;
+pub mod report_facts;
+pub mod report_page;
 pub mod resolve;
 pub mod rows;
 pub mod runbook;
 pub mod schema;
 pub mod show;
+pub mod stats;
 pub mod table;
 pub mod text;
 pub mod ui;
 
-/// How an answer is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+/// How an answer is written: every command knows these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Format {
     /// Columns for people.
     #[default]
@@ -41,6 +46,57 @@ pub enum Format {
     Ndjson,
     /// Comma-separated, streamed, safe to open in a spreadsheet.
     Csv,
+}
+
+/// What one command alone writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Document {
+    /// A page that stands alone.
+    Html,
+    /// Metrics in the text format of Prometheus.
+    Prometheus,
+}
+
+impl Document {
+    /// What `--output` calls it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Html => "html",
+            Self::Prometheus => "prometheus",
+        }
+    }
+}
+
+/// What `--output` may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, clap::ValueEnum)]
+pub enum Output {
+    /// Columns for people.
+    #[default]
+    Table,
+    /// One documented object.
+    Json,
+    /// One object a line, streamed.
+    Ndjson,
+    /// Comma-separated, streamed, safe to open in a spreadsheet.
+    Csv,
+    /// A page that stands alone, to read and to print; `report` only.
+    Html,
+    /// Metrics for a monitor; `stats` only.
+    Prometheus,
+}
+
+impl Output {
+    /// The format for rows, which beside a document nobody sees, and the document.
+    pub fn parts(self) -> (Format, Option<Document>) {
+        match self {
+            Self::Table => (Format::Table, None),
+            Self::Json => (Format::Json, None),
+            Self::Ndjson => (Format::Ndjson, None),
+            Self::Csv => (Format::Csv, None),
+            Self::Html => (Format::Table, Some(Document::Html)),
+            Self::Prometheus => (Format::Table, Some(Document::Prometheus)),
+        }
+    }
 }
 
 /// The version of the JSON contract; it changes only when a field changes its

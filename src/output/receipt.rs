@@ -5,17 +5,15 @@
 //! it goes through [`escape`]. It is one page of paper, whatever it is about:
 //! long texts are cut, and long lists are summed up.
 
-use std::fmt::Write as _;
 use std::io;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::money::{Currency, major, with_currency};
+use crate::model::money::{Currency, with_currency};
 use crate::model::record::ReversalStep;
-use crate::model::time::Time;
 use crate::ops::receipt::{Kept, OtherPayment, Receipt, ReceiptStatement};
-use crate::output::html::{escape, foreign};
+use crate::output::html::{self, END, day, escape, foreign, moment};
 use crate::output::json::ReversalView;
 use crate::output::rows::Row;
 use crate::output::text::{brief, count};
@@ -33,8 +31,6 @@ const OTHERS_MAX: usize = 3;
 
 /// Steps of a reversal that have a line of their own, the newest ones.
 const STEPS_MAX: usize = 3;
-
-const STYLE: &str = include_str!("receipt.css");
 
 /// Writes a receipt to stdout: for people the page.
 pub fn print(format: Format, ui: &Ui, receipt: &Receipt) -> io::Result<()> {
@@ -281,25 +277,10 @@ impl Page {
             Kept::Some => ("Paid, part taken back", "part"),
             Kept::Nothing => ("Taken back", "gone"),
         };
-        let _ = write!(
-            self.html,
-            r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="format-detection" content="telephone=no, date=no, address=no, email=no">
-<title>Payout receipt {title}</title>
-<style>
-{STYLE}</style>
-</head>
-<body>
-<main>
-<header><h1>Payout receipt</h1><p class="state {tone}">{state}</p></header>
-"#
-        );
+        self.html = html::begin(&format!("Payout receipt {title}"), "");
+        self.line(&format!(
+            r#"<header><h1>Payout receipt</h1><p class="state {tone}">{state}</p></header>"#
+        ));
     }
 
     /// What changes the meaning of all that follows comes first.
@@ -510,7 +491,7 @@ impl Page {
     fn foot(&mut self, receipt: &Receipt) {
         self.line(&format!(
             "<footer>All amounts are in {}. Times are UTC. A payout goes to the creator’s balance at Stripe, which \
-             pays it on to their bank.<br>As on record {}.</footer>\n</main>\n</body>\n</html>",
+             pays it on to their bank.<br>As on record {}.</footer>\n{END}",
             escape(&self.currency.upper()),
             moment(receipt.made_at)
         ));
@@ -518,7 +499,7 @@ impl Page {
 
     /// `1,332.00`, with a minus sign that is one.
     fn number(&self, cents: i64) -> String {
-        escape(&major(cents, self.currency).replace('-', "\u{2212}"))
+        html::number(cents, self.currency)
     }
 
     /// `1,332.00 USD`
@@ -529,23 +510,5 @@ impl Page {
 
 /// An id, which people copy.
 fn id(text: &str) -> String {
-    format!(r#"<span class="id">{}</span>"#, foreign(text, TEXT_MAX))
-}
-
-/// `5 October 2026`
-fn day(time: Time) -> String {
-    let utc = time.utc();
-    format!(
-        r#"<time datetime="{}">{}</time>"#,
-        utc.format("%Y-%m-%d"),
-        utc.format("%-d\u{a0}%B\u{a0}%Y")
-    )
-}
-
-/// `5 October 2026, 08:00:01 UTC`
-fn moment(time: Time) -> String {
-    format!(
-        r#"<time datetime="{time}">{}</time>"#,
-        time.utc().format("%-d\u{a0}%B\u{a0}%Y, %H:%M:%S\u{a0}UTC")
-    )
+    html::id(text, TEXT_MAX)
 }

@@ -10,6 +10,7 @@ use crate::model::listing::Total;
 use crate::model::money::{self, Currency, with_currency};
 use crate::model::report::{BookedPayout, Books, Entry, Period};
 use crate::model::time::Time;
+use crate::output::report_facts::ReportFacts;
 use crate::output::rows::{CsvRows, JsonRows, Lines, Row, RowStream, csv_fields};
 use crate::output::table;
 use crate::output::text::{count, grouped};
@@ -111,6 +112,9 @@ pub struct ReportMembers<'a> {
     pub lines: &'a [ReportLineView],
     /// Payouts whose outcome is not known yet: it may turn out to lie in this period.
     pub unsettled_count: i64,
+    /// What else it says.
+    #[serde(flatten)]
+    pub facts: &'a ReportFacts,
 }
 
 /// What a report says besides its lines.
@@ -120,6 +124,9 @@ pub struct PeriodMembers<'a> {
     pub period: &'a PeriodView,
     /// Payouts whose outcome is not known yet: it may turn out to lie in this period.
     pub unsettled_count: i64,
+    /// What else it says.
+    #[serde(flatten)]
+    pub facts: &'a ReportFacts,
 }
 
 /// What a report is shown in.
@@ -136,7 +143,8 @@ pub struct Shown {
 }
 
 impl Shown {
-    fn zone_name(&self) -> String {
+    /// The zone's name.
+    pub fn zone_name(&self) -> String {
         self.zone.iana_name().unwrap_or("UTC").to_owned()
     }
 
@@ -144,12 +152,30 @@ impl Shown {
         time.local(&self.zone).strftime("%Y-%m-%d").to_string()
     }
 
-    fn period_view(&self) -> PeriodView {
+    /// The period as JSON has it.
+    pub fn period_view(&self) -> PeriodView {
         PeriodView {
             from: self.period.from.map(|time| time.to_string()),
             until: self.period.until.to_string(),
             time_zone: self.zone_name(),
         }
+    }
+
+    /// `2026-10: from 2026-10-01 00:00 up to 2026-11-01 00:00 (UTC)`
+    pub fn heading(&self) -> String {
+        let edge = |time: Time| {
+            time.local(&self.zone)
+                .strftime("%Y-%m-%d %H:%M")
+                .to_string()
+        };
+        let from = self.period.from;
+        format!(
+            "{}: from {} up to {} ({})\n",
+            self.asked,
+            from.map_or_else(|| "the beginning".to_owned(), edge),
+            edge(self.period.until),
+            self.zone_name()
+        )
     }
 
     fn row<'a>(&self, booked: &'a BookedPayout, entry: &Entry) -> ReportRowView<'a> {
@@ -227,7 +253,7 @@ impl<'a> ReportWriter<'a> {
     }
 
     /// Ends the report. Returns whether the lines are still to be [printed](print_lines).
-    pub fn finish(self, books: &Books) -> io::Result<bool> {
+    pub fn finish(self, books: &Books, facts: &ReportFacts) -> io::Result<bool> {
         let Some(stream) = self.stream else {
             return Ok(true);
         };
@@ -235,18 +261,26 @@ impl<'a> ReportWriter<'a> {
             period: &self.shown.period_view(),
             lines: &lines_of(books, self.shown.currency),
             unsettled_count: books.unsettled.count,
+            facts,
         })?;
         Ok(false)
     }
 }
 
 /// Writes the lines of a report to stdout.
-pub fn print_lines(format: Format, ui: &Ui, shown: &Shown, books: &Books) -> io::Result<()> {
+pub fn print_lines(
+    format: Format,
+    ui: &Ui,
+    shown: &Shown,
+    books: &Books,
+    facts: &ReportFacts,
+) -> io::Result<()> {
     let period = shown.period_view();
     Answer::new("lines", lines_of(books, shown.currency))
         .with(PeriodMembers {
             period: &period,
             unsettled_count: books.unsettled.count,
+            facts,
         })
         .print(format, ui, |ui, lines| lines_text(ui, shown, lines))
 }
@@ -264,7 +298,8 @@ pub fn balance_line(books: &Books, currency: Currency) -> String {
     )
 }
 
-fn lines_of(books: &Books, currency: Currency) -> Vec<ReportLineView> {
+/// The lines as every format has them.
+pub fn lines_of(books: &Books, currency: Currency) -> Vec<ReportLineView> {
     let line =
         |name: &'static str, total: Total, sign: i64, meaning: &'static str| ReportLineView {
             line: name,
@@ -338,21 +373,6 @@ fn lines_of(books: &Books, currency: Currency) -> Vec<ReportLineView> {
 }
 
 fn lines_text(ui: &Ui, shown: &Shown, lines: &[ReportLineView]) -> String {
-    let edge = |time: Time| {
-        time.local(&shown.zone)
-            .strftime("%Y-%m-%d %H:%M")
-            .to_string()
-    };
-    let from = shown
-        .period
-        .from
-        .map_or_else(|| "the beginning".to_owned(), edge);
-    let heading = format!(
-        "{}: from {from} up to {} ({})\n",
-        shown.asked,
-        edge(shown.period.until),
-        shown.zone_name()
-    );
     let columns = [
         table::left("Line"),
         table::right("Payouts"),
@@ -367,7 +387,7 @@ fn lines_text(ui: &Ui, shown: &Shown, lines: &[ReportLineView]) -> String {
             line.meaning.into(),
         ]
     });
-    heading + &table::render(ui, &columns, cells.collect())
+    shown.heading() + &table::render(ui, &columns, cells.collect())
 }
 
 /// Says that a report may change: `3 payouts, 30.00 USD, are …`.

@@ -32,6 +32,7 @@ use crate::output::json_records::{
 use crate::output::receipt::{ReceiptShowView, ReceiptView};
 use crate::output::reconcile::{FindingView, ReconcileMembers};
 use crate::output::report::{PeriodMembers, ReportLineView, ReportMembers, ReportRowView};
+use crate::output::stats::{StatsMembers, StatsView};
 use crate::output::{SCHEMA, envelope};
 
 /// The name under which a command's schema has the lines of its ndjson.
@@ -170,6 +171,7 @@ const ANSWERS: &[(&str, &[Shape])] = &[
             rows::<ReportLineView, PeriodMembers<'_>>("lines"),
         ],
     ),
+    ("stats", &[rows::<StatsView, StatsMembers<'_>>("stats")]),
     (
         "events pull",
         &[rows::<EventCountView, PullMembers<'_>>("results")],

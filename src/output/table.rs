@@ -111,7 +111,7 @@ impl<T: AsRef<str>> From<T> for Value {
 }
 
 /// Characters between two columns.
-const GAP: u16 = 2;
+pub(crate) const GAP: u16 = 2;
 
 /// Renders rows under headings.
 pub fn render(ui: &Ui, columns: &[Column], rows: Vec<Vec<Value>>) -> String {

@@ -78,6 +78,18 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// A length of time in its two largest units: `45 s`, `2 min 05 s`, `1 h 30 min`, `3 d 4 h`.
+pub fn lasted(seconds: i64) -> String {
+    let seconds = seconds.max(0);
+    let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86_400);
+    match (minutes, hours, days) {
+        (0, ..) => format!("{seconds} s"),
+        (_, 0, _) => format!("{minutes} min {:02} s", seconds % 60),
+        (_, _, 0) => format!("{hours} h {:02} min", minutes % 60),
+        _ => format!("{days} d {} h", hours % 24),
+    }
+}
+
 /// A moment for a table: `2026-10-01 14:03`, in UTC.
 pub fn minute(time: crate::model::time::Time) -> String {
     time.utc().format("%Y-%m-%d %H:%M").to_string()
@@ -152,6 +164,23 @@ mod tests {
         assert_eq!(count(1_234_567, "payout"), "1,234,567 payouts");
         assert_eq!(formula_safe("=HYPERLINK(1)"), "'=HYPERLINK(1)");
         assert_eq!(formula_safe("Ann"), "Ann");
+    }
+
+    #[test]
+    fn a_length_of_time_is_said_in_its_two_largest_units() {
+        let said = [-1, 0, 59, 60, 3599, 3600, 86_399, 86_400, 1_000_000].map(lasted);
+        let expected = [
+            "0 s",
+            "0 s",
+            "59 s",
+            "1 min 00 s",
+            "59 min 59 s",
+            "1 h 00 min",
+            "23 h 59 min",
+            "1 d 0 h",
+            "11 d 13 h",
+        ];
+        assert_eq!(said, expected);
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub mod settle;
 pub mod standing;
 pub mod statement_marks;
 pub mod statements;
+pub mod stats;
 pub mod thread;
 pub mod verify;
 pub mod vitals;

@@ -253,6 +253,26 @@ fn an_unknown_flag_is_named() {
     }
 }
 
+/// What one command alone writes is refused by all others, before they look at anything.
+#[test]
+fn a_document_that_a_command_does_not_know_is_refused() {
+    let mut env = TestEnv::new();
+    env.set("DATABASE_URL", "nonsense");
+    for (document, whose) in [("html", "report"), ("prometheus", "stats")] {
+        for command in all().0 {
+            if command == whose {
+                continue;
+            }
+            let mut args = line(&command);
+            args.extend(["-o", document]);
+            let run = env.run(&args).expect_code(2);
+            assert_eq!(run.stdout, "", "{run}");
+            let said = format!("--output {document}: only `payouts {whose}` writes that");
+            assert!(run.stderr.contains(&said), "{run}");
+        }
+    }
+}
+
 #[test]
 fn a_database_that_is_missing_is_not_made_up() {
     let mut env = TestEnv::new();
@@ -459,7 +479,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
     $ payouts help json sandbox
     --- stderr
     error: no command with JSON has this name: sandbox
-    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, events pull, events list, migrate, check, doctor, backup, help exit-codes
+    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, stats, events pull, events list, migrate, check, doctor, backup, help exit-codes
     --- exit 2
     ");
     insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"

@@ -210,6 +210,18 @@ pub(crate) fn sum_attempts_cents() -> diesel::expression::SqlLiteral<BigInt> {
     diesel::dsl::sql::<BigInt>("CAST(COALESCE(SUM(payout_attempts.amount_cents), 0) AS BIGINT)")
 }
 
+/// The exact sum of what is at stake in `payout_findings`.
+pub(crate) fn sum_at_stake_cents() -> diesel::expression::SqlLiteral<BigInt> {
+    diesel::dsl::sql::<BigInt>("CAST(COALESCE(SUM(payout_findings.at_stake_cents), 0) AS BIGINT)")
+}
+
+/// The exact sum of `payout_reversals.amount_reversed_cents`.
+pub(crate) fn sum_reversed_cents() -> diesel::expression::SqlLiteral<BigInt> {
+    diesel::dsl::sql::<BigInt>(
+        "CAST(COALESCE(SUM(payout_reversals.amount_reversed_cents), 0) AS BIGINT)",
+    )
+}
+
 /// Attempts nobody knows the outcome of, written as the partial index has it:
 /// with bound values SQLite would not use the index.
 pub(crate) fn unresolved() -> diesel::expression::SqlLiteral<Bool> {

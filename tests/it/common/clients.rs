@@ -1,5 +1,6 @@
 //! Software that others wrote and platforms use, unchanged: Stripe's own clients, which judge the
-//! sandbox, and Prisma, which fills and reads a platform's database.
+//! sandbox, Prisma, which fills and reads a platform's database, and readers of what is written for
+//! others: Prometheus' own for metrics, html5lib for pages.
 //!
 //! `tests/run` installs it. Where it is missing its tests fail; none is skipped.
 
@@ -87,6 +88,25 @@ fn output(command: Command) -> (String, String) {
         output.status
     );
     (stdout, stderr)
+}
+
+/// What a script of `tests/clients` makes of a text, with a library of others for what it reads.
+pub(crate) fn read_by(script_name: &str, input: &str) -> Value {
+    let home = temporary_folder();
+    let mut python = command(installed("python/bin/python"), home.path());
+    python.arg(script(script_name));
+    let shown = format!("{python:?}");
+    let output = assert_cmd::Command::from_std(python)
+        .write_stdin(input)
+        .timeout(PATIENCE)
+        .output()
+        .unwrap_or_else(|error| panic!("{shown} did not start: {error}"));
+    assert!(
+        output.status.success(),
+        "{shown}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).expect("a reader prints JSON")
 }
 
 /// One of Stripe's two libraries, in a process that calls what it is told to.
