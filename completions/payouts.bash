@@ -85,6 +85,9 @@ _payouts() {
             payouts,retry)
                 cmd="payouts__subcmd__retry"
                 ;;
+            payouts,runs)
+                cmd="payouts__subcmd__runs"
+                ;;
             payouts,sandbox)
                 cmd="payouts__subcmd__sandbox"
                 ;;
@@ -124,6 +127,12 @@ _payouts() {
             payouts__subcmd__events,pull)
                 cmd="payouts__subcmd__events__subcmd__pull"
                 ;;
+            payouts__subcmd__runs,list)
+                cmd="payouts__subcmd__runs__subcmd__list"
+                ;;
+            payouts__subcmd__runs,show)
+                cmd="payouts__subcmd__runs__subcmd__show"
+                ;;
             payouts__subcmd__statements,add)
                 cmd="payouts__subcmd__statements__subcmd__add"
                 ;;
@@ -157,6 +166,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -173,7 +186,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__approve)
-            opts="-o -q -y -h --withdraw --reason --dry-run --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --withdraw --reason --dry-run --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -189,6 +202,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -241,7 +258,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__batches)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help list show"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help list show"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -253,6 +270,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -271,7 +292,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__batches__subcmd__list)
-            opts="-o -q -y -h --limit --after --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --limit --after --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,6 +314,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -309,7 +334,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__batches__subcmd__show)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -321,6 +346,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -339,7 +368,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__cancel)
-            opts="-o -q -y -h --batch --reason --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --batch --reason --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -431,6 +460,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -447,7 +480,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__completions)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help bash zsh fish powershell man"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help bash zsh fish powershell man"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -459,6 +492,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -477,7 +514,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__create)
-            opts="-f -o -q -y -h --creator --amount --amount-cents --statement --reference --file --no-references --errors --skip-bad --release --map --ignore --decimal --encoding --from-statements --run --repay --reason --partial --dry-run --output --quiet --color --yes --live --database-url --help"
+            opts="-f -o -q -v -y -h --creator --amount --amount-cents --statement --reference --file --no-references --errors --skip-bad --release --map --ignore --decimal --encoding --from-statements --run --repay --reason --partial --dry-run --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -547,6 +584,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -563,7 +604,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__creators)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help list show add import"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help list show add import"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -575,6 +616,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -593,7 +638,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__creators__subcmd__add)
-            opts="-o -q -y -h --name --email --stripe-account --id --onboarding-status --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --name --email --stripe-account --id --onboarding-status --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -627,6 +672,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -643,7 +692,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__creators__subcmd__import)
-            opts="-o -q -y -h --update --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --update --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -655,6 +704,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -673,7 +726,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__creators__subcmd__list)
-            opts="-o -q -y -h --limit --after --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --limit --after --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -693,6 +746,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -711,7 +768,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__creators__subcmd__show)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -723,6 +780,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -741,7 +802,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__demo)
-            opts="-o -q -y -h --folder --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --folder --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -757,6 +818,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -775,7 +840,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__doctor)
-            opts="-o -q -y -h --verify-history --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --verify-history --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -787,6 +852,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -805,7 +874,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__events)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help listen pull list"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help listen pull list"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -817,6 +886,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -835,7 +908,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__events__subcmd__list)
-            opts="-o -q -y -h --pending --limit --after --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --pending --limit --after --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -857,6 +930,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -873,7 +950,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__events__subcmd__listen)
-            opts="-o -q -y -h --listen --allow-remote --path --tolerance --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --listen --allow-remote --path --tolerance --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -899,6 +976,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -915,7 +996,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__events__subcmd__pull)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -927,6 +1008,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -945,7 +1030,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__help)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -957,6 +1042,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -975,7 +1064,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__hold)
-            opts="-o -q -y -h --batch --creator --all --reason --until --tz --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --batch --creator --all --reason --until --tz --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1009,6 +1098,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1025,7 +1118,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__list)
-            opts="-o -q -y -h --status --batch --creator --statement --reference --min-amount --max-amount --created --processed --tz --sort --reverse --limit --all --after --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --status --batch --creator --statement --reference --min-amount --max-amount --created --processed --tz --sort --reverse --limit --all --after --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1091,6 +1184,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1107,7 +1204,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__migrate)
-            opts="-o -q -y -h --status --dry-run --revert --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --status --dry-run --revert --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1119,6 +1216,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1137,7 +1238,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__process)
-            opts="-o -q -y -h --batch --creator --limit --max-total --dry-run --confirm-total --plan --accept-warnings --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --batch --creator --limit --max-total --dry-run --confirm-total --plan --accept-warnings --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1175,6 +1276,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1191,7 +1296,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__receipt)
-            opts="-o -q -y -h --out --force --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --out --force --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1207,6 +1312,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1225,7 +1334,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__reconcile)
-            opts="-o -q -y -h --period --from --to --tz --resume --no-balance --show --diff --file --map --decimal --encoding --fix --accept --reason --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --period --from --to --tz --resume --no-balance --show --diff --file --map --decimal --encoding --fix --accept --reason --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1287,6 +1396,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1303,7 +1416,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__release)
-            opts="-o -q -y -h --batch --creator --all --reason --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --batch --creator --all --reason --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1327,6 +1440,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1371,6 +1488,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1387,7 +1508,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__resolve)
-            opts="-o -q -y -h --paid --release --reason --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --paid --release --reason --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1409,6 +1530,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1425,7 +1550,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__retry)
-            opts="-o -q -y -h --due --all --code --batch --creator --limit --force --dry-run --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --due --all --code --batch --creator --limit --force --dry-run --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1455,6 +1580,140 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        payouts__subcmd__runs)
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help list show"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        payouts__subcmd__runs__subcmd__list)
+            opts="-o -q -v -y -h --command --actor --since --period --tz --failed --alive --dead --limit --after --output --quiet --log-format --verbose --color --yes --live --database-url --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --command)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --actor)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --period)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --since)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --tz)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --limit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --after)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                --database-url)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        payouts__subcmd__runs__subcmd__show)
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1471,7 +1730,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__sandbox)
-            opts="-o -q -y -h --listen --allow-remote --balance --currency --rate --latency --faults --state --seed --webhook --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --listen --allow-remote --balance --currency --rate --latency --faults --state --seed --webhook --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1521,6 +1780,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1537,7 +1800,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__show)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1549,6 +1812,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1567,7 +1834,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__statements)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help list show add import"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help list show add import"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1579,6 +1846,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1597,7 +1868,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__statements__subcmd__add)
-            opts="-o -q -y -h --creator --run --period --net-payable --total-earnings --platform-fee --status --id --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --creator --run --period --net-payable --total-earnings --platform-fee --status --id --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1643,6 +1914,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1659,7 +1934,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__statements__subcmd__import)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1671,6 +1946,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1689,7 +1968,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__statements__subcmd__list)
-            opts="-o -q -y -h --creator --run --status --limit --after --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --creator --run --status --limit --after --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1723,6 +2002,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -1739,7 +2022,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__statements__subcmd__show)
-            opts="-o -q -y -h --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1805,6 +2088,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_payouts_global_optspecs
-    string join \n o/output= q/quiet color= y/yes live database-url= h/help V/version
+    string join \n o/output= q/quiet log-format= v/verbose color= y/yes live database-url= h/help V/version
 end
 
 function __fish_payouts_needs_command
@@ -35,6 +35,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_needs_command" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_needs_command" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_needs_command" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_needs_command" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_needs_command" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -54,6 +55,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "approve" -d 'Approv
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "cancel" -d 'End payouts that were not paid, for good'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "batches" -d 'Look at the files that were loaded'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "statements" -d 'Look at royalty statements, and bring them in'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "runs" -d 'Look at what this tool was run for, and how it ended'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "report" -d 'Export a period for the books, with lines that tie to zero'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "stats" -d 'Volume, success, failures by code, retries, time to paid'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "events" -d 'Hear what Stripe says: reversals, transfers, accounts that change'
@@ -97,6 +99,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand list" -l database-url -d
 complete -c payouts -n "__fish_payouts_using_subcommand list" -l reverse -d 'Oldest or smallest first'
 complete -c payouts -n "__fish_payouts_using_subcommand list" -l all -d 'Show all of them'
 complete -c payouts -n "__fish_payouts_using_subcommand list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand list" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand list" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand list" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -111,6 +114,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand show" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand show" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand show" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -127,6 +131,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l force -d 'Write over the file if it is there'
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -161,6 +166,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand create" -l repay -d 'Als
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l partial -d 'Allow less than what is left of a statement'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l dry-run -d 'Do everything but write, and say what would be created'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand create" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand create" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -175,6 +181,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -195,6 +202,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -209,6 +217,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -228,6 +237,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -243,6 +253,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l update -d 'Let rows replace the stored name, e-mail address and Stripe account'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -265,6 +276,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand process" -l database-url
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l dry-run -d 'Show the plan, and send nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l accept-warnings -d 'What the plan warns of is meant'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand process" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand process" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -294,6 +306,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l resume -d 
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l no-balance -d 'Leave out the lines of Stripe\'s balance: half the pages to read'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l fix -d 'Apply the repairs that are provably safe'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -316,6 +329,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand retry" -l all -d 'Those 
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l force -d 'Also those that failed as often as `PAYOUTS_MAX_RETRIES` allows'
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l dry-run -d 'Show what would be done, and do nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -333,6 +347,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l release -d 'Let go of the attempt, so that the payout is sent again'
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -353,6 +368,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l all -d 'Everything: the switch'
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -371,6 +387,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand release" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand release" -l all -d 'Everything: the switch'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand release" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand release" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -388,6 +405,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand approve" -l database-url
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -l withdraw -d 'Take approvals back instead, whoever gave them'
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -l dry-run -d 'Show what would be approved, and approve nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -404,6 +422,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -418,6 +437,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -436,6 +456,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -450,6 +471,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -464,6 +486,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -491,6 +514,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -505,6 +529,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -527,6 +552,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -541,9 +567,66 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -f -a "list" -d 'List runs of commands that write, newest first'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -f -a "show" -d 'Show one run: who began it and how, what it did, what failed, what to do next'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l command -d 'Only of this command, such as process or reconcile' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l actor -d 'Only those of this actor' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l period -l since -d 'Only those begun in this time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l tz -d 'Whose days and months are meant, such as Europe/Berlin' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l limit -d 'At most this many, up to 1000' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l after -d 'Go on behind this id, the last of the page before' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l failed -d 'Only those that did not end well: with another code than 0, or dead'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l alive -d 'Only those that are at work now'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l dead -d 'Only those that were killed'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l period -d 'Of which time: 2026, 2026-10, 2026-10-05, 2026-10-01..2026-10-31 (both days included), 7d or 12h (back from now), or two RFC 3339 times as A..B' -r
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l tz -d 'Whose days and months are meant, such as Europe/Berlin' -r
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l to -d 'With --output html: write the page to this file, for its owner alone, instead of stdout' -r -F
@@ -560,6 +643,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand report" -l database-url 
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l summary -d 'Only the lines, no payouts'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l force -d 'Write over the file if it is there'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand report" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand report" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -602,6 +686,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -623,6 +708,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l allow-remote -d 'Allow an address that other machines can reach; Stripe delivers over HTTPS only, so something in front of it must speak that'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -637,6 +723,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -654,6 +741,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l pending -d 'Only those that wait to be applied'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -671,6 +759,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l status -d 'O
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l dry-run -d 'Print the SQL that would run, and run nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l revert -d 'Take the newest migration back; refused where that would lose anything'
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -688,6 +777,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand init" -l status -d 'Only
 complete -c payouts -n "__fish_payouts_using_subcommand init" -l dry-run -d 'Print the SQL that would run, and run nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand init" -l revert -d 'Take the newest migration back; refused where that would lose anything'
 complete -c payouts -n "__fish_payouts_using_subcommand init" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand init" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand init" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand init" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand init" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -703,6 +793,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l verify-history -d 'Check instead that nobody changed the history'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -731,6 +822,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -755,6 +847,7 @@ never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l allow-remote -d 'Allow an address that other machines can reach; nothing is protected'
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -769,6 +862,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand completions" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand completions" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand completions" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand completions" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -783,6 +877,7 @@ always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand help" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand help" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand help" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand help" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand help" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand help" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -88,6 +88,8 @@ pub struct Flags {
     pub database_url: Option<SecretString>,
     /// `--live`.
     pub live: bool,
+    /// `--log-format`, in a word.
+    pub log_format: Option<&'static str>,
 }
 
 /// The environment with the `.env` overlay under it. Printing it shows names, no
@@ -330,6 +332,11 @@ fn settings(flags: &Flags, env: &Environment, database: (&DatabaseUrl, Origin)) 
                 }
                 _ if variable.name == vars::LIVE.name && flags.live => {
                     ("1".to_owned(), Origin::Flag)
+                }
+                _ if variable.name == vars::LOG_FORMAT.name
+                    && let Some(format) = flags.log_format =>
+                {
+                    (format.to_owned(), Origin::Flag)
                 }
                 Some((_, origin)) if variable.secret => ("(set)".to_owned(), origin),
                 Some((text, origin)) => (text.to_owned(), origin),
@@ -673,6 +680,7 @@ mod tests {
             &Flags {
                 database_url: Some("sqlite:x.db".into()),
                 live: false,
+                log_format: None,
             },
             &env,
         )
@@ -796,6 +804,7 @@ mod tests {
         let flags = Flags {
             database_url: Some("postgres://ann:s3cret@db/pay".into()),
             live: false,
+            log_format: None,
         };
         let shown = format!("{env:?} {flags:?}");
         assert!(

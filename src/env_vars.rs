@@ -63,6 +63,7 @@ variables! {
     RATE = "PAYOUTS_RATE", "sends per second", "20 live, 10 test, unlimited on a loopback base";
     LEASE = "PAYOUTS_LEASE", "after this long without a sign of life a run's claims are taken over", "2m";
     ACTOR = "PAYOUTS_ACTOR", "who is recorded in the history", "login name @ host";
+    LOG_FORMAT = "PAYOUTS_LOG_FORMAT", "how narration is written to stderr: `text`, or `json`, one object a line", "text";
 }
 
 /// Set by tests only; a release binary does not know it.

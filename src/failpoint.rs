@@ -186,6 +186,8 @@ mod under_test {
         Fail(Failure),
         /// The process stands still until it is let go.
         Stall,
+        /// A bug: the thread gives up, and what it says holds what nobody should read.
+        Panic,
     }
 
     /// How a step fails.
@@ -228,9 +230,10 @@ mod under_test {
                     "fail" => Action::Fail(Failure::Passing),
                     "fail_for_good" => Action::Fail(Failure::Lasting),
                     "stall" => Action::Stall,
+                    "panic" => Action::Panic,
                     _ => {
                         return Err(format!(
-                            "{action:?} is not kill, fail, fail_for_good or stall"
+                            "{action:?} is not kill, fail, fail_for_good, stall or panic"
                         ));
                     }
                 },
@@ -433,6 +436,10 @@ mod under_test {
         current().is_some_and(|process| process.0.planted == Some(name))
     }
 
+    fn give_up(name: &str) {
+        panic!("planted at {name}: \x1b[2Jkey sk_test_MARKERofSecrets\nof postgres://u:MARKER@h/d");
+    }
+
     /// A failpoint in code that blocks.
     ///
     /// # Errors
@@ -445,6 +452,7 @@ mod under_test {
             None => return Ok(()),
             Some(Action::Fail(failure)) => return Err(failure),
             Some(Action::Stall) => process.stall(name),
+            Some(Action::Panic) => give_up(name),
             Some(Action::Kill) => {}
         }
         if process.is_dead() {
@@ -467,6 +475,7 @@ mod under_test {
             None => return Ok(()),
             Some(Action::Fail(failure)) => return Err(failure),
             Some(Action::Stall) => process.stall(name),
+            Some(Action::Panic) => give_up(name),
             Some(Action::Kill) => {}
         }
         if process.is_dead() {

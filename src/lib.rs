@@ -18,7 +18,7 @@
 //! | [`ops`] | what the tool does: no flags, no printing, no SQL, no HTTP |
 //! | [`store`] | how it is kept, on SQLite and PostgreSQL: the only user of Diesel's queries; synchronous, on a thread of its own |
 //! | [`stripe`] | how money moves: one exchange at a time, and what its answer proves; the events that Stripe signs |
-//! | [`output`] | tables, JSON, CSV, progress: the only place that prints |
+//! | [`output`] | tables, JSON, CSV, progress, the log: the only place that prints |
 //! | [`sandbox`] | a Stripe simulator that shares no code with what it judges |
 //! | [`failpoint`] | the places where a test stops, fails or kills a run; nothing in a release |
 //! | [`model`] | payouts, attempts, amounts, moments, and the rules about them that need nothing else |
@@ -114,6 +114,15 @@
 //! [`model::alert::AlertCode`], and each of those an entry in the runbook
 //! ([`output::runbook`]). With `--mail` it keeps which alerts stand
 //! ([`store::Store::alerts_renew`]), so that each is told once.
+//!
+//! # What is said meanwhile
+//!
+//! Everything on stderr goes through [`output::ui::Ui`], which knows whether people or
+//! machines read it: commands speak to it, operations through their events
+//! ([`ops::event`]), and the layers below through `tracing`, to which [`output::log`]
+//! listens when somebody asked for it. A fact is told where it becomes one: an
+//! exchange by the transport, a claim, an outcome, a run's begin and end by the store,
+//! once they are committed.
 //!
 //! # Invariants
 //!

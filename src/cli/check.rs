@@ -3,7 +3,6 @@
 //! Its exit codes are those of a monitoring plugin, unlike every other command's.
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
@@ -98,9 +97,10 @@ pub(super) enum State {
     Unknown = 3,
 }
 
-impl From<State> for ExitCode {
-    fn from(state: State) -> Self {
-        Self::from(state as u8)
+impl State {
+    /// The number the process ends with.
+    pub(super) fn code(self) -> u8 {
+        self as u8
     }
 }
 

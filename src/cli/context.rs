@@ -15,6 +15,7 @@ use crate::model::payout::SendRules;
 use crate::model::standing::RetryRules;
 use crate::model::time::Clock;
 use crate::ops::retry;
+use crate::output::log::LogFormat;
 use crate::output::ui::Ui;
 use crate::output::{Document, Format};
 use crate::store::{DatabaseUrl, Open, RunDescription, Store};
@@ -52,17 +53,20 @@ impl Context {
         arguments: String,
     ) -> Result<Self, CliError> {
         set_failpoints(env)?;
+        // The log's clock is this one, unless it could not be read.
+        clock(env)?;
         let flags = Flags {
             database_url: global.database_url.clone(),
             live: global.live,
+            log_format: global.log_format.map(LogFormat::as_str),
         };
         Ok(Self {
             config: Config::resolve(&flags, env)?,
+            clock: ui.log.clock.clone(),
             ui,
             format,
             document,
             yes: global.yes,
-            clock: clock(env)?,
             timeouts: timeouts(env)?,
             arguments,
         })
@@ -285,13 +289,13 @@ fn set_failpoints(env: &Environment) -> Result<(), crate::config::ConfigError> {
     clippy::unnecessary_wraps,
     reason = "fallible under the feature `testing`"
 )]
-fn clock(_: &Environment) -> Result<Clock, crate::config::ConfigError> {
+pub(super) fn clock(_: &Environment) -> Result<Clock, crate::config::ConfigError> {
     Ok(Clock::system())
 }
 
 /// Under the feature `testing` the clock can be set from outside, and stands still.
 #[cfg(feature = "testing")]
-fn clock(env: &Environment) -> Result<Clock, crate::config::ConfigError> {
+pub(super) fn clock(env: &Environment) -> Result<Clock, crate::config::ConfigError> {
     Ok(env.test_now()?.map_or_else(Clock::system, Clock::manual))
 }
 

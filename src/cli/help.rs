@@ -37,6 +37,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "creators",
             "statements",
             "batches",
+            "runs",
             "report",
             "stats",
             "receipt",
@@ -70,9 +71,10 @@ const RUNBOOK: &str = "runbook";
 /// `payouts help COMMAND` is the same as `payouts COMMAND --help`;
 /// `payouts help exit-codes` is the table that a script may rely on, in any
 /// format. `payouts help json` is what a script may rely on in the JSON of every
-/// command, as JSON Schema; `payouts help json COMMAND` is one of them alone.
-/// `payouts help runbook` says for each alert of `payouts check` what to do;
-/// `payouts help runbook ALERT` is one of them alone.
+/// command, as JSON Schema; `payouts help json COMMAND` is one of them alone, and
+/// `payouts help json log` is a line of `--log-format json`. `payouts help runbook`
+/// says for each alert of `payouts check` what to do; `payouts help runbook ALERT` is
+/// one of them alone.
 #[derive(Debug, Args)]
 pub(super) struct HelpArgs {
     /// A command, such as `creators import`, or `exit-codes`, `json` or `runbook`
@@ -98,7 +100,7 @@ pub(super) fn run(ui: &Ui, format: Format, args: &HelpArgs) -> Result<Exits, Cli
     Ok(match super::parse(&words) {
         // `--help` ends every parse.
         Ok(_) => Exit::Bug,
-        Err(error) => print_parse_error(&error),
+        Err(error) => print_parse_error(&error, ui),
     }
     .into())
 }
@@ -149,6 +151,7 @@ fn json_schema(ui: &Ui, format: Format, command: &str) -> Result<Exits, CliError
     }
     let schema = match command {
         "" => schema::all(),
+        schema::LOG => schema::of_log(),
         command => schema::of(command).ok_or_else(|| {
             CliError::new(
                 Exit::Usage,

@@ -36,6 +36,7 @@ mod release;
 mod report;
 mod resolve;
 mod retry;
+mod runs;
 mod sandbox;
 mod selection;
 mod show;
@@ -46,16 +47,20 @@ mod stats;
 pub use process::exit_code_of;
 
 use std::ffi::OsString;
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, FromArgMatches, Parser, Subcommand};
+use clap::{Args, FromArgMatches, Parser, Subcommand, ValueEnum};
 use secrecy::SecretString;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
-use crate::config::Environment;
+use crate::config::{ConfigError, Environment};
+use crate::env_vars as vars;
+use crate::model::time::Clock;
+use crate::output::log::{self, Log, LogFormat};
 use crate::output::ui::{ColorChoice, Ui};
 use crate::output::{Document, Format, Output};
 
@@ -92,6 +97,27 @@ struct Global {
     /// Say nothing on stderr but warnings and errors
     #[arg(short, long, global = true, help_heading = "Output")]
     quiet: bool,
+
+    /// How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        global = true,
+        help_heading = "Output"
+    )]
+    log_format: Option<LogFormat>,
+
+    /// Say each request and each decision; twice, how it came to them
+    #[arg(
+        short,
+        long,
+        action = clap::ArgAction::Count,
+        global = true,
+        conflicts_with = "quiet",
+        help_heading = "Output"
+    )]
+    verbose: u8,
 
     /// When to use colour
     #[arg(
@@ -151,6 +177,8 @@ enum Work {
     Batches(batches::BatchesCommand),
     #[command(subcommand)]
     Statements(statements::StatementsCommand),
+    #[command(subcommand)]
+    Runs(runs::RunsCommand),
     Report(report::ReportArgs),
     Stats(stats::StatsArgs),
     #[command(subcommand)]
@@ -187,6 +215,7 @@ impl Work {
             Self::Cancel(args) => cancel::run(cx, &args),
             Self::Batches(command) => batches::run(cx, &command),
             Self::Statements(command) => statements::run(cx, &command),
+            Self::Runs(command) => runs::run(cx, &command),
             Self::Report(args) => report::run(cx, &args),
             Self::Stats(args) => stats::run(cx, &args),
             Self::Events(command) => events::run(cx, &command),
@@ -250,40 +279,93 @@ fn only_text(format: Format, command: &str, what: &str) -> Result<(), CliError> 
 /// Parses the arguments, runs the command, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    let cli = match parse(&arguments) {
-        Ok(cli) => cli,
-        Err(error) => {
-            let exit = print_parse_error(&error);
-            return if exit == Exit::Usage && check::is_asked_for(&arguments) {
-                check::State::Unknown.into()
-            } else {
-                ExitCode::from(exit.code())
-            };
-        }
-    };
     let env = Environment::read(Path::new("."));
-    let plain = env.as_ref().is_ok_and(Environment::asks_for_plain_output);
-    let ui = Ui::detect(cli.global.color, plain, cli.global.quiet);
+    let parsed = parse(&arguments);
+    let ui = ui(&arguments, parsed.as_ref().ok(), env.as_ref().ok());
+    // A bug says so as everything else is said, and ends with its own exit code.
+    let telling = ui.clone();
+    std::panic::set_hook(Box::new(move |panic| telling.panicked(panic)));
+    log::listen(&ui);
+    let ended = std::panic::catch_unwind(AssertUnwindSafe(|| match parsed {
+        Ok(cli) => execute(cli, env, &ui, &arguments),
+        Err(error) => match print_parse_error(&error, &ui) {
+            Exit::Usage if check::is_asked_for(&arguments) => check::State::Unknown.code(),
+            exit => exit.code(),
+        },
+    }));
+    ExitCode::from(ended.unwrap_or(Exit::Bug.code()))
+}
+
+/// The streams. A command line that does not parse is told in the format it asks for.
+fn ui(arguments: &[OsString], cli: Option<&Cli>, env: Option<&Environment>) -> Ui {
+    let global = cli.map(|cli| &cli.global);
+    let asked = match global {
+        Some(global) => global.log_format,
+        None => arguments.windows(2).find_map(|pair| {
+            let format = match pair[1].to_str()?.strip_prefix("--log-format=") {
+                Some(format) => format,
+                None if pair[0] == "--log-format" => pair[1].to_str()?,
+                None => return None,
+            };
+            LogFormat::from_str(format, false).ok()
+        }),
+    };
+    let format = asked.or_else(|| env.and_then(|env| log_format(env).ok()));
+    let clock = env.and_then(|env| context::clock(env).ok());
+    Ui::detect(
+        global.map(|global| global.color).unwrap_or_default(),
+        env.is_some_and(Environment::asks_for_plain_output),
+        global.is_some_and(|global| global.quiet),
+        Log::new(
+            format.unwrap_or_default(),
+            global.map_or(0, |global| global.verbose),
+            clock.unwrap_or_else(Clock::system),
+        ),
+    )
+}
+
+/// How narration is to be written where no flag says it.
+fn log_format(env: &Environment) -> Result<LogFormat, ConfigError> {
+    let Some((text, origin)) = env.get(&vars::LOG_FORMAT) else {
+        return Ok(LogFormat::default());
+    };
+    LogFormat::from_str(text, false).map_err(|_| ConfigError::Value {
+        name: vars::LOG_FORMAT.name,
+        origin,
+        value: format!("{text:?}"),
+        reason: "use `text` or `json`".to_owned(),
+    })
+}
+
+/// Runs a command, says how it ended, and returns the exit code.
+fn execute(cli: Cli, env: Result<Environment, ConfigError>, ui: &Ui, arguments: &[OsString]) -> u8 {
     let answer = cli.command.answers_in(cli.global.output);
     let context = |answer| {
-        let recorded = as_recorded(&arguments);
-        Context::new(&cli.global, &env?, ui.clone(), answer, recorded)
+        let env = env?;
+        log_format(&env)?;
+        Context::new(
+            &cli.global,
+            &env,
+            ui.clone(),
+            answer,
+            as_recorded(arguments),
+        )
     };
     let ended = match cli.command {
-        Command::Check(args) => return check::run(answer.and_then(context), &args, &ui).into(),
-        Command::Explain(command) => answer.and_then(|answer| command.run(&ui, answer.0)),
+        Command::Check(args) => return check::run(answer.and_then(context), &args, ui).code(),
+        Command::Explain(command) => answer.and_then(|answer| command.run(ui, answer.0)),
         Command::Work(command) => answer.and_then(|answer| command.run(&mut context(answer)?)),
     };
     let exits = ended.unwrap_or_else(|error| {
         if !error.broken_pipe {
-            error.print(&ui);
+            error.print(ui);
         }
         error.exit.into()
     });
     for other in exits.others() {
         ui.line(&format!("also: {other}"));
     }
-    ExitCode::from(exits.strongest().code())
+    exits.strongest()
 }
 
 /// Reads a command line. Where there is nobody to ask, what a command would ask for
@@ -319,7 +401,16 @@ fn parse_by(mut command: clap::Command, arguments: &[OsString]) -> Result<Cli, c
 }
 
 /// Prints help, the version, or what is wrong with a command line.
-fn print_parse_error(error: &clap::Error) -> Exit {
+fn print_parse_error(error: &clap::Error, ui: &Ui) -> Exit {
+    if error.use_stderr() && ui.log.is_json() {
+        let text = error.to_string();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let message = lines.next().unwrap_or_default();
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        let rest: Vec<String> = lines.map(str::to_owned).collect();
+        ui.error(message, &rest, &[]);
+        return Exit::Usage;
+    }
     // Help and version are answers, not errors; a closed pipe is nobody's fault.
     let _ = error.print();
     if error.use_stderr() {

@@ -247,7 +247,8 @@ async fn compare(
         };
         compared.map_err(not_compared)
     };
-    interruptible(signals()?, gives_up, comparing).await
+    // Large, and there is one of it.
+    interruptible(signals()?, gives_up, Box::pin(comparing)).await
 }
 
 fn not_compared(error: RunError) -> CliError {

@@ -33,6 +33,7 @@ pub mod report;
 pub mod resolve;
 pub mod retry;
 pub mod run_error;
+pub mod runs;
 mod search;
 pub mod statements;
 pub mod stats;

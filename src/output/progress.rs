@@ -94,7 +94,8 @@ impl Progress {
     }
 
     fn begin(&mut self, payouts: Option<u64>) {
-        if !self.ui.stderr_terminal || self.ui.quiet || payouts == Some(0) {
+        let others_write = self.ui.quiet || self.ui.log.is_busy();
+        if !self.ui.stderr_terminal || others_write || payouts == Some(0) {
             return;
         }
         let (bar, template) = match payouts {

@@ -29,9 +29,11 @@ use crate::output::json_records::{
     BatchShowView, CreateRow, CreateView, CreatorShowView, CreatorView, FaultView, FaultsView,
     ImportRow, ImportView, StatementShowView, StatementView,
 };
+use crate::output::log::{ALWAYS, FIELDS};
 use crate::output::receipt::{ReceiptShowView, ReceiptView};
 use crate::output::reconcile::{FindingView, ReconcileMembers};
 use crate::output::report::{PeriodMembers, ReportLineView, ReportMembers, ReportRowView};
+use crate::output::runs::{RunShowView, RunView, RunsMembers};
 use crate::output::stats::{StatsMembers, StatsView};
 use crate::output::{SCHEMA, envelope};
 
@@ -164,6 +166,11 @@ const ANSWERS: &[(&str, &[Shape])] = &[
         "batches show",
         &[whole::<BatchShowView<'_>>(&[refer::<BatchProgressView>])],
     ),
+    ("runs list", &[rows::<RunView<'_>, RunsMembers<'_>>("runs")]),
+    (
+        "runs show",
+        &[whole::<RunShowView<'_>>(&[refer::<RunView<'_>>])],
+    ),
     (
         "report",
         &[
@@ -253,10 +260,28 @@ fn any_of(mut schemas: Vec<Schema>) -> Schema {
     }
 }
 
+/// The name under which the lines of the log have a schema.
+pub const LOG: &str = "log";
+
+/// The JSON Schema of a line of `--log-format json`.
+pub fn of_log() -> Value {
+    let fields = FIELDS.iter().map(|(name, kind, meaning)| {
+        let field = json!({"type": kind, "description": meaning});
+        ((*name).to_owned(), field)
+    });
+    json!({
+        "$schema": SchemaSettings::draft2020_12().meta_schema,
+        "title": "a line of --log-format json",
+        "type": "object",
+        "properties": fields.collect::<Map<_, _>>(),
+        "required": ALWAYS,
+    })
+}
+
 /// The schemas of all commands by their names.
 pub fn all() -> Value {
     let schemas: Map<String, Value> = commands()
         .filter_map(|command| Some((command.to_owned(), of(command)?)))
         .collect();
-    json!({"schema": SCHEMA, "commands": schemas})
+    json!({"schema": SCHEMA, "commands": schemas, "log": of_log()})
 }

@@ -268,6 +268,7 @@ mod tests {
             stdout_color: false,
             stderr_color: false,
             quiet: false,
+            log: crate::output::log::Log::default(),
         }
     }
 

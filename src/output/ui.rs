@@ -3,6 +3,9 @@
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 
+use serde_json::{Map, Value, json};
+
+use super::log::{Level, Log, in_words, without_secrets};
 use super::text::clean;
 
 /// What stdin, stdout and stderr are, and how much to say.
@@ -24,6 +27,8 @@ pub struct Ui {
     pub stderr_color: bool,
     /// No narration.
     pub quiet: bool,
+    /// How narration is written, and how much of it.
+    pub log: Log,
 }
 
 /// When to colour.
@@ -40,7 +45,7 @@ pub enum ColorChoice {
 
 impl Ui {
     /// Looks at the process's streams. `plain` is what `NO_COLOR` or `TERM=dumb` ask for.
-    pub fn detect(color: ColorChoice, plain: bool, quiet: bool) -> Self {
+    pub fn detect(color: ColorChoice, plain: bool, quiet: bool, log: Log) -> Self {
         let stdout_terminal = io::stdout().is_terminal();
         let stderr_terminal = io::stderr().is_terminal();
         let colored = |terminal: bool| match color {
@@ -57,6 +62,7 @@ impl Ui {
             stdout_color: colored(stdout_terminal),
             stderr_color: colored(stderr_terminal),
             quiet,
+            log,
         }
     }
 
@@ -94,27 +100,30 @@ impl Ui {
 
     /// Narration: what is going on. Silenced by `--quiet`.
     pub fn note(&self, text: &str) {
-        if !self.quiet {
+        if self.quiet {
+        } else if self.log.is_json() {
+            self.tell(Level::Info, text, Map::new());
+        } else {
             write_line(&clean(text));
         }
     }
 
     /// Something a person should know; not silenced.
     pub fn warn(&self, text: &str) {
-        write_line(&format!(
-            "{} {}",
-            self.paint("33;1", "warning:"),
-            clean(text)
-        ));
+        self.tell(Level::Warning, text, Map::new());
     }
 
     /// An error with its causes and hints.
     pub fn error(&self, message: &str, causes: &[String], hints: &[String]) {
-        write_line(&format!(
-            "{} {}",
-            self.paint("31;1", "error:"),
-            clean(message)
-        ));
+        if self.log.is_json() {
+            let said = [("causes", causes), ("hints", hints)];
+            let fields = said
+                .into_iter()
+                .filter(|(_, words)| !words.is_empty())
+                .map(|(name, words)| (name.to_owned(), json!(words)));
+            return self.tell(Level::Error, message, fields.collect());
+        }
+        self.tell(Level::Error, message, Map::new());
         for (number, cause) in causes.iter().enumerate() {
             write_line(&format!("  {}: {}", number + 1, clean(cause)));
         }
@@ -125,13 +134,60 @@ impl Ui {
 
     /// What to do about something that was said before.
     pub fn hint(&self, hint: &str) {
-        write_line(&format!("{} {}", self.paint("36;1", "hint:"), clean(hint)));
+        if self.log.is_json() {
+            let mut fields = Map::new();
+            fields.insert("hints".to_owned(), json!([hint]));
+            self.tell(Level::Info, hint, fields);
+        } else {
+            write_line(&format!("{} {}", self.paint("36;1", "hint:"), clean(hint)));
+        }
     }
 
     /// A text on stderr, each of its lines cleaned: a table keeps its line breaks,
     /// and nothing from outside reaches the terminal as a command.
     pub fn line(&self, text: &str) {
-        write_line(&cleaned_lines(text));
+        if self.log.is_json() {
+            for line in text.lines().filter(|line| !line.trim().is_empty()) {
+                self.tell(Level::Info, line.trim(), Map::new());
+            }
+        } else {
+            write_line(&cleaned_lines(text));
+        }
+    }
+
+    /// A line of the log, with what machines read of it. For people it is one line too.
+    pub fn tell(&self, level: Level, message: &str, fields: Map<String, Value>) {
+        if self.log.is_json() {
+            write_line(&self.log.json(level, message, fields));
+            return;
+        }
+        let color = match level {
+            Level::Error => "31;1",
+            Level::Warning => "33;1",
+            Level::Info | Level::Debug | Level::Trace => "2",
+        };
+        let word = format!("{}:", level.as_str());
+        let line = format!("{message} {}", in_words(&fields));
+        let line = format!("{} {}", self.paint(color, &word), clean(line.trim_end()));
+        write_line(&line);
+    }
+
+    /// A bug: what gave up, and where. Nothing of it is anybody's fault but ours.
+    pub fn panicked(&self, panic: &std::panic::PanicHookInfo<'_>) {
+        let said = panic.payload_as_str().unwrap_or("it gave no reason");
+        let place = panic.location().map_or_else(String::new, |place| {
+            format!(" (at {}:{})", place.file(), place.line())
+        });
+        let message = format!("a bug in payouts: {said}{place}");
+        let hint = "report it, with this output; what was in flight is resolved by the next `payouts process`";
+        if self.log.is_json() {
+            let mut fields = Map::new();
+            fields.insert("event".to_owned(), json!("panic"));
+            fields.insert("hints".to_owned(), json!([hint]));
+            self.tell(Level::Error, &message, fields);
+        } else {
+            self.error(&message, &[], &[hint.to_owned()]);
+        }
     }
 
     fn paint(&self, code: &str, text: &str) -> String {
@@ -143,9 +199,10 @@ impl Ui {
     }
 }
 
-/// When nobody reads stderr any more, there is nobody to tell.
+/// The one place that writes to stderr. When nobody reads it any more, there is
+/// nobody to tell.
 fn write_line(text: &str) {
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", without_secrets(text));
 }
 
 fn cleaned_lines(text: &str) -> String {
@@ -184,6 +241,7 @@ mod tests {
             stdout_color: true,
             stderr_color: false,
             quiet: false,
+            log: Log::default(),
         };
         let stderr = ui.for_stderr();
         assert_eq!(

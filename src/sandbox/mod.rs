@@ -313,7 +313,7 @@ impl Deref for SandboxHandle {
 impl Drop for SandboxHandle {
     fn drop(&mut self) {
         if let Err(error) = self.end() {
-            tracing::warn!(%error, "sandbox: stopped badly");
+            tracing::warn!(reason = %error, "sandbox: stopped badly");
         }
     }
 }

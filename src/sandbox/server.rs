@@ -219,7 +219,7 @@ pub(super) async fn run(server: Arc<Server>, listener: TcpListener) -> io::Resul
                 connections.spawn(converse(Arc::clone(&server), controls.clone(), stream));
             }
             Err(error) => {
-                tracing::warn!(%error, "sandbox: cannot accept a connection");
+                tracing::warn!(reason = %error, "sandbox: cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -279,7 +279,7 @@ async fn save_changes(server: Arc<Server>) {
         let begun = Instant::now();
         let saving = Arc::clone(&server);
         if let Ok(Err(error)) = tokio::task::spawn_blocking(move || saving.save()).await {
-            tracing::warn!(%error, "sandbox: cannot save");
+            tracing::warn!(reason = %error, "sandbox: cannot save");
         }
         tokio::time::sleep(SAVE_INTERVAL.max(begun.elapsed() * SAVE_SHARE)).await;
     }

@@ -82,6 +82,14 @@ impl Store {
         })?;
         self.heads.merge(heads);
         failpoint!("adopt.committed");
+        tracing::info!(
+            event = "adopted",
+            run_id = stamp.run_id.as_str(),
+            payout_id = payout.id.as_str(),
+            amount_cents = payout.amount_cents,
+            transfer_id = proven.id,
+            "a transfer was found for a payout"
+        );
         Ok(recorded)
     }
 }

@@ -212,6 +212,18 @@ impl Store {
         })?;
         self.heads.merge(heads);
         failpoint!("take_over.committed");
+        if let TakeOver::Taken(attempt) = &taken {
+            tracing::debug!(
+                event = "taken_over",
+                payout_id = attempt.payout_id.as_str(),
+                attempt = attempt.attempt,
+                idempotency_key = attempt.idempotency_key,
+                amount_cents = attempt.amount_cents,
+                currency = attempt.currency.as_str(),
+                destination = attempt.destination,
+                "an attempt of another run is taken over"
+            );
+        }
         Ok(taken)
     }
 

@@ -41,6 +41,7 @@ pub mod reconciliations;
 pub mod report;
 pub mod restore;
 pub mod reversals;
+pub mod run_records;
 mod runs;
 mod settings;
 pub mod settle;

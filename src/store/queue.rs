@@ -224,6 +224,32 @@ pub struct Skipped {
     pub reason: Skip,
 }
 
+/// Says in the log what was decided about each row of a window.
+fn tell(window: &Window) {
+    for claimed in &window.claimed {
+        let attempt = &claimed.attempt;
+        tracing::debug!(
+            event = "claimed",
+            payout_id = attempt.payout_id.as_str(),
+            attempt = attempt.attempt,
+            idempotency_key = attempt.idempotency_key,
+            amount_cents = attempt.amount_cents,
+            currency = attempt.currency.as_str(),
+            destination = attempt.destination,
+            "a payout is claimed"
+        );
+    }
+    for skipped in &window.skipped {
+        tracing::debug!(
+            event = "skipped",
+            payout_id = skipped.payout_id.as_str(),
+            amount_cents = skipped.amount_cents,
+            code = skipped.reason.code(),
+            "a payout is left alone"
+        );
+    }
+}
+
 /// A window of the queue as a plan sees it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Preview {
@@ -324,6 +350,9 @@ impl Store {
         })?;
         self.heads.merge(heads);
         failpoint!("claim.committed");
+        if tracing::enabled!(tracing::Level::DEBUG) {
+            tell(&window);
+        }
         Ok(window)
     }
 

@@ -68,6 +68,13 @@ impl Store {
         self.run = Some(run.id.clone());
         self.heads = HeadsHash::default();
         self.heads_in_doubt = false;
+        tracing::info!(
+            event = "run_begun",
+            run_id = run.id.as_str(),
+            command = run.command,
+            actor = run.actor,
+            "a run has begun"
+        );
         Ok(RunStamp {
             run_id: run.id,
             actor: run.actor,
@@ -117,6 +124,12 @@ impl Store {
             Ok(())
         })?;
         failpoint!("run_end.committed");
+        tracing::info!(
+            event = "run_ended",
+            run_id = run.as_str(),
+            exit_code,
+            "{summary}"
+        );
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
 use crate::failpoint::{failpoint, planted};
-use crate::model::attempt::{AnswerRow, AttemptOutcome};
+use crate::model::attempt::{AnswerRow, AttemptOutcome, idempotency_key};
 use crate::model::history::{Change, HistoryEvent};
 use crate::model::ids::{PayoutId, RunId, StatementId};
 use crate::model::payout::PayoutStatus;
@@ -136,6 +136,40 @@ pub enum Recorded {
     Waits(String),
 }
 
+/// Says in the log what is on record of an attempt from now on.
+fn tell(stamp: &RunStamp, settlement: &Settlement, how: &Recorded) {
+    let (outcome, transfer_id, reason) = match &settlement.resolution {
+        Resolution::Paid { transfer_id, .. } => ("paid", Some(transfer_id), None),
+        Resolution::Declined { reason } => ("declined", None, Some(reason)),
+        Resolution::NotSent { reason } => ("not_sent", None, Some(reason)),
+        Resolution::Unknown { reason, .. } | Resolution::Alarm { reason } => {
+            ("unknown", None, Some(reason))
+        }
+    };
+    let reason = match how {
+        Recorded::Already | Recorded::Waits(_) => return,
+        Recorded::NotOurs => Some("another run took it over, and settles it"),
+        Recorded::Finding(what) | Recorded::Alarm(what) => Some(what.as_str()),
+        Recorded::Done => reason.map(String::as_str),
+    };
+    let last = settlement.last.as_ref();
+    tracing::info!(
+        event = "settled",
+        run_id = stamp.run_id.as_str(),
+        payout_id = settlement.payout_id.as_str(),
+        attempt = settlement.attempt,
+        idempotency_key = idempotency_key(&settlement.payout_id, settlement.attempt),
+        amount_cents = settlement.amount_cents,
+        outcome,
+        transfer_id,
+        http_status = last.and_then(|last| last.http_status),
+        code = last.and_then(|last| last.error_code.as_deref()),
+        request_id = last.and_then(|last| last.request_id.as_deref()),
+        reason,
+        "an attempt is settled"
+    );
+}
+
 impl Store {
     /// Records settlements in one transaction, in order. When the transaction
     /// fails for another reason than the database being away, full or locked as a
@@ -198,6 +232,11 @@ impl Store {
         })?;
         self.heads.merge(heads);
         failpoint!("settle.committed");
+        if tracing::enabled!(tracing::Level::INFO) {
+            for (settlement, how) in settlements.iter().zip(&recorded) {
+                tell(stamp, settlement, how);
+            }
+        }
         Ok(recorded)
     }
 }

@@ -6,7 +6,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
@@ -145,6 +145,11 @@ pub fn key_livemode(key: &SecretString) -> Result<bool, TransportError> {
     }
 }
 
+/// Whether a key may do only what it was given the right to.
+pub fn key_is_restricted(key: &SecretString) -> bool {
+    key.expose_secret().starts_with("rk_")
+}
+
 /// An address, and whether a simulator there plays the Stripe of real money. None does.
 #[cfg(not(feature = "testing"))]
 fn played_stripe(base: &str) -> (&str, bool) {
@@ -258,7 +263,7 @@ impl Transport {
         body: Checked,
     ) -> Exchange {
         let mut request = Request::builder()
-            .method(method)
+            .method(&method)
             .uri(format!("{}{path}", self.base))
             .header(AUTHORIZATION, self.authorization.clone())
             .header(USER_AGENT, concat!("payouts/", env!("CARGO_PKG_VERSION")))
@@ -277,13 +282,18 @@ impl Transport {
                 };
             }
         };
-        match tokio::time::timeout(self.timeouts.whole, self.roundtrip(request)).await {
-            Ok(exchange) => exchange,
-            Err(_) => Exchange::Lost {
-                reason: format!("no answer within {} s", self.timeouts.whole.as_secs()),
-                status: None,
-            },
-        }
+        tell_request(&method, path, key);
+        let begun = Instant::now();
+        let exchange =
+            match tokio::time::timeout(self.timeouts.whole, self.roundtrip(request)).await {
+                Ok(exchange) => exchange,
+                Err(_) => Exchange::Lost {
+                    reason: format!("no answer within {} s", self.timeouts.whole.as_secs()),
+                    status: None,
+                },
+            };
+        tell_exchange(&method, path, key, begun, &exchange);
+        exchange
     }
 
     async fn roundtrip(&self, request: Request<Checked>) -> Exchange {
@@ -317,6 +327,58 @@ impl Transport {
             },
         }
     }
+}
+
+/// The path and what is asked for behind it.
+fn parted(path: &str) -> (&str, &str) {
+    path.split_once('?').unwrap_or((path, ""))
+}
+
+/// Says in the log that a request begins.
+fn tell_request(method: &Method, path: &str, key: Option<&str>) {
+    let (path, query) = parted(path);
+    tracing::trace!(
+        event = "request",
+        method = method.as_str(),
+        path,
+        query,
+        idempotency_key = key,
+        "asking Stripe"
+    );
+}
+
+/// Says in the log what became of it. Of its body nothing: that is kept with the
+/// attempt, and may name people.
+fn tell_exchange(
+    method: &Method,
+    path: &str,
+    key: Option<&str>,
+    begun: Instant,
+    exchange: &Exchange,
+) {
+    let (what, http_status, reason) = match exchange {
+        Exchange::NotWritten { reason } => ("Stripe was not reached", None, Some(reason)),
+        Exchange::Lost { reason, status } => {
+            ("no whole answer came from Stripe", *status, Some(reason))
+        }
+        Exchange::Answered(reply) => ("Stripe answered", Some(reply.status), None),
+    };
+    let reply = match exchange {
+        Exchange::Answered(reply) => Some(reply),
+        _ => None,
+    };
+    tracing::debug!(
+        event = "requested",
+        method = method.as_str(),
+        path = parted(path).0,
+        http_status,
+        request_id = reply.and_then(|reply| reply.request_id.as_deref()),
+        replayed = reply.and_then(|reply| reply.replayed.then_some(true)),
+        millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
+        idempotency_key = key,
+        reason,
+        "{what}"
+    );
 }
 
 /// A body that asks once more, when its bytes are about to be written. A request may

@@ -101,6 +101,7 @@ fn a_new_machine_is_told_everything_at_once() {
     PAYOUTS_RATE                      20 live, 10 test, unlimited on a loopback base                default
     PAYOUTS_LEASE                     2m                                                            default
     PAYOUTS_ACTOR                     tester                                                        environment
+    PAYOUTS_LOG_FORMAT                text                                                          default
 
     Check     State   Found
     database  failed  there is no database at /tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db

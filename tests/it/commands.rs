@@ -15,7 +15,7 @@ use crate::common::seed::{self, PayoutRow, batch, hold, item};
 use crate::common::shop::Shop;
 
 /// What commands must be given to succeed in [`shop`].
-const ARGUMENTS: [(&str, &[&str]); 22] = [
+const ARGUMENTS: [(&str, &[&str]); 23] = [
     ("backup", &["backup.db"]),
     ("report", &["--period", "2026-11"]),
     ("create", &["--creator", "cr_c0", "--amount", "5.00"]),
@@ -49,6 +49,7 @@ const ARGUMENTS: [(&str, &[&str]); 22] = [
     ),
     ("statements import", &["statements.csv"]),
     ("batches show", &["b1"]),
+    ("runs show", &["run1"]),
     ("sandbox", &["--listen", "127.0.0.1:0"]),
     ("events listen", &["--listen", "127.0.0.1:0"]),
     ("completions", &["bash"]),
@@ -479,7 +480,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
     $ payouts help json sandbox
     --- stderr
     error: no command with JSON has this name: sandbox
-    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, report, stats, events pull, events list, migrate, check, doctor, backup, help exit-codes
+    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, runs list, runs show, report, stats, events pull, events list, migrate, check, doctor, backup, help exit-codes
     --- exit 2
     ");
     insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"

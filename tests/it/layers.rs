@@ -39,7 +39,7 @@ const MAY_IMPORT: [(&str, &[&str]); 11] = [
 ];
 
 /// Packages that only some parts may use.
-const ONLY_IN: [(&str, &[&str]); 10] = [
+const ONLY_IN: [(&str, &[&str]); 11] = [
     ("stripe_client_core", &["stripe"]),
     ("stripe_connect", &["stripe"]),
     ("stripe_core", &["stripe"]),
@@ -50,6 +50,8 @@ const ONLY_IN: [(&str, &[&str]); 10] = [
     ("comfy_table", &["output"]),
     ("schemars", &["output"]),
     ("axum", &["sandbox"]),
+    // Commands speak to `Ui`, and operations through their events.
+    ("tracing", &["store", "stripe", "sandbox", "output"]),
 ];
 
 /// Macros that write to a standard stream, and the parts that may.

@@ -7,7 +7,13 @@ use payouts::output::schema;
 use serde_json::Value;
 
 /// Global flags whose value is the next word.
-const TAKE_A_VALUE: [&str; 4] = ["-o", "--output", "--color", "--database-url"];
+const TAKE_A_VALUE: [&str; 5] = [
+    "-o",
+    "--output",
+    "--color",
+    "--database-url",
+    "--log-format",
+];
 
 /// Commands that write for people whatever format is asked for, or JSON that is a schema itself.
 const EXEMPT: [&str; 2] = ["help json", "help"];

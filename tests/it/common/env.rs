@@ -83,6 +83,11 @@ impl TestEnv {
         self.variables.insert(name.to_owned(), value.to_owned());
     }
 
+    /// What a variable is set to.
+    pub(crate) fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).cloned()
+    }
+
     /// Takes a variable away again.
     pub(crate) fn unset(&mut self, name: &str) {
         self.variables.remove(name);

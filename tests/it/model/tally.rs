@@ -40,6 +40,7 @@ impl Tally {
                     Action::Kill => "kill",
                     Action::Fail(_) => "fail",
                     Action::Stall => "stall",
+                    Action::Panic => "panic",
                 };
                 count(&mut self.sprung, format!("{} {how}", trap.at), 1);
             }
