@@ -224,7 +224,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__backup)
-            opts="-o -q -y -h --keep --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --keep --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -240,6 +240,10 @@ _payouts() {
                     ;;
                 -o)
                     COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)

@@ -802,11 +802,14 @@ complete -c payouts -n "__fish_payouts_using_subcommand backup" -s o -l output -
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand backup" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -s h -l help -d 'Print help (see more with \'--help\')'

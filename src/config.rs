@@ -737,6 +737,7 @@ mod tests {
         let flags = Flags {
             database_url: Some("sqlite:/y.db".into()),
             live: false,
+            log_format: None,
         };
         let config = resolve(&flags, &named).unwrap();
         assert_eq!(config.database.to_string(), "sqlite:/y.db");

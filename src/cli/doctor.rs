@@ -1,10 +1,15 @@
 //! `payouts doctor`.
 
+use std::path::Path;
+
 use clap::Args;
 
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
+use crate::config::Origin;
+use crate::env_vars as vars;
+use crate::model::mode::mode;
 use crate::model::money::Currency;
 use crate::ops::doctor::{self, Check, Verdict};
 use crate::ops::verify_history;
@@ -15,13 +20,16 @@ use crate::output::ui::Ui;
 use crate::output::{Answer, history_check, text};
 use crate::store::{Open, Stamp};
 use crate::stripe::Stripe;
+use crate::stripe::transport::key_is_restricted;
 
 /// Check that everything a run needs is there
 ///
-/// Looks at the settings and where each comes from, the database, the key, the
-/// account, the clock and the balance, and at what is left to a person. Sends
-/// nothing and writes nothing. Exit code 0 when all is well, 1 when a person
-/// should look, 3 when no run can work.
+/// Looks at the settings and where each comes from; at the database, its disk, and
+/// whether its columns, keys, indexes, constraints and triggers are as founded; at
+/// the key, its rights, the account, the clock and the balance; and at what is left
+/// to a person: held, stuck and failed payouts, runs that were killed. Sends nothing
+/// and writes nothing. Exit code 0 when all is well, 1 when a person should look, 3
+/// when no run can work.
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
     /// Check instead that nobody changed the history
@@ -41,6 +49,7 @@ pub(super) fn run(cx: &mut Context, args: &DoctorArgs) -> Result<Exits, CliError
         return verify_history(cx);
     }
     let (mut checks, stamp, currency) = database(cx);
+    checks.extend(secret_files(cx));
     checks.extend(stripe(cx, stamp.as_ref(), currency)?);
     let worst = checks.iter().map(|check| check.verdict).max();
     let settings: Vec<SettingView<'_>> = cx
@@ -103,7 +112,12 @@ fn database(cx: &Context) -> (Vec<Check>, Option<Stamp>, Currency) {
         Some(Ok(currency)) => currency,
         None => configured,
     };
-    match doctor::database(&mut store, currency) {
+    let rules = doctor::Rules {
+        currency,
+        lease: cx.config.lease,
+        retries_max: cx.config.retries_max,
+    };
+    match doctor::database(&mut store, &rules) {
         Err(error) => (broken(error.into()), None, currency),
         // The stamp stands behind the migrations.
         Ok(checks) => match current.then(|| store.stamp()) {
@@ -113,9 +127,19 @@ fn database(cx: &Context) -> (Vec<Check>, Option<Stamp>, Currency) {
     }
 }
 
+/// The files that settings name and that hold secrets.
+fn secret_files(cx: &Context) -> Vec<Check> {
+    let named = cx
+        .config
+        .settings
+        .iter()
+        .filter(|setting| setting.name.ends_with("_FILE") && setting.origin != Origin::Default);
+    doctor::secret_files(named.map(|setting| (setting.name, Path::new(&setting.value))))
+}
+
 fn stripe(cx: &Context, stamp: Option<&Stamp>, currency: Currency) -> Result<Vec<Check>, CliError> {
-    let key = match cx.stripe_key() {
-        Ok((key, _)) => key,
+    let (key, livemode) = match cx.stripe_key() {
+        Ok(key) => key,
         Err(error) => return Ok(vec![error.into_check("key")]),
     };
     let base = cx.config.stripe_api_base.as_deref();
@@ -129,10 +153,40 @@ fn stripe(cx: &Context, stamp: Option<&Stamp>, currency: Currency) -> Result<Vec
             )]);
         }
     };
+    let origin = |name: &str| {
+        let setting = cx
+            .config
+            .settings
+            .iter()
+            .find(|setting| setting.name == name);
+        setting.map_or(Origin::Default, |setting| setting.origin)
+    };
+    let may = if key_is_restricted(key) {
+        "restricted: it may do what it was given the right to"
+    } else {
+        "unrestricted: it may do everything; one that may only do what a run needs is safer"
+    };
+    let rate = match cx.rate(&stripe) {
+        Some(rate) => format!("at most {rate} requests a second"),
+        None => "no limit on requests to this machine".to_owned(),
+    };
+    let mut checks = vec![
+        Check::good("key", format!("{} mode, {may}", mode(livemode))),
+        Check::good("rate", format!("{rate} ({})", origin(vars::RATE.name))),
+        Check::good(
+            "concurrency",
+            format!(
+                "{} transfers in flight at once ({})",
+                cx.config.concurrency,
+                origin(vars::CONCURRENCY.name)
+            ),
+        ),
+    ];
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    Ok(runtime.block_on(doctor::stripe(&stripe, &cx.clock, stamp, currency)))
+    checks.extend(runtime.block_on(doctor::stripe(&stripe, &cx.clock, stamp, currency)));
+    Ok(checks)
 }
 
 fn settings_table(ui: &Ui, settings: &[SettingView<'_>]) -> String {

@@ -7,10 +7,12 @@
 //! | `…_test_expired…` | 401 `api_key_expired` |
 //! | `…_test_readonly…` | 403 on every POST |
 //! | `…_test_noaccess…` | 403 on everything |
+//! | `…_test_without_events`, `…_transfers`, `…_balance`, `…_account`, … | restricted: 403 on what is called so |
 //! | `sk_live_…`, `rk_live_…` | 401, unless live keys are allowed; then like the above, with books of their own |
 
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::Endpoint;
 use super::error::ApiError;
 
 /// An account of ours and a mode: what has books of its own.
@@ -58,6 +60,8 @@ impl Scope {
 enum Access {
     Full,
     ReadOnly,
+    /// To all but this, as the first word of an endpoint's name.
+    Without(&'static str),
     None,
 }
 
@@ -99,6 +103,8 @@ impl Credential {
             Access::None
         } else if name.starts_with("readonly") {
             Access::ReadOnly
+        } else if let Some(lacking) = name.strip_prefix("without_").and_then(resource) {
+            Access::Without(lacking)
         } else {
             Access::Full
         };
@@ -115,11 +121,12 @@ impl Credential {
     }
 
     /// Refuses what the key may not do.
-    pub(super) fn permits(&self, writes: bool) -> Result<(), ApiError> {
+    pub(super) fn permits(&self, endpoint: Endpoint) -> Result<(), ApiError> {
         match self.access {
             Access::Full => Ok(()),
-            Access::ReadOnly if !writes => Ok(()),
-            Access::ReadOnly | Access::None => Err(ApiError::new(
+            Access::ReadOnly if !endpoint.writes() => Ok(()),
+            Access::Without(lacking) if endpoint.resource() != lacking => Ok(()),
+            Access::ReadOnly | Access::Without(_) | Access::None => Err(ApiError::new(
                 403,
                 None,
                 format!(
@@ -130,6 +137,12 @@ impl Credential {
             )),
         }
     }
+}
+
+/// What endpoints call so.
+fn resource(name: &str) -> Option<&'static str> {
+    let mut known = Endpoint::ALL.iter().map(|endpoint| endpoint.resource());
+    known.find(|known| *known == name)
 }
 
 fn invalid(key: &str) -> ApiError {

@@ -70,6 +70,12 @@ impl Endpoint {
             .find(|endpoint| endpoint.name() == name)
     }
 
+    /// What it is about: the first word of its name.
+    pub(super) fn resource(self) -> &'static str {
+        let name = self.name();
+        name.split_once('.').map_or(name, |(resource, _)| resource)
+    }
+
     /// Whether it is a POST, which may change something and takes an idempotency key.
     pub(super) const fn writes(self) -> bool {
         matches!(

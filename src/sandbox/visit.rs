@@ -111,7 +111,7 @@ impl Visit {
             .route()
             .ok_or_else(|| ApiError::unrecognized(call.method.as_str(), &call.path))?;
         self.endpoint = Some(route.endpoint);
-        credential.permits(route.endpoint.writes())?;
+        credential.permits(route.endpoint)?;
         if let Some(account) = call
             .header("stripe-account")
             .filter(|account| Account::find(account) != Some(self.scope.account))

@@ -15,6 +15,7 @@ use diesel::{Connection, PgConnection, SqliteConnection};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::store::error::StoreError;
+use crate::store::health::Disk;
 use crate::store::postgres_url::PostgresUrl;
 use crate::store::{Open, dialect};
 
@@ -319,6 +320,19 @@ pub(crate) fn open_copy(path: &Path) -> Result<AnyConnection, StoreError> {
         .map_err(|e| unreachable(e.to_string()))
 }
 
+/// A database in memory that every migration was just run in: what a schema should be.
+pub(super) fn in_memory() -> Result<AnyConnection, StoreError> {
+    let connected = SqliteConnection::establish(":memory:");
+    let mut conn = connected.map_err(|e| StoreError::Unreachable {
+        url: ":memory:".to_owned(),
+        reason: e.to_string(),
+    })?;
+    for migration in crate::store::migrations::all(Backend::Sqlite) {
+        conn.batch_execute(migration.up)?;
+    }
+    Ok(AnyConnection::Sqlite(conn))
+}
+
 /// Makes an empty file that only its owner can read, and the folders above it.
 fn create_private(path: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -340,14 +354,42 @@ fn create_private(path: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Whether others on this machine may read the file of an embedded database.
+/// The files of an embedded database: the database, its write-ahead log and the index of
+/// that.
+fn files_of(url: &DatabaseUrl) -> Vec<PathBuf> {
+    let DatabaseUrl::Sqlite(path) = url else {
+        return Vec::new();
+    };
+    let beside = |end: &str| {
+        let mut name = path.clone().into_os_string();
+        name.push(end);
+        PathBuf::from(name)
+    };
+    vec![path.clone(), beside("-wal"), beside("-shm")]
+}
+
+/// Whether others on this machine may read a file of an embedded database.
 pub(crate) fn open_to_others(url: &DatabaseUrl) -> Option<String> {
     use std::os::unix::fs::PermissionsExt;
-    let DatabaseUrl::Sqlite(path) = url else {
-        return None;
-    };
-    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
-    (mode & 0o077 != 0).then(|| format!("others on this machine may open it (mode {mode:03o})"))
+    files_of(url).iter().find_map(|path| {
+        let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o777;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        (mode & 0o077 != 0)
+            .then(|| format!("others on this machine may open {name} (mode {mode:03o})"))
+    })
+}
+
+/// What an embedded database takes of its disk, and what is left there. None on
+/// PostgreSQL, whose disk is another machine's.
+pub(crate) fn disk(url: &DatabaseUrl) -> Option<Disk> {
+    let [database, wal, _] = files_of(url).try_into().ok()?;
+    let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let there = rustix::fs::statvfs(&database).ok()?;
+    Some(Disk {
+        database_bytes: bytes(&database),
+        wal_bytes: bytes(&wal),
+        free_bytes: there.f_bavail.saturating_mul(there.f_frsize),
+    })
 }
 
 /// File locks do not hold on these, and a write-ahead log is corrupted without them.
@@ -374,6 +416,27 @@ fn refuse_network_file_system(path: &Path) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_file_of_a_database_that_others_may_open_is_told() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let database = folder.path().join("p.db");
+        let url = DatabaseUrl::Sqlite(database.clone());
+        create_private(&database).unwrap();
+        assert_eq!(open_to_others(&url), None);
+        for end in ["-shm", "-wal", ""] {
+            let file = folder.path().join(format!("p.db{end}"));
+            std::fs::write(&file, "12345").unwrap();
+            let mode = std::fs::Permissions::from_mode(0o640);
+            std::fs::set_permissions(&file, mode).unwrap();
+            let told = format!("others on this machine may open p.db{end} (mode 640)");
+            assert_eq!(open_to_others(&url), Some(told));
+        }
+        let disk = disk(&url).unwrap();
+        assert_eq!((disk.database_bytes, disk.wal_bytes), (5, 5));
+        assert!(disk.free_bytes > 0);
+    }
 
     #[test]
     fn the_scheme_decides_and_unknown_ones_are_refused() {

@@ -72,6 +72,71 @@ pub fn all(backend: Backend) -> &'static [SqlMigration] {
     }
 }
 
+/// The statement that makes an index or a trigger (`what`) of this name, on one line:
+/// that of the newest migration that makes it.
+pub(super) fn statement(backend: Backend, what: &str, name: &str) -> Option<String> {
+    let named = format!("\"{name}\"");
+    let made = all(backend).iter().rev().find_map(|migration| {
+        let mut lines = migration.up.lines().skip_while(|line| {
+            let begins = line.starts_with("CREATE ") && line.contains(what);
+            !(begins && line.split_whitespace().any(|word| word == named))
+        });
+        // What a trigger of SQLite runs has semicolons of its own.
+        let mut made: Vec<&str> = vec![lines.next()?];
+        let runs = what == "TRIGGER" && backend == Backend::Sqlite;
+        while let Some(last) = made.last() {
+            let ends = if runs {
+                *last == "END;"
+            } else {
+                last.trim_end().ends_with(';')
+            };
+            match lines.next() {
+                Some(line) if !ends => made.push(line),
+                _ => break,
+            }
+        }
+        Some(made.join(" "))
+    })?;
+    Some(dialect::catalog::spaced(&made))
+}
+
+/// The words that make a constraint of this name.
+pub(super) fn constraint(backend: Backend, name: &str) -> Option<&'static str> {
+    let begins = format!("CONSTRAINT \"{name}\"");
+    let lines = all(backend).iter().rev().flat_map(|m| m.up.lines());
+    let mut lines = lines.map(|line| line.trim().trim_end_matches([',', ';']));
+    lines.find(|line| line.starts_with(&begins))
+}
+
+/// Every trigger that the migrations make, with what it runs: on SQLite its statement,
+/// on PostgreSQL the body of its function. With single spaces.
+pub(super) fn triggers(backend: Backend) -> Vec<(String, String)> {
+    let up = || all(backend).iter().map(|migration| migration.up);
+    let names = up().flat_map(|sql| {
+        let made = sql.split("CREATE TRIGGER \"").skip(1);
+        made.filter_map(|rest| rest.split('"').next())
+    });
+    let runs = |name: &str| match backend {
+        Backend::Sqlite => {
+            statement(backend, "TRIGGER", name).map(|sql| sql.trim_end_matches(';').to_owned())
+        }
+        Backend::Postgres => statement(backend, "TRIGGER", name).and_then(|sql| {
+            let function = sql.split("EXECUTE FUNCTION ").nth(1)?;
+            let function = function.split('(').next()?;
+            let body = up().find_map(|sql| {
+                sql.split(&format!("FUNCTION {function}"))
+                    .nth(1)?
+                    .split("$$")
+                    .nth(1)
+            })?;
+            Some(dialect::catalog::spaced(body))
+        }),
+    };
+    names
+        .filter_map(|name| Some((name.to_owned(), runs(name)?)))
+        .collect()
+}
+
 /// A migration and whether the database has it.
 #[derive(Debug, Clone, Copy)]
 pub struct MigrationState {

@@ -17,6 +17,7 @@ pub mod attempts;
 pub mod backup;
 pub mod batches;
 mod candidates;
+pub mod catalog;
 mod complete;
 mod connection;
 pub mod creators;

@@ -747,6 +747,17 @@ fn help_is_written_for_people() {
       -q, --quiet
               Say nothing on stderr but warnings and errors
 
+          --log-format <FORMAT>
+              How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for
+              good
+
+              Possible values:
+              - text: Words for people
+              - json: One JSON object a line; `payouts help json log` is its schema
+
+      -v, --verbose...
+              Say each request and each decision; twice, how it came to them
+
           --color <COLOR>
               When to use colour
 

@@ -284,16 +284,16 @@ on_both! {
         for id in ["runa1", "runa2", "runb1", "runb"] {
             seed::run(&shop.db, id, None);
         }
-        let show = |id: &str| shop.env.run(&["runs", "show", id]);
+        let look_up = |id: &str| shop.env.run(&["runs", "show", id]);
         for (text, id) in [("runa1", "runa1"), ("runb1", "runb1"), ("runb", "runb")] {
-            let one = show(text).expect_code(0);
+            let one = look_up(text).expect_code(0);
             assert!(one.stdout.starts_with(&format!("Run        {id}\n")), "{one}");
         }
-        let several = show("runa").expect_code(1);
+        let several = look_up("runa").expect_code(1);
         assert!(several.stderr.contains("runa1") && several.stderr.contains("runa2"), "{several}");
         // What a pattern would be is a text like any other.
         for nobody in ["", "nobody", "run_1", "%", "runb1x"] {
-            let run = show(nobody).expect_code(1);
+            let run = look_up(nobody).expect_code(1);
             assert!(run.stderr.contains("no run has this id"), "{run}");
         }
     }

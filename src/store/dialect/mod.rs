@@ -4,6 +4,7 @@
 
 mod among;
 mod append;
+pub(crate) mod catalog;
 mod claim;
 mod fixed;
 mod settle;
