@@ -59,6 +59,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "runs" -d 'Look at w
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "report" -d 'Export a period for the books, with lines that tie to zero'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "stats" -d 'Volume, success, failures by code, retries, time to paid'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "events" -d 'Hear what Stripe says: reversals, transfers, accounts that change'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "notify" -d 'Send the mails that wait: to creators, and to operators'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "migrate" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "init" -d 'Create the database, or bring it up to date'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "doctor" -d 'Check that everything a run needs is there'
@@ -745,6 +746,79 @@ complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l kind -d 'Only mails of this kind; where none waits, a sample' -r -f -a "paid\t''
+failed\t''
+digest\t''
+alert\t''"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l html -d 'Write the page of the first mail to this file, for its owner alone' -r -F
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l preview -d 'Print what would be sent, and send nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l force -d 'Write over the file if it is there'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -a "list" -d 'List the mails that wait, were sent, or were given up'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -a "on" -d 'Switch kinds of mail on'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -a "off" -d 'Switch kinds of mail off, for everybody or for one creator'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l state -d 'Only mails in this state' -r -f -a "waiting\t''
+sending\t''
+sent\t''
+failed\t''
+dropped\t''
+no_address\t''"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l kind -d 'Only mails of this kind' -r -f -a "paid\t''
+failed\t''
+digest\t''
+alert\t''"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l about -d 'Only what is about this payout, run or alert' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l limit -d 'At most this many, up to 1000' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l after -d 'Go on behind this id, the last of the page before' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -l creator -d 'Only for this creator: id, e-mail or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -l creator -d 'Only for this creator: id, e-mail or Stripe account' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
+json\t'One documented object'
+ndjson\t'One object a line, streamed'
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
+always\t'Always'
+never\t'Never'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s y -l yes -d 'Ask nothing'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -l live -d 'Allow a key that moves real money'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'

@@ -269,8 +269,16 @@ pub struct Config {
     pub pooled: bool,
     /// The secret key.
     pub stripe_key: Option<SecretString>,
-    /// What Stripe signs events with. Read only where it is needed.
-    pub webhook_secret: WebhookSecret,
+    /// What Stripe signs events with.
+    pub webhook_secret: LateSecret,
+    /// The mail server, which may hold a password.
+    pub smtp_url: LateSecret,
+    /// From whom mails come.
+    pub mail_from: Option<String>,
+    /// The operators, as they are written.
+    pub mail_to: Vec<String>,
+    /// Templates in place of the built-in ones.
+    pub mail_templates: Option<PathBuf>,
     /// Another address than Stripe's.
     pub stripe_api_base: Option<String>,
     /// Keys that move real money may be used.
@@ -367,7 +375,23 @@ impl Config {
             database,
             database_origin,
             stripe_key: stripe_key(env)?,
-            webhook_secret: WebhookSecret::of(env),
+            webhook_secret: LateSecret::of(
+                env,
+                &vars::STRIPE_WEBHOOK_SECRET,
+                &vars::STRIPE_WEBHOOK_SECRET_FILE,
+            ),
+            smtp_url: LateSecret::of(env, &vars::SMTP_URL, &vars::SMTP_URL_FILE),
+            mail_from: env.get(&vars::MAIL_FROM).map(|(text, _)| text.to_owned()),
+            mail_to: env
+                .get(&vars::MAIL_TO)
+                .map(|(text, _)| text.split(',').map(|one| one.trim().to_owned()))
+                .into_iter()
+                .flatten()
+                .filter(|one| !one.is_empty())
+                .collect(),
+            mail_templates: env
+                .get(&vars::MAIL_TEMPLATES)
+                .map(|(text, _)| PathBuf::from(text)),
             stripe_api_base: env.get(&vars::STRIPE_API_BASE).map(|(t, _)| t.to_owned()),
             live: flags.live || env.value(&vars::LIVE, false, switch)?,
             currency: env
@@ -507,7 +531,7 @@ fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), C
         }
         (None, Some((text, origin)), None) => (value.name, SecretString::from(text), origin),
         (None, None, Some((path, origin))) => {
-            (file.name, secret_in(file, Path::new(path))?, origin)
+            (file.name, secret_in(file.name, Path::new(path))?, origin)
         }
         (None, None, None) => {
             let folder = dirs::data_dir().ok_or(ConfigError::NoDataDirectory)?;
@@ -532,46 +556,45 @@ fn stripe_key(env: &Environment) -> Result<Option<SecretString>, ConfigError> {
     match (env.get(value), env.get(file)) {
         (Some(_), Some(_)) => Err(ConfigError::TwoSecrets(value.name, file.name)),
         (Some((key, _)), None) => Ok(Some(SecretString::from(key.trim()))),
-        (None, Some((path, _))) => secret_in(file, Path::new(path)).map(Some),
+        (None, Some((path, _))) => secret_in(file.name, Path::new(path)).map(Some),
         (None, None) => Ok(None),
     }
 }
 
 /// The secret in a file that a variable names.
-fn secret_in(variable: &Variable, path: &Path) -> Result<SecretString, ConfigError> {
+fn secret_in(variable: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|e| ConfigError::SecretFile {
-        name: variable.name,
+        name: variable,
         path: path.to_owned(),
         reason: e.to_string(),
     })?;
     Ok(SecretString::from(text.trim()))
 }
 
-/// What Stripe signs events with, as it is configured: a command that takes no
-/// deliveries need not be able to read it.
+/// A secret, as it is configured. Read only where it is needed: a command that does not
+/// need it need not be able to.
 #[derive(Debug, Clone)]
-pub struct WebhookSecret {
+pub struct LateSecret {
+    names: (&'static str, &'static str),
     value: Option<SecretString>,
     file: Option<PathBuf>,
 }
 
-impl WebhookSecret {
-    fn of(env: &Environment) -> Self {
+impl LateSecret {
+    fn of(env: &Environment, value: &Variable, file: &Variable) -> Self {
         let text = |variable| env.get(variable).map(|(text, _)| text.trim());
         Self {
-            value: text(&vars::STRIPE_WEBHOOK_SECRET).map(SecretString::from),
-            file: text(&vars::STRIPE_WEBHOOK_SECRET_FILE).map(PathBuf::from),
+            names: (value.name, file.name),
+            value: text(value).map(SecretString::from),
+            file: text(file).map(PathBuf::from),
         }
     }
 
-    /// One secret or more, as they were written; none where nobody set any.
+    /// What was set; none where nobody set any.
     pub fn read(&self) -> Result<Option<SecretString>, ConfigError> {
-        let (value, file) = (
-            &vars::STRIPE_WEBHOOK_SECRET,
-            &vars::STRIPE_WEBHOOK_SECRET_FILE,
-        );
+        let (value, file) = self.names;
         match (&self.value, &self.file) {
-            (Some(_), Some(_)) => Err(ConfigError::TwoSecrets(value.name, file.name)),
+            (Some(_), Some(_)) => Err(ConfigError::TwoSecrets(value, file)),
             (Some(secret), None) => Ok(Some(secret.clone())),
             (None, Some(path)) => secret_in(file, path).map(Some),
             (None, None) => Ok(None),

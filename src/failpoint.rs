@@ -59,8 +59,8 @@ pub(crate) use {failpoint, planted};
 
 #[cfg(feature = "testing")]
 pub use under_test::{
-    ALL, Action, Event, Failure, PLANTED, Process, Trap, current, enter, hit, install, is_planted,
-    reach,
+    ALL, Action, Event, Failure, OF_MAILS, PLANTED, Process, Trap, current, enter, hit, install,
+    is_planted, reach,
 };
 
 #[cfg(feature = "testing")]
@@ -72,7 +72,7 @@ mod under_test {
 
     use tokio::sync::watch;
 
-    /// Every failpoint, in the order of a run.
+    /// Every failpoint of what moves payouts and compares them, in the order of a run.
     pub const ALL: [&str; 53] = [
         "run_begin.writing",
         "run_begin.committed",
@@ -127,6 +127,15 @@ mod under_test {
         "event_settle.committed",
         "pull.writing",
         "pull.committed",
+    ];
+
+    /// The failpoints of sending mails, which moves no payout.
+    pub const OF_MAILS: [&str; 5] = [
+        "mail_claim.writing",
+        "mail_claim.committed",
+        "mail.sent",
+        "mail_settle.writing",
+        "mail_settle.committed",
     ];
 
     /// Every bug that can be planted: which rule is taken away.
@@ -202,7 +211,7 @@ mod under_test {
     /// An action that waits at a failpoint.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     pub struct Trap {
-        /// One of [`ALL`].
+        /// One of [`ALL`] or [`OF_MAILS`].
         pub at: &'static str,
         /// Counted from 1: which time the failpoint is reached.
         pub nth: u64,
@@ -220,6 +229,7 @@ mod under_test {
             Ok(Self {
                 at: ALL
                     .into_iter()
+                    .chain(OF_MAILS)
                     .find(|name| *name == at)
                     .ok_or_else(|| format!("{at:?} is no failpoint"))?,
                 nth: nth

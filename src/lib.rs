@@ -7,7 +7,8 @@
 //!
 //! ```text
 //! main → cli → ops → store  → model
-//!         │     └──→ stripe → model
+//!         │     ├──→ stripe → model
+//!         │     └──→ mail   → model
 //!         └→ output → ops results and events, model
 //! ```
 //!
@@ -18,6 +19,7 @@
 //! | [`ops`] | what the tool does: no flags, no printing, no SQL, no HTTP |
 //! | [`store`] | how it is kept, on SQLite and PostgreSQL: the only user of Diesel's queries; synchronous, on a thread of its own |
 //! | [`stripe`] | how money moves: one exchange at a time, and what its answer proves; the events that Stripe signs |
+//! | [`mail`] | how a mail leaves: one message to one person, and what the server's answer means |
 //! | [`output`] | tables, JSON, CSV, progress, the log: the only place that prints |
 //! | [`sandbox`] | a Stripe simulator that shares no code with what it judges |
 //! | [`failpoint`] | the places where a test stops, fails or kills a run; nothing in a release |
@@ -107,6 +109,16 @@
 //! guard of the next run notices it by Stripe's transfers, and `payouts reconcile --fix`
 //! tells it ([`store::restore`]).
 //!
+//! # Mails
+//!
+//! What a creator is to hear of becomes a row in the transaction that writes the history,
+//! the one place through which every change of a payout goes
+//! ([`store::notifications`]); a run that leaves something for a person makes one where it
+//! ends. `payouts notify` asks [`ops::notify`] what is still true of each when it goes out,
+//! [`output::mail`] for its words, and hands it to [`mail`]. A row is leased, sent and
+//! recorded, so that it is sent twice only after a crash between the last two, and then
+//! under the same Message-ID.
+//!
 //! # While nobody looks
 //!
 //! `payouts check` ([`ops::check`]) asks [`store::vitals`] a few counts and Stripe two
@@ -144,6 +156,7 @@ pub mod cli;
 pub mod config;
 pub mod env_vars;
 pub mod failpoint;
+pub mod mail;
 pub mod model;
 pub mod ops;
 pub mod output;

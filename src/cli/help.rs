@@ -43,7 +43,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "receipt",
         ],
     ),
-    ("Events", &["events"]),
+    ("Events", &["events", "notify"]),
     (
         "Operations",
         &[

@@ -25,6 +25,7 @@ mod interrupt;
 mod list;
 mod migrate;
 mod moved;
+mod notify;
 mod page;
 mod process;
 mod receipt;
@@ -183,6 +184,7 @@ enum Work {
     Stats(stats::StatsArgs),
     #[command(subcommand)]
     Events(events::EventsCommand),
+    Notify(notify::NotifyArgs),
     Migrate(migrate::MigrateArgs),
     Doctor(doctor::DoctorArgs),
     Backup(backup::BackupArgs),
@@ -219,6 +221,7 @@ impl Work {
             Self::Report(args) => report::run(cx, &args),
             Self::Stats(args) => stats::run(cx, &args),
             Self::Events(command) => events::run(cx, &command),
+            Self::Notify(args) => notify::run(cx, &args),
             Self::Migrate(args) => migrate::run(cx, &args),
             Self::Doctor(args) => doctor::run(cx, &args),
             Self::Backup(args) => backup::run(cx, &args),
@@ -365,7 +368,7 @@ fn execute(cli: Cli, env: Result<Environment, ConfigError>, ui: &Ui, arguments: 
     for other in exits.others() {
         ui.line(&format!("also: {other}"));
     }
-    exits.strongest()
+    exits.strongest().code()
 }
 
 /// Reads a command line. Where there is nobody to ask, what a command would ask for

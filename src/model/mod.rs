@@ -20,6 +20,7 @@ pub mod lookup;
 pub mod mode;
 pub mod money;
 pub mod native_enum;
+pub mod notification;
 pub mod payout;
 pub mod reconciliation;
 pub mod record;

@@ -268,6 +268,42 @@ diesel::table! {
     use diesel::sql_types::*;
     use crate::model::native_enum::sql_types::*;
 
+    payout_notification_switches (kind, creator_id) {
+        kind -> Text,
+        creator_id -> Text,
+        is_on -> Bool,
+        changed_at -> Timestamp,
+        run_id -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
+    payout_notifications (id) {
+        id -> Text,
+        kind -> Text,
+        about -> Text,
+        recipient -> Nullable<Text>,
+        subject -> Nullable<Text>,
+        body -> Nullable<Text>,
+        state -> Text,
+        created_at -> Timestamp,
+        due_at -> Timestamp,
+        tries -> Int4,
+        run_id -> Nullable<Text>,
+        lease_until -> Nullable<Timestamp>,
+        reason -> Nullable<Text>,
+        settled_at -> Nullable<Timestamp>,
+        fingerprint -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use crate::model::native_enum::sql_types::*;
+
     payout_own_tables (name) {
         name -> Text,
     }
@@ -504,6 +540,8 @@ diesel::joinable!(payout_event_pulls -> payout_runs (run_id));
 diesel::joinable!(payout_findings -> payout_runs (run_id));
 diesel::joinable!(payout_hold_releases -> payout_runs (run_id));
 diesel::joinable!(payout_lookups -> payout_runs (run_id));
+diesel::joinable!(payout_notification_switches -> payout_runs (run_id));
+diesel::joinable!(payout_notifications -> payout_runs (run_id));
 diesel::joinable!(payout_reconciliation_findings -> payout_runs (run_id));
 diesel::joinable!(payout_reconciliation_progress -> payout_runs (run_id));
 diesel::joinable!(payout_reconciliations -> payout_runs (run_id));
@@ -528,6 +566,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     payout_hold_releases,
     payout_holds,
     payout_lookups,
+    payout_notification_switches,
+    payout_notifications,
     payout_own_tables,
     payout_reconciliation_findings,
     payout_reconciliation_progress,

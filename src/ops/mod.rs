@@ -23,6 +23,7 @@ pub mod list;
 pub mod moving;
 mod names_seen;
 pub mod next_step;
+pub mod notify;
 pub mod out_file;
 mod pace;
 pub mod period;

@@ -117,7 +117,7 @@ impl Receipt {
 }
 
 /// An account with all but its last four characters masked.
-fn masked(account: &str) -> String {
+pub(crate) fn masked(account: &str) -> String {
     let count = account.chars().count();
     // Of one that is no longer than what would be shown, nothing is.
     let hidden = if count > ACCOUNT_TAIL {

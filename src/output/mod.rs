@@ -16,6 +16,8 @@ pub mod json_process;
 pub mod json_records;
 pub mod list;
 pub mod log;
+pub mod mail;
+pub mod notifications;
 pub mod plan;
 pub mod progress;
 pub mod prometheus;

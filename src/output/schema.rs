@@ -30,6 +30,9 @@ use crate::output::json_records::{
     ImportRow, ImportView, StatementShowView, StatementView,
 };
 use crate::output::log::{ALWAYS, FIELDS};
+use crate::output::notifications::{
+    MailCountView, NotificationView, NotifyMembers, OutboxMembers, PreviewView, SwitchView,
+};
 use crate::output::receipt::{ReceiptShowView, ReceiptView};
 use crate::output::reconcile::{FindingView, ReconcileMembers};
 use crate::output::report::{PeriodMembers, ReportLineView, ReportMembers, ReportRowView};
@@ -187,6 +190,19 @@ const ANSWERS: &[(&str, &[Shape])] = &[
         "events list",
         &[rows::<EventView<'_>, EventsMembers<'_>>("events")],
     ),
+    (
+        "notify",
+        &[
+            rows::<MailCountView, NotifyMembers<'_>>("results"),
+            rows::<PreviewView, ()>("mails"),
+        ],
+    ),
+    (
+        "notify list",
+        &[rows::<NotificationView<'_>, OutboxMembers<'_>>("mails")],
+    ),
+    ("notify on", &[rows::<SwitchView<'_>, ()>("switches")]),
+    ("notify off", &[rows::<SwitchView<'_>, ()>("switches")]),
     (
         "migrate",
         &[

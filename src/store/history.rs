@@ -14,14 +14,15 @@ use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
 use crate::store::dialect::{self, IDS_MAX, among};
 use crate::store::runs::RunStamp;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, notifications};
 
 /// Rows of one statement: a file may bring a million.
 const WRITTEN_TOGETHER_MAX: usize = 10_000;
 
 /// Appends changes to the chains of their payouts, in order. The caller holds
 /// the payouts' row locks, so that no two writers extend the same chain; the
-/// database refuses it if they do.
+/// database refuses it if they do. What of it a creator is to hear of becomes a mail
+/// that waits.
 pub(crate) fn append_in_tx(
     conn: &mut AnyConnection,
     stamp: &RunStamp,
@@ -52,6 +53,7 @@ pub(crate) fn append_in_tx(
     }
     for chunk in rows.chunks(WRITTEN_TOGETHER_MAX) {
         dialect::history_append(conn, chunk)?;
+        notifications::due_in_tx(conn, chunk)?;
     }
     Ok(written)
 }

@@ -48,6 +48,7 @@ const POSTGRES: &[SqlMigration] = tree!(
     "009_add_payout_hold_releases",
     "010_add_payout_lookups",
     "011_add_payout_stripe_events",
+    "012_add_payout_notifications",
     "013_add_payout_alerts",
 );
 
@@ -61,6 +62,7 @@ const SQLITE: &[SqlMigration] = tree!(
     "009_add_payout_hold_releases",
     "010_add_payout_lookups",
     "011_add_payout_stripe_events",
+    "012_add_payout_notifications",
     "013_add_payout_alerts",
 );
 

@@ -33,6 +33,7 @@ mod history;
 mod holds;
 pub mod ledger;
 pub mod migrations;
+pub mod notifications;
 pub mod payout_create;
 mod payout_record;
 pub mod payouts;

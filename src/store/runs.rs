@@ -12,6 +12,7 @@ use crate::model::run::{Run, liveness_lock};
 use crate::model::schema::payout_runs as runs;
 use crate::model::time::{Time, millis_of};
 use crate::store::connection::AnyConnection;
+use crate::store::notifications::digest_in_tx;
 use crate::store::{Store, StoreError, dialect};
 
 /// Who writes: stands on every history row.
@@ -101,7 +102,8 @@ impl Store {
     }
 
     /// Records that a run has ended, and the hash over all it wrote: none when the
-    /// connection broke in a transaction of which nobody knows whether it was kept.
+    /// connection broke in a transaction of which nobody knows whether it was kept. One
+    /// that left something for a person makes a digest due.
     pub fn run_end(
         &mut self,
         run: &RunId,
@@ -120,6 +122,7 @@ impl Store {
                     runs::heads_hash.eq(heads_hash),
                 ))
                 .execute(conn)?;
+            digest_in_tx(conn, run, exit_code, now)?;
             failpoint!("run_end.writing");
             Ok(())
         })?;

@@ -45,6 +45,8 @@ struct Rule {
     automatic: bool,
     run: RunEffect,
     advice: &'static str,
+    /// What its creator is told to do about it; none where it is not theirs to mend.
+    theirs: Option<&'static str>,
 }
 
 const fn rule(
@@ -61,6 +63,7 @@ const fn rule(
         automatic: false,
         run: RunEffect::GoOn,
         advice,
+        theirs: None,
     }
 }
 
@@ -116,30 +119,50 @@ static RULES: &[Rule] = &[
             "Top up the platform's Stripe balance, then have it retried; a new attempt gets a new key.",
         )
     },
-    rule(
-        &["insufficient_capabilities_for_transfer"],
-        &[],
-        Fate::Declined,
-        "The creator's Stripe account may not receive transfers. The creator has to finish onboarding; then have it retried.",
-    ),
-    rule(
-        &["transfers_not_allowed", "not_allowed_on_standard_account"],
-        &[],
-        Fate::Declined,
-        "Stripe does not allow transfers to this kind of account. Check the account's type and service agreement in the dashboard.",
-    ),
-    rule(
-        &["country_unsupported"],
-        &[],
-        Fate::Declined,
-        "Stripe cannot transfer to the creator's country from this platform. The creator needs another way to be paid.",
-    ),
-    rule(
-        &["resource_missing", "account_closed"],
-        &[400],
-        Fate::Declined,
-        "The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried.",
-    ),
+    Rule {
+        theirs: Some(
+            "Your Stripe account cannot receive transfers yet, because Stripe is missing something about you. Sign in to Stripe, complete what it asks for, and we will send the money again.",
+        ),
+        ..rule(
+            &["insufficient_capabilities_for_transfer"],
+            &[],
+            Fate::Declined,
+            "The creator's Stripe account may not receive transfers. The creator has to finish onboarding; then have it retried.",
+        )
+    },
+    Rule {
+        theirs: Some(
+            "Your Stripe account is of a kind that we cannot transfer money to. Please get in touch, so that we can set up one that works.",
+        ),
+        ..rule(
+            &["transfers_not_allowed", "not_allowed_on_standard_account"],
+            &[],
+            Fate::Declined,
+            "Stripe does not allow transfers to this kind of account. Check the account's type and service agreement in the dashboard.",
+        )
+    },
+    Rule {
+        theirs: Some(
+            "Stripe cannot transfer money from us to accounts in your country. Please get in touch, so that we can find another way to pay you.",
+        ),
+        ..rule(
+            &["country_unsupported"],
+            &[],
+            Fate::Declined,
+            "Stripe cannot transfer to the creator's country from this platform. The creator needs another way to be paid.",
+        )
+    },
+    Rule {
+        theirs: Some(
+            "The Stripe account that we have of you cannot be found: it was closed, or is no longer connected to us. Connect a Stripe account to your profile, and we will send the money again.",
+        ),
+        ..rule(
+            &["resource_missing", "account_closed"],
+            &[400],
+            Fate::Declined,
+            "The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried.",
+        )
+    },
     rule(
         &["amount_too_small", "amount_too_large"],
         &[],
@@ -520,6 +543,17 @@ pub fn advice(
     rule_for(error.as_ref(), status).advice
 }
 
+/// What its creator can do about a definite no with this code and status, in words for them;
+/// none where it is not theirs to mend.
+pub fn advice_to_creator(error_code: &str, http_status: i32) -> Option<&'static str> {
+    let status = u16::try_from(http_status).ok()?;
+    let rule = RULES
+        .iter()
+        .find(|rule| rule.codes.contains(&error_code))
+        .filter(|rule| rule.statuses.is_empty() || rule.statuses.contains(&status))?;
+    rule.theirs
+}
+
 /// Whether a definite no with this code may be tried again without a person.
 pub fn may_retry_automatically(error_code: &str) -> bool {
     RULES
@@ -800,6 +834,21 @@ mod tests {
                 assert_eq!(advice, row.advice, "{status} {body}");
             }
         }
+    }
+
+    #[test]
+    fn what_a_creator_can_mend_is_for_certain_and_not_retried_by_itself() {
+        let of_creators: Vec<&Rule> = RULES.iter().filter(|rule| rule.theirs.is_some()).collect();
+        assert!(!of_creators.is_empty());
+        for rule in of_creators {
+            assert!(matches!(rule.fate, Fate::Declined) && !rule.automatic);
+            for code in rule.codes {
+                assert_eq!(advice_to_creator(code, 400), rule.theirs, "{code}");
+            }
+        }
+        assert_eq!(advice_to_creator("balance_insufficient", 400), None);
+        assert_eq!(advice_to_creator("resource_missing", 404), None);
+        assert_eq!(advice_to_creator("", 400), None);
     }
 
     #[test]

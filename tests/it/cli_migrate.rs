@@ -497,6 +497,7 @@ fn a_platforms_tables_are_not_reverted() {
         &["migrate", "--revert"],
         &["migrate", "--revert"],
         &["migrate", "--revert"],
+        &["migrate", "--revert"],
     ] {
         env.run(args).expect_code(0);
     }

@@ -113,8 +113,15 @@ fn all() -> (Vec<String>, Vec<String>) {
             None => commands.push(name),
             Some((_, members)) => {
                 let members = members.split("\n\n").next().unwrap();
-                commands.extend(names(members).map(|member| format!("{name} {member}")));
-                families.push(name);
+                let members = names(members).map(|member| format!("{name} {member}"));
+                // A family that also does something by itself is a command, too.
+                if page.contains("\n       payouts ") {
+                    commands.push(name.clone());
+                    commands.extend(members);
+                } else {
+                    commands.extend(members);
+                    families.push(name);
+                }
             }
         }
     }
@@ -480,7 +487,7 @@ fn help_json_prints_the_schema_of_every_command_and_of_one() {
     $ payouts help json sandbox
     --- stderr
     error: no command with JSON has this name: sandbox
-    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, runs list, runs show, report, stats, events pull, events list, migrate, check, doctor, backup, help exit-codes
+    hint: those that have: create, list, show, receipt, process, retry, resolve, reconcile, hold, release, approve, cancel, creators list, creators show, creators add, creators import, statements list, statements show, statements add, statements import, batches list, batches show, runs list, runs show, report, stats, events pull, events list, notify, notify list, notify on, notify off, migrate, check, doctor, backup, help exit-codes
     --- exit 2
     ");
     insta::assert_snapshot!(env.run(&["help", "json", "batches", "list"]).transcript(), @r##"

@@ -43,6 +43,8 @@ mod layers;
 mod limits;
 mod logs;
 mod model;
+mod notify;
+mod notify_smtp;
 mod outages;
 mod outcomes;
 mod plan;

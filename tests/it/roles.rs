@@ -223,6 +223,8 @@ fn every_statement_that_writes_is_refused_but_to_those_whose_job_it_is() {
       payout_hold_releases: INSERT
       payout_holds: INSERT, DELETE
       payout_lookups: INSERT, DELETE
+      payout_notification_switches: INSERT, DELETE, UPDATE
+      payout_notifications: INSERT, DELETE, UPDATE
       payout_reconciliation_findings: INSERT
       payout_reconciliation_progress: INSERT, DELETE, UPDATE
       payout_reconciliations: INSERT

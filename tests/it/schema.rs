@@ -13,6 +13,7 @@ use payouts::model::event::{CameBy, EventState};
 use payouts::model::hold::HoldKind;
 use payouts::model::lookup::LookUpFinding;
 use payouts::model::native_enum::{PayoutStatus, RoyaltyRunStatus, RoyaltyStatementStatus};
+use payouts::model::notification::{NotificationKind, NotificationState};
 use payouts::model::reconciliation::{FindingKind, FindingState, Source};
 use payouts::store::Backend;
 use payouts::store::migrations::all;
@@ -114,6 +115,9 @@ on_both! {
             ("payout_hold_releases.kind", texts!(HoldKind)),
             ("payout_lookups.found", texts!(LookUpFinding)),
             ("payout_alerts.severity", texts!(Severity)),
+            ("payout_notification_switches.kind", texts!(NotificationKind)),
+            ("payout_notifications.kind", texts!(NotificationKind)),
+            ("payout_notifications.state", texts!(NotificationState)),
             ("payout_stripe_events.came_by", texts!(CameBy)),
             ("payout_stripe_events.state", texts!(EventState)),
         ]

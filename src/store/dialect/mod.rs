@@ -7,6 +7,7 @@ mod append;
 pub(crate) mod catalog;
 mod claim;
 mod fixed;
+mod notifications;
 mod settle;
 
 pub(crate) use among::among;
@@ -15,6 +16,7 @@ pub(crate) use append::{
     items_append, payouts_append, statement_claims_append,
 };
 pub(crate) use claim::{payouts_claim, skipping_locked};
+pub(crate) use notifications::{notification_switch, notifications_append, notifications_copy};
 pub(crate) use settle::{PaidRow, settle_paid};
 
 use std::time::{Duration, Instant};

@@ -1,6 +1,6 @@
 //! Software that others wrote and platforms use, unchanged: Stripe's own clients, which judge the
 //! sandbox, Prisma, which fills and reads a platform's database, and readers of what is written for
-//! others: Prometheus' own for metrics, html5lib for pages.
+//! others: Prometheus' own for metrics, html5lib for pages, and a mail server.
 //!
 //! `tests/run` installs it. Where it is missing its tests fail; none is skipped.
 
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::db::TestDb;
+use super::tls::CertificateFiles;
 use super::{outside, temporary_folder};
 
 /// The folder that `tests/run` filled: `python` is a virtual environment, `node` an npm folder with
@@ -282,4 +283,113 @@ pub(crate) fn prisma(db: &TestDb, what: &[&str]) -> Value {
         .args(what);
     let (stdout, stderr) = output(platform);
     serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}\n{stdout}{stderr}"))
+}
+
+/// A mail server over TLS, with a password: `tests/clients/smtp_server.py`.
+pub(crate) struct SmtpServer {
+    process: Child,
+    port: u16,
+    taken: Receiver<String>,
+    certificate: CertificateFiles,
+    _home: TempDir,
+}
+
+/// A mail that a server took.
+#[derive(Debug)]
+pub(crate) struct TakenMail {
+    /// The envelope: `from`, `to`, `tls`, `user`; and the `message` as it came.
+    pub(crate) envelope: Value,
+}
+
+impl TakenMail {
+    /// The message as it came.
+    pub(crate) fn message(&self) -> &str {
+        self.envelope["message"]
+            .as_str()
+            .expect("a message is text")
+    }
+
+    /// A header of it, as it came.
+    #[track_caller]
+    pub(crate) fn header(&self, name: &str) -> &str {
+        let start = format!("{name}: ");
+        let mut lines = self.message().lines();
+        lines
+            .find_map(|line| line.strip_prefix(&start))
+            .unwrap_or_else(|| panic!("no {name} in {}", self.message()))
+    }
+
+    /// To whom it went.
+    pub(crate) fn to(&self) -> &str {
+        self.envelope["to"][0].as_str().expect("somebody")
+    }
+}
+
+impl SmtpServer {
+    pub(crate) const USER: &'static str = "pay@platform.example";
+    pub(crate) const PASSWORD: &'static str = "s3cret:%";
+
+    /// `implicit` or `starttls`.
+    pub(crate) fn start(mode: &str) -> Self {
+        let home = temporary_folder();
+        let certificate = CertificateFiles::new();
+        let mut python = command(installed("python/bin/python"), home.path());
+        python
+            .arg(script("smtp_server.py"))
+            .arg(mode)
+            .args([certificate.path("cert.pem"), certificate.path("key.pem")])
+            .args([Self::USER, Self::PASSWORD])
+            .stdout(Stdio::piped());
+        let mut process = python
+            .spawn()
+            .unwrap_or_else(|error| panic!("{python:?} did not start: {error}"));
+        let said = process.stdout.take().expect("standard output is piped");
+        let (sender, taken) = mpsc::channel();
+        thread::spawn(move || {
+            for line in BufReader::new(said).lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let port = taken
+            .recv_timeout(PATIENCE)
+            .expect("the server says its port")
+            .parse()
+            .expect("a port is a number");
+        Self {
+            process,
+            port,
+            taken,
+            certificate,
+            _home: home,
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The root that signed its certificate.
+    pub(crate) fn root(&self) -> PathBuf {
+        self.certificate.path("root.pem")
+    }
+
+    /// What it took since the last time; it prints before it answers.
+    pub(crate) fn taken(&self) -> Vec<TakenMail> {
+        let mut mails = Vec::new();
+        // What was printed is read by another thread, a moment later.
+        while let Ok(line) = self.taken.recv_timeout(Duration::from_millis(300)) {
+            let envelope = serde_json::from_str(&line).expect("a mail is JSON");
+            mails.push(TakenMail { envelope });
+        }
+        mails
+    }
+}
+
+impl Drop for SmtpServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
 }

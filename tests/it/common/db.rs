@@ -37,8 +37,10 @@ const SERVER_VARIABLE: &str = "PAYOUTS_TEST_POSTGRES";
 const LEFTOVER_SECONDS: u32 = 60 * 60;
 
 /// Everything that this tool and the platform write; a copy of a database has all of it.
-const TABLES: [&str; 26] = [
+const TABLES: [&str; 28] = [
     "payout_alerts",
+    "payout_notification_switches",
+    "payout_notifications",
     "payout_account_states",
     "payout_event_pulls",
     "payout_stripe_events",

@@ -1,6 +1,6 @@
-//! A PostgreSQL server that speaks TLS: a front before the server of the tests, which listens on a
-//! socket file only. It does what PostgreSQL does at the start of a connection and then hands every
-//! byte on.
+//! Servers that speak TLS: certificates that only a test's own root has signed, and a front before
+//! the PostgreSQL server of the tests, which listens on a socket file only. The front does what
+//! PostgreSQL does at the start of a connection and then hands every byte on.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -82,22 +82,52 @@ async fn serve(
     Ok(())
 }
 
-/// A certificate for `localhost` signed by a root that is written to `root`.
-fn certified(root: &Path) -> ServerConfig {
+/// The same as files, for a server of another language.
+pub(crate) struct CertificateFiles {
+    folder: TempDir,
+}
+
+impl CertificateFiles {
+    /// A certificate for `localhost` that only its own root has signed.
+    pub(crate) fn new() -> Self {
+        let folder = temporary_folder();
+        let (certificate, key) = certificate(&folder.path().join("root.pem"));
+        for (name, text) in [
+            ("cert.pem", certificate.pem()),
+            ("key.pem", key.serialize_pem()),
+        ] {
+            std::fs::write(folder.path().join(name), text).expect("it is written");
+        }
+        Self { folder }
+    }
+
+    /// `root.pem`, `cert.pem` or `key.pem`.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// A certificate for `localhost` signed by a root that is written to `root`, and its key.
+fn certificate(root: &Path) -> (rcgen::Certificate, rcgen::KeyPair) {
     let root_key = rcgen::KeyPair::generate().expect("a key is made");
     let mut authority = rcgen::CertificateParams::default();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     authority
         .distinguished_name
         .push(rcgen::DnType::CommonName, "root of a test");
-    let certificate = authority.self_signed(&root_key).expect("a root is made");
-    std::fs::write(root, certificate.pem()).expect("the root is written");
+    let own = authority.self_signed(&root_key).expect("a root is made");
+    std::fs::write(root, own.pem()).expect("the root is written");
     let issuer = rcgen::Issuer::new(authority, root_key);
 
     let key = rcgen::KeyPair::generate().expect("a key is made");
     let server = rcgen::CertificateParams::new(vec!["localhost".to_owned()])
         .and_then(|params| params.signed_by(&key, &issuer))
         .expect("a certificate is made");
+    (server, key)
+}
+
+fn certified(root: &Path) -> ServerConfig {
+    let (server, key) = certificate(root);
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
     ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()

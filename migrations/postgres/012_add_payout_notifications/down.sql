@@ -1,0 +1,2 @@
+DROP TABLE "payout_notification_switches";
+DROP TABLE "payout_notifications";
