@@ -130,6 +130,15 @@ _payouts() {
             payouts__subcmd__events,pull)
                 cmd="payouts__subcmd__events__subcmd__pull"
                 ;;
+            payouts__subcmd__notify,list)
+                cmd="payouts__subcmd__notify__subcmd__list"
+                ;;
+            payouts__subcmd__notify,off)
+                cmd="payouts__subcmd__notify__subcmd__off"
+                ;;
+            payouts__subcmd__notify,on)
+                cmd="payouts__subcmd__notify__subcmd__on"
+                ;;
             payouts__subcmd__runs,list)
                 cmd="payouts__subcmd__runs__subcmd__list"
                 ;;
@@ -155,7 +164,7 @@ _payouts() {
 
     case "${cmd}" in
         payouts)
-            opts="-o -q -y -h -V --output --quiet --color --yes --live --database-url --help --version list show receipt create creators process reconcile retry resolve hold release approve cancel batches statements report events migrate init doctor backup demo sandbox completions help check"
+            opts="-o -q -v -y -h -V --output --quiet --log-format --verbose --color --yes --live --database-url --help --version list show receipt create creators process reconcile retry resolve hold release approve cancel batches statements runs report stats events notify migrate init doctor backup demo sandbox completions help check"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -238,11 +247,11 @@ _payouts() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 --log-format)
@@ -397,6 +406,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -413,7 +426,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__check)
-            opts="-o -q -y -h --mail --history --offline --failure-percent --failure-within --failure-sample --stuck-after --failed-attempts --failed-after --unusual-times --forecast --process-within --reconcile-within --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --mail --history --offline --failure-percent --failure-within --failure-sample --stuck-after --failed-attempts --failed-after --unusual-times --forecast --process-within --reconcile-within --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -460,11 +473,11 @@ _payouts() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 --log-format)
@@ -1245,7 +1258,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__notify)
-            opts="-o -q -y -h --preview --kind --html --force --output --quiet --color --yes --live --database-url --help list on off"
+            opts="-o -q -v -y -h --preview --kind --html --force --output --quiet --log-format --verbose --color --yes --live --database-url --help list on off"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1260,11 +1273,15 @@ _payouts() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1283,7 +1300,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__notify__subcmd__list)
-            opts="-o -q -y -h --state --kind --about --limit --after --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --state --kind --about --limit --after --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1310,11 +1327,15 @@ _payouts() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1333,7 +1354,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__notify__subcmd__off)
-            opts="-o -q -y -h --creator --output --quiet --color --yes --live --database-url --help paid failed digest alert"
+            opts="-o -q -v -y -h --creator --output --quiet --log-format --verbose --color --yes --live --database-url --help paid failed digest alert"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1344,11 +1365,15 @@ _payouts() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1367,7 +1392,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__notify__subcmd__on)
-            opts="-o -q -y -h --creator --output --quiet --color --yes --live --database-url --help paid failed digest alert"
+            opts="-o -q -v -y -h --creator --output --quiet --log-format --verbose --color --yes --live --database-url --help paid failed digest alert"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1378,11 +1403,15 @@ _payouts() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -1625,7 +1654,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__report)
-            opts="-o -q -y -h --period --tz --summary --to --force --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --period --tz --summary --to --force --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1770,11 +1799,11 @@ _payouts() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 --log-format)
@@ -1832,11 +1861,11 @@ _payouts() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 --log-format)
@@ -1866,11 +1895,11 @@ _payouts() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table json ndjson csv" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
                 --log-format)
@@ -2199,6 +2228,10 @@ _payouts() {
                     COMPREPLY=($(compgen -W "table json ndjson csv html prometheus" -- "${cur}"))
                     return 0
                     ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 --color)
                     COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
                     return 0
@@ -2215,7 +2248,7 @@ _payouts() {
             return 0
             ;;
         payouts__subcmd__stats)
-            opts="-o -q -y -h --period --tz --by --limit --chart --to --output --quiet --color --yes --live --database-url --help"
+            opts="-o -q -v -y -h --period --tz --by --limit --chart --to --output --quiet --log-format --verbose --color --yes --live --database-url --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

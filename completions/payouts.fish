@@ -30,6 +30,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_needs_command" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -93,6 +95,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -110,6 +114,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -126,6 +132,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand receipt" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -155,6 +163,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand create" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand create" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -177,6 +187,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and not __fish_seen_subcommand_from list show add import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -198,6 +210,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -213,6 +227,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -233,6 +249,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -248,6 +266,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand creators; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -270,6 +290,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand process" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand process" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -299,6 +321,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand reconcile" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -321,6 +345,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand retry" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand retry" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -342,6 +368,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand resolve" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -363,6 +391,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand hold" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand hold" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -382,6 +412,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand release" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand release" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -399,6 +431,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand approve" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand approve" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -418,6 +452,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand cancel" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -433,6 +469,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and not __fish_seen_subcommand_from list show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -452,6 +490,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -467,6 +507,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand batches; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -482,6 +524,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and not __fish_seen_subcommand_from list show add import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -510,6 +554,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -525,6 +571,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -548,6 +596,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -563,6 +613,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_seen_subcommand_from import" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -575,7 +627,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand statements; and __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
 json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and not __fish_seen_subcommand_from list show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
@@ -598,7 +652,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_su
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
 json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
@@ -616,7 +672,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_su
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
 json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand runs; and __fish_seen_subcommand_from show" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
@@ -637,6 +695,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand report" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand report" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -668,11 +728,14 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand stats" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand stats" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand stats" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand stats" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand stats" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand stats" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand stats" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -682,6 +745,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and not __fish_seen_subcommand_from listen pull list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -703,6 +768,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from listen" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -719,6 +786,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from pull" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -736,6 +805,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand events; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -754,7 +825,11 @@ complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -762,6 +837,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_s
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l preview -d 'Print what would be sent, and send nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l force -d 'Write over the file if it is there'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and not __fish_seen_subcommand_from list on off" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -784,12 +860,17 @@ complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -797,12 +878,17 @@ complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from on" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -810,12 +896,17 @@ complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand notify; and __fish_seen_subcommand_from off" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -825,6 +916,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand migrate" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -843,6 +936,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand init" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand init" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -861,6 +956,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand doctor" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -875,7 +972,9 @@ complete -c payouts -n "__fish_payouts_using_subcommand backup" -l keep -d 'Of t
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
 json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand backup" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
@@ -894,6 +993,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand demo" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand demo" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -918,6 +1019,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand sandbox" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -934,6 +1037,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand completions" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -949,6 +1054,8 @@ ndjson\t'One object a line, streamed'
 csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
 html\t'A page that stands alone, to read and to print; `report` only'
 prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand help" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -971,7 +1078,11 @@ complete -c payouts -n "__fish_payouts_using_subcommand check" -l reconcile-with
 complete -c payouts -n "__fish_payouts_using_subcommand check" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
-csv\t'Comma-separated, streamed, safe to open in a spreadsheet'"
+csv\t'Comma-separated, streamed, safe to open in a spreadsheet'
+html\t'A page that stands alone, to read and to print; `report` only'
+prometheus\t'Metrics for a monitor; `stats` only'"
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l log-format -d 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good' -r -f -a "text\t'Words for people'
+json\t'One JSON object a line; `payouts help json log` is its schema'"
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless `NO_COLOR` or `TERM=dumb` says otherwise'
 always\t'Always'
 never\t'Never'"
@@ -980,6 +1091,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand check" -l mail -d 'Mail 
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l history -d 'Also read the whole history and verify it: takes seconds for each million rows'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l offline -d 'Ask Stripe nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -s v -l verbose -d 'Say each request and each decision; twice, how it came to them'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -s y -l yes -d 'Ask nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l live -d 'Allow a key that moves real money'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'

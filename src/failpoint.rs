@@ -130,7 +130,8 @@ mod under_test {
     ];
 
     /// The failpoints of sending mails, which moves no payout.
-    pub const OF_MAILS: [&str; 5] = [
+    pub const OF_MAILS: [&str; 6] = [
+        "alerts.writing",
         "mail_claim.writing",
         "mail_claim.committed",
         "mail.sent",

@@ -12,6 +12,7 @@ use crate::cli::error::CliError;
 use crate::config;
 use crate::model::alert::{AlertCode, Severity, Thresholds};
 use crate::model::money::Currency;
+use crate::model::notification::NotificationKind;
 use crate::ops::check::{self, AtStripe, Checkup};
 use crate::ops::verify_history;
 use crate::output::check::{self as written, AlertView, CheckMembers};
@@ -149,7 +150,7 @@ fn look(cx: &Context, args: &CheckArgs) -> Result<(Checkup, Currency), CliError>
         history.as_ref(),
     )?;
     if args.mail {
-        mail(&mut store, &checkup)?;
+        mail(cx, &mut store, &checkup)?;
     }
     Ok((checkup, currency))
 }
@@ -184,17 +185,19 @@ fn thresholds(args: &CheckArgs, set: &Thresholds) -> Thresholds {
 }
 
 /// Keeps which alerts stand, and has each change mailed.
-fn mail(store: &mut Store, checkup: &Checkup) -> Result<(), CliError> {
+fn mail(cx: &Context, store: &mut Store, checkup: &Checkup) -> Result<(), CliError> {
     let found: Vec<(AlertCode, String)> = checkup
         .found
         .iter()
         .map(|found| (found.code, found.text.clone()))
         .collect();
-    for change in store.alerts_renew(&found, &checkup.looked)? {
-        let _ = match change {
-            AlertChange::Raised(alert) => written::raised(&alert),
-            AlertChange::Cleared(alert) => written::cleared(&alert),
-        };
+    store.alerts_renew(&found, &checkup.looked, |change| match change {
+        AlertChange::Raised(alert) => written::raised(alert),
+        AlertChange::Cleared(alert) => written::cleared(alert),
+    })?;
+    if !store.notifies(NotificationKind::Alert)? {
+        cx.ui
+            .warn("mails of alerts are switched off: `payouts notify on alert`");
     }
     Ok(())
 }

@@ -2,11 +2,12 @@
 
 use diesel::prelude::*;
 
+use crate::failpoint::failpoint;
 use crate::model::alert::{Alert, AlertCode};
 use crate::model::schema::payout_alerts as alerts;
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, notifications};
 
 /// What became of an alert.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +24,10 @@ impl Store {
         self.read(standing)
     }
 
-    /// Keeps what a check found. `looked` is what it was able to look at: an alert that
-    /// is about something else stays as it stands. Returns what changed.
+    /// Keeps what a check found, and has each change mailed to the operators, where mails
+    /// of alerts are switched on, with the subject and the text that `words` gives it.
+    /// `looked` is what the check was able to look at: an alert that is about something
+    /// else stays as it stands. Returns what changed.
     ///
     /// When another process keeps the same alert at the same time, one of the two is told
     /// of the change.
@@ -32,10 +35,11 @@ impl Store {
         &mut self,
         found: &[(AlertCode, String)],
         looked: &[AlertCode],
+        words: impl Fn(&AlertChange) -> (String, String),
     ) -> Result<Vec<AlertChange>, StoreError> {
-        match self.renew(found, looked) {
+        match self.renew(found, looked, &words) {
             // The other process was faster, and what it raised can be seen now.
-            Err(StoreError::Unique { .. }) => self.renew(found, looked),
+            Err(StoreError::Unique { .. }) => self.renew(found, looked, &words),
             done => done,
         }
     }
@@ -44,6 +48,7 @@ impl Store {
         &mut self,
         found: &[(AlertCode, String)],
         looked: &[AlertCode],
+        words: &impl Fn(&AlertChange) -> (String, String),
     ) -> Result<Vec<AlertChange>, StoreError> {
         let now = self.clock.now();
         self.write(|conn| {
@@ -73,8 +78,21 @@ impl Store {
                     }));
                 }
             }
+            for change in &changes {
+                let (subject, text) = words(change);
+                notifications::alert_in_tx(conn, change.code().as_str(), &subject, &text, now)?;
+            }
+            failpoint!("alerts.writing");
             Ok(changes)
         })
+    }
+}
+
+impl AlertChange {
+    fn code(&self) -> AlertCode {
+        match self {
+            Self::Raised(alert) | Self::Cleared(alert) => alert.code,
+        }
     }
 }
 

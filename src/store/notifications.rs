@@ -76,7 +76,7 @@ pub(super) fn digest_in_tx(
 
 /// Writes the mail of an alert that was raised, or is over, in the transaction that records
 /// that. The same alert at the same moment is told once.
-pub(crate) fn alert_in_tx(
+pub(super) fn alert_in_tx(
     conn: &mut AnyConnection,
     code: &str,
     subject: &str,
@@ -97,19 +97,6 @@ pub(crate) fn alert_in_tx(
     Ok(())
 }
 
-impl Store {
-    /// The same in a transaction of its own.
-    pub fn notification_alert(
-        &mut self,
-        code: &str,
-        subject: &str,
-        text: &str,
-    ) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        self.write(|conn| alert_in_tx(conn, code, subject, text, now))
-    }
-}
-
 // --- switches -----------------------------------------------------------------------------
 
 impl Store {
@@ -120,6 +107,15 @@ impl Store {
                 .order((switches::kind, switches::creator_id))
                 .load(conn)?)
         })
+    }
+
+    /// Whether mails of a kind are sent, to those who did not switch them off.
+    pub fn notifies(&mut self, kind: NotificationKind) -> Result<bool, StoreError> {
+        let on = switches::table
+            .filter(switches::creator_id.eq(EVERYBODY))
+            .filter(switches::kind.eq(kind))
+            .filter(switches::is_on);
+        self.read(|conn| Ok(diesel::select(diesel::dsl::exists(on)).get_result(conn)?))
     }
 
     /// Switches mails of a kind on or off, for everybody or for one creator. What waits of a

@@ -43,6 +43,18 @@ fn expect(shop: &Shop, more: &[&str], names: &[&str], code: i32) {
     );
 }
 
+/// The subjects of the mails of alerts, oldest first.
+fn subjects(shop: &Shop) -> Vec<String> {
+    let query =
+        "SELECT subject FROM payout_notifications WHERE kind = 'alert' ORDER BY created_at, id";
+    shop.db
+        .query_strings(query)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .collect()
+}
+
 on_both! {
     fn nothing_needs_a_person(db: TestDb) {
         let shop = watched(db);
@@ -230,6 +242,58 @@ on_both! {
         shop.env.set("STRIPE_API_BASE", "http://127.0.0.1:1");
         expect(&shop, &[], &["stripe_unreachable"], 1);
         expect(&shop, &["--offline"], &[], 0);
+    }
+
+    fn an_alert_is_mailed_once_when_it_comes_and_once_when_it_goes(db: TestDb) {
+        let mut shop = watched(db);
+        let warned = shop.env.run(&["check", "--mail"]).expect_code(0);
+        assert!(warned.stderr.contains("`payouts notify on alert`"), "{warned}");
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+        shop.payouts(1);
+        shop.fault("c0", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        shop.pass(HOUR + MINUTE);
+        for _ in 0..2 {
+            shop.env.run(&["check", "--mail", "--quiet"]).expect_code(2);
+            shop.pass(MINUTE);
+        }
+        let raised = "payouts: critical payouts_stuck".to_owned();
+        assert_eq!(subjects(&shop), [raised.clone()]);
+        // What was not looked at is not called gone.
+        let base = shop.stripe.base_url();
+        shop.env.set("STRIPE_API_BASE", "http://127.0.0.1:1");
+        shop.env.run(&["check", "--mail"]).expect_code(2);
+        shop.pass(MINUTE);
+        shop.env.run(&["check", "--mail", "--offline"]).expect_code(2);
+        let unreachable = "payouts: warning stripe_unreachable".to_owned();
+        assert_eq!(subjects(&shop), [raised.clone(), unreachable.clone()]);
+        shop.env.set("STRIPE_API_BASE", &base);
+        shop.process(&[]).expect_code(0);
+        shop.pass(MINUTE);
+        // Whoever is killed before the COMMIT has told nobody, and has kept nothing.
+        shop.env.set("PAYOUTS_TEST_FAILPOINT", "alerts.writing=kill");
+        assert_eq!(shop.env.run(&["check", "--mail"]).code(), 137);
+        assert_eq!(subjects(&shop).len(), 2);
+        shop.env.unset("PAYOUTS_TEST_FAILPOINT");
+        for _ in 0..2 {
+            shop.env.run(&["check", "--mail"]).expect_code(0);
+        }
+        let gone = ["payouts_stuck", "stripe_unreachable"].map(|code| format!("payouts: cleared {code}"));
+        let mut all = subjects(&shop).split_off(2);
+        all.sort();
+        assert_eq!(all, gone);
+    }
+
+    fn of_several_checks_at_once_one_tells(db: TestDb) {
+        let mut shop = watched(db);
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+        shop.pass(27 * HOUR);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| shop.env.run(&["check", "--mail"]).expect_code(1));
+            }
+        });
+        assert_eq!(subjects(&shop), ["payouts: warning process_overdue"]);
     }
 
     fn a_history_that_was_changed_is_critical_where_it_is_read(db: TestDb) {
