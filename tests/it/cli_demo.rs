@@ -63,6 +63,7 @@ fn the_whole_job_is_shown() {
     009_add_payout_hold_releases   applied
     010_add_payout_lookups         applied
     011_add_payout_stripe_events   applied
+    012_add_payout_notifications   applied
     013_add_payout_alerts          applied
 
     $ payouts creators import creators.csv
@@ -305,7 +306,7 @@ fn the_whole_job_is_shown() {
 
     For a Stripe to pay against, run `payouts sandbox` in another terminal.
     --- stderr
-    sqlite:/tmp/payouts-xxxxxxxx/here/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 013_add_payout_alerts
+    sqlite:/tmp/payouts-xxxxxxxx/here/demo/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 012_add_payout_notifications, 013_add_payout_alerts
     failed: c000000000000000000000004 150.00 USD: resource_missing: No such destination: 'acct_1DemoFjord_closed'
       The creator's Stripe account does not exist for this platform and mode: closed, disconnected, or of the other mode. Correct the creator's account, then have it retried.
     unresolved: c000000000000000000000005 2,210.00 USD: Stripe answered 500: An unknown error occurred. Your request may or may not have been executed. If you have any questions, we can help at https://support.strip…

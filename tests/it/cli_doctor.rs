@@ -229,6 +229,11 @@ fn a_new_machine_is_told_everything_at_once() {
     STRIPE_API_BASE                   https://api.stripe.com                                        default
     STRIPE_WEBHOOK_SECRET             none                                                          default
     STRIPE_WEBHOOK_SECRET_FILE        none                                                          default
+    SMTP_URL                          none                                                          default
+    SMTP_URL_FILE                     none                                                          default
+    PAYOUTS_MAIL_FROM                 none                                                          default
+    PAYOUTS_MAIL_TO                   none                                                          default
+    PAYOUTS_MAIL_TEMPLATES            built in                                                      default
     PAYOUTS_LIVE                      off                                                           default
     PAYOUTS_PG_POOLER                 none                                                          default
     PAYOUTS_CURRENCY                  usd                                                           default

@@ -737,10 +737,13 @@ fn help_is_written_for_people() {
               How the answer is written to stdout
 
               Possible values:
-              - table:  Columns for people
-              - json:   One documented object
-              - ndjson: One object a line, streamed
-              - csv:    Comma-separated, streamed, safe to open in a spreadsheet
+              - table:      Columns for people
+              - json:       One documented object
+              - ndjson:     One object a line, streamed
+              - csv:        Comma-separated, streamed, safe to open in a spreadsheet
+              - html:       A page that stands alone, to read and to print; `report`
+                only
+              - prometheus: Metrics for a monitor; `stats` only
               
               [default: table]
 

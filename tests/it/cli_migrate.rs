@@ -77,9 +77,10 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            012_add_payout_notifications   applied
             013_add_payout_alerts          applied
             --- stderr
-            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 013_add_payout_alerts
+            DATABASE: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 012_add_payout_notifications, 013_add_payout_alerts
             --- exit 0
             ");
             insta::assert_snapshot!(transcript(&env.run(&["migrate"]), &db), @r"
@@ -93,6 +94,7 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            012_add_payout_notifications   applied
             013_add_payout_alerts          applied
             --- stderr
             DATABASE is up to date
@@ -117,6 +119,7 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            012_add_payout_notifications   applied
             013_add_payout_alerts          applied
             --- stderr
             --- exit 0
@@ -138,6 +141,7 @@ on_both! {
             009_add_payout_hold_releases   pending
             010_add_payout_lookups         pending
             011_add_payout_stripe_events   pending
+            012_add_payout_notifications   pending
             013_add_payout_alerts          pending
             --- stderr
             --- exit 1
@@ -156,6 +160,7 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            012_add_payout_notifications   applied
             013_add_payout_alerts          pending
             --- stderr
             --- exit 1
@@ -172,6 +177,7 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            012_add_payout_notifications   applied
             013_add_payout_alerts          applied
             --- stderr
             --- exit 0
@@ -222,6 +228,10 @@ on_both! {
                   "applied": true
                 },
                 {
+                  "name": "012_add_payout_notifications",
+                  "applied": true
+                },
+                {
                   "name": "013_add_payout_alerts",
                   "applied": false
                 }
@@ -241,6 +251,7 @@ on_both! {
             009_add_payout_hold_releases,true
             010_add_payout_lookups,true
             011_add_payout_stripe_events,true
+            012_add_payout_notifications,true
             013_add_payout_alerts,false
             --- stderr
             --- exit 1
@@ -255,6 +266,7 @@ on_both! {
             {"name":"009_add_payout_hold_releases","applied":true}
             {"name":"010_add_payout_lookups","applied":true}
             {"name":"011_add_payout_stripe_events","applied":true}
+            {"name":"012_add_payout_notifications","applied":true}
             {"name":"013_add_payout_alerts","applied":true}
             --- stderr
             DATABASE: ran 013_add_payout_alerts
@@ -361,6 +373,7 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     009_add_payout_hold_releases   pending
     010_add_payout_lookups         pending
     011_add_payout_stripe_events   pending
+    012_add_payout_notifications   pending
     013_add_payout_alerts          pending
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
@@ -377,10 +390,11 @@ fn without_a_url_the_database_is_made_in_the_data_directory() {
     009_add_payout_hold_releases   applied
     010_add_payout_lookups         applied
     011_add_payout_stripe_events   applied
+    012_add_payout_notifications   applied
     013_add_payout_alerts          applied
     --- stderr
     using sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db (DATABASE_URL is not set)
-    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 013_add_payout_alerts
+    sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db: ran 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 012_add_payout_notifications, 013_add_payout_alerts
     --- exit 0
     ");
     assert!(
@@ -409,6 +423,7 @@ on_both! {
             009_add_payout_hold_releases   applied
             010_add_payout_lookups         applied
             011_add_payout_stripe_events   applied
+            012_add_payout_notifications   applied
             013_add_payout_alerts          pending
             --- stderr
             reverted 013_add_payout_alerts
@@ -429,6 +444,7 @@ on_both! {
             009_add_payout_hold_releases   pending
             010_add_payout_lookups         pending
             011_add_payout_stripe_events   pending
+            012_add_payout_notifications   pending
             013_add_payout_alerts          pending
             --- stderr
             reverted 005_add_payouts_table
@@ -512,6 +528,7 @@ fn a_platforms_tables_are_not_reverted() {
     009_add_payout_hold_releases   pending
     010_add_payout_lookups         pending
     011_add_payout_stripe_events   pending
+    012_add_payout_notifications   pending
     013_add_payout_alerts          pending
     --- stderr
     reverted 008_add_payout_reconciliation
@@ -543,7 +560,7 @@ on_both! {
             insta::assert_snapshot!(transcript(&env.run(&["process"]), &db), @r"
             $ payouts process
             --- stderr
-            error: the database lacks 2 of this version's migrations: 011_add_payout_stripe_events, 013_add_payout_alerts
+            error: the database lacks 2 of this version's migrations: 012_add_payout_notifications, 013_add_payout_alerts
             hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
             --- exit 3
             ");
@@ -605,7 +622,7 @@ fn an_empty_postgresql_database_stops_a_command() {
     insta::assert_snapshot!(transcript(&machine_with_key(&db).run(&["process"]), &db), @r"
     $ payouts process
     --- stderr
-    error: the database lacks 9 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 013_add_payout_alerts
+    error: the database lacks 10 of this version's migrations: 001_add_platform_tables, 005_add_payouts_table, 006_add_payout_ledger, 007_add_payout_queue_index, 008_add_payout_reconciliation, 009_add_payout_hold_releases, 010_add_payout_lookups, 011_add_payout_stripe_events, 012_add_payout_notifications, 013_add_payout_alerts
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");

@@ -573,7 +573,7 @@ fn a_database_that_cannot_be_worked_with_is_told_apart() {
     assert_transcript!(run, @r"
     $ payouts process
     --- stderr
-    error: the database lacks 1 of this version's migrations: 012_add_payout_notifications
+    error: the database lacks 1 of this version's migrations: 013_add_payout_alerts
     hint: run `payouts migrate`, after `payouts migrate --dry-run` if you want to see the SQL first
     --- exit 3
     ");

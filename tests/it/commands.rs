@@ -273,8 +273,8 @@ fn a_document_that_a_command_does_not_know_is_refused() {
             }
             let mut args = line(&command);
             args.extend(["-o", document]);
-            let run = env.run(&args).expect_code(2);
-            assert_eq!(run.stdout, "", "{run}");
+            let run = env.run(&args).expect_code(usage_code(&command));
+            assert_says_nothing_but_unknown(&run);
             let said = format!("--output {document}: only `payouts {whose}` writes that");
             assert!(run.stderr.contains(&said), "{run}");
         }

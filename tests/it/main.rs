@@ -85,6 +85,7 @@ mod store_thread;
 mod store_transactions;
 mod store_values;
 mod verify_history;
+mod year;
 
 use std::fs;
 use std::path::Path;

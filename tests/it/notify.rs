@@ -438,7 +438,7 @@ fn what_is_missing_or_wrong_is_said_before_anything_is_sent() {
       1: write NAME <ADDRESS>, or the address alone
 
     error: there is no mail server
-    hint: set SMTP_URL or SMTP_URL_FILE, such as smtps://USER:PASSWORD@mail.example.com
+    hint: set SMTP_URL or SMTP_URL_FILE, such as smtps://USER:…@mail.example.com
 
     error: SMTP_URL names no mail server that can be used: ?tls=none is for this machine only: a mail and its password go to others over TLS
     hint: its value is not shown, as it may hold a password

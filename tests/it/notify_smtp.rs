@@ -21,7 +21,7 @@ fn url(server: &SmtpServer, mode: &str) -> String {
 }
 
 /// A shop that sends its mails to a server of this mode.
-fn shop(db: TestDb, mode: &str, on: &[&str]) -> (Shop, SmtpServer) {
+pub(crate) fn shop(db: TestDb, mode: &str, on: &[&str]) -> (Shop, SmtpServer) {
     let mut shop = Shop::open(db);
     let server = SmtpServer::start(mode);
     shop.env

@@ -207,7 +207,8 @@ impl Shop {
     }
 }
 
-fn creator(name: &str) -> String {
+/// Makes a creator `cr_<name>` who is paid at `acct_<name>`.
+pub(crate) fn creator(name: &str) -> String {
     format!(
         r#"INSERT INTO users (id, email, "createdAt", "updatedAt")
            VALUES ('us_{name}', '{name}@example.org', '{CREATED}', '{CREATED}');
