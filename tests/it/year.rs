@@ -148,7 +148,7 @@ const MONTHS: &[Month] = &[
     Month {
         what: "the balance is gone when the batch comes, and filled up on the next day",
         acts: &[
-            (-1, |year| year.drain_balance()),
+            (0, |year| year.drain_balance()),
             (20, |year| year.fill_balance()),
         ],
         alerts: &[("balance_short", 0, 21)],
