@@ -80,3 +80,6 @@ pub const TEST_TIMEOUT: &str = "PAYOUTS_TEST_TIMEOUT";
 /// What happens at which failpoint, in tests: `claim.committed=kill`.
 #[cfg(feature = "testing")]
 pub const TEST_FAILPOINT: &str = "PAYOUTS_TEST_FAILPOINT";
+/// Leaves core files and `/proc` as they are, in tests.
+#[cfg(feature = "testing")]
+pub const TEST_DUMPABLE: &str = "PAYOUTS_TEST_DUMPABLE";

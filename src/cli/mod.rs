@@ -27,6 +27,7 @@ mod migrate;
 mod moved;
 mod notify;
 mod page;
+mod private_memory;
 mod process;
 mod receipt;
 mod reconcile;
@@ -62,6 +63,7 @@ use crate::config::{ConfigError, Environment};
 use crate::env_vars as vars;
 use crate::model::time::Clock;
 use crate::output::log::{self, Log, LogFormat};
+use crate::output::text::clean;
 use crate::output::ui::{ColorChoice, Ui};
 use crate::output::{Document, Format, Output};
 
@@ -281,6 +283,7 @@ fn only_text(format: Format, command: &str, what: &str) -> Result<(), CliError> 
 
 /// Parses the arguments, runs the command, and says how it ended.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    private_memory::keep();
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let env = Environment::read(Path::new("."));
     let parsed = parse(&arguments);
@@ -374,6 +377,10 @@ fn execute(cli: Cli, env: Result<Environment, ConfigError>, ui: &Ui, arguments: 
 /// Reads a command line. Where there is nobody to ask, what a command would ask for
 /// must be said.
 fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    parse_as_given(arguments).map_err(|error| harmless(error, arguments))
+}
+
+fn parse_as_given(arguments: &[OsString]) -> Result<Cli, clap::Error> {
     if Ui::is_interactive() {
         let cli = parse_by(help::with_grouped_page(), arguments)?;
         if !cli.global.yes {
@@ -401,6 +408,25 @@ fn requiring_answers(command: clap::Command) -> clap::Command {
 fn parse_by(mut command: clap::Command, arguments: &[OsString]) -> Result<Cli, clap::Error> {
     let mut matches = command.try_get_matches_from_mut(arguments)?;
     Cli::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+}
+
+/// The same error about arguments without what a terminal would obey: it repeats them, and
+/// a script may have read them anywhere.
+fn harmless(error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let cleaned: Vec<OsString> = arguments
+        .iter()
+        .map(|argument| clean(&argument.to_string_lossy()).into_owned().into())
+        .collect();
+    if cleaned == arguments {
+        return error;
+    }
+    match parse_as_given(&cleaned) {
+        Err(same) if same.kind() == error.kind() => same,
+        _ => clap::Error::raw(
+            error.kind(),
+            "an argument has a character that cannot be shown\n",
+        ),
+    }
 }
 
 /// Prints help, the version, or what is wrong with a command line.

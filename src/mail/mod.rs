@@ -9,6 +9,8 @@ mod url;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use lettre::message::header::{ContentType, Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message, MultiPart, SinglePart};
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
@@ -16,7 +18,7 @@ use lettre::transport::smtp::client::{SmtpConnection, TlsParameters};
 use lettre::transport::smtp::commands::{Mail as MailFrom, Rset};
 use lettre::transport::smtp::extension::ClientId;
 use lettre::transport::smtp::response::Severity;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use url::{SmtpUrl, SmtpUrlError, Tls};
 
@@ -231,10 +233,12 @@ impl MailServer {
                 connection.abort();
                 Err(match severity(&error) {
                     Some(Severity::PermanentNegativeCompletion) => {
-                        MailError::Refused(words(&error))
+                        MailError::Refused(words(&error, self.url.login.as_ref()))
                     }
-                    _ if error.is_client() => MailError::Refused(words(&error)),
-                    _ => MailError::Later(words(&error)),
+                    _ if error.is_client() => {
+                        MailError::Refused(words(&error, self.url.login.as_ref()))
+                    }
+                    _ => MailError::Later(words(&error, self.url.login.as_ref())),
                 })
             }
         }
@@ -245,10 +249,10 @@ impl MailServer {
     fn connect(&mut self) -> Result<SmtpConnection, MailError> {
         let server = self.url.to_string();
         let fails = |what: &str| {
-            let (server, what) = (server.clone(), what.to_owned());
+            let (server, what, login) = (server.clone(), what.to_owned(), self.url.login.clone());
             move |error: lettre::transport::smtp::Error| MailError::Server {
                 server,
-                why: format!("{what}: {}", words(&error)),
+                why: format!("{what}: {}", words(&error, login.as_ref())),
             }
         };
         let tls = match (&self.tls, self.url.tls) {
@@ -293,8 +297,31 @@ fn severity(error: &lettre::transport::smtp::Error) -> Option<Severity> {
     error.status().map(|code| code.severity)
 }
 
+/// The shortest password that is looked for: anything shorter is a part of many words.
+const PASSWORD_CHARS_MIN: usize = 4;
+
+/// A text without the password, in every spelling in which a server is told it: one that does
+/// not understand a line likes to repeat it.
+fn without_password(text: String, login: Option<&(String, SecretString)>) -> String {
+    let Some((user, password)) = login else {
+        return text;
+    };
+    let password = password.expose_secret();
+    if password.len() < PASSWORD_CHARS_MIN {
+        return text;
+    }
+    let spellings = [
+        BASE64.encode(format!("\0{user}\0{password}")),
+        BASE64.encode(password),
+        password.to_owned(),
+    ];
+    spellings
+        .iter()
+        .fold(text, |text, spelling| text.replace(spelling, "(password)"))
+}
+
 /// What happened, as the crate and the server say it, on one line.
-fn words(error: &lettre::transport::smtp::Error) -> String {
+fn words(error: &lettre::transport::smtp::Error, login: Option<&(String, SecretString)>) -> String {
     let mut said = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
@@ -304,7 +331,7 @@ fn words(error: &lettre::transport::smtp::Error) -> String {
         }
         source = cause.source();
     }
-    let line: String = said
+    let line: String = without_password(said, login)
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .take(WORDS_MAX)

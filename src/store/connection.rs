@@ -62,6 +62,9 @@ pub enum UrlError {
     /// Neither PostgreSQL nor SQLite.
     #[error("unknown database URL scheme {0:?}; use postgres://…, postgresql://… or sqlite:PATH")]
     Scheme(String),
+    /// Not even a scheme.
+    #[error("it is no database URL; use postgres://…, postgresql://… or sqlite:PATH")]
+    NoScheme,
     /// Nothing after `sqlite:`, or a database that would vanish.
     #[error("sqlite: needs the path of a file, such as sqlite:payouts.db")]
     NoFile,
@@ -81,9 +84,13 @@ impl FromStr for DatabaseUrl {
             }
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
-        // Only what stands before the colon is shown: the rest may hold a password.
-        let scheme = text.split(':').next().unwrap_or_default();
-        Err(UrlError::Scheme(scheme.chars().take(20).collect()))
+        // Only a scheme is shown: anything else may be a password.
+        match text.split_once("://") {
+            Some((scheme, _)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Err(UrlError::Scheme(scheme.chars().take(20).collect()))
+            }
+            _ => Err(UrlError::NoScheme),
+        }
     }
 }
 
@@ -111,7 +118,18 @@ fn without_password(url: &str) -> String {
     };
     // A password may hold an unescaped `@` or `/`: everything up to the last `@` is credentials.
     match rest.rsplit_once('@') {
-        None => format!("{scheme}://{rest}"),
+        None => {
+            let (host, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+            match host.rsplit_once(':') {
+                // What stands where a port should may be a password whose host was forgotten.
+                Some((name, port))
+                    if !port.bytes().all(|byte| byte.is_ascii_digit()) && !port.ends_with(']') =>
+                {
+                    format!("{scheme}://{name}:…")
+                }
+                _ => format!("{scheme}://{host}{path}"),
+            }
+        }
         Some((credentials, host)) => {
             let user = credentials.split(':').next().unwrap_or_default();
             format!("{scheme}://{user}:…@{host}")
@@ -348,6 +366,11 @@ fn create_private(path: &Path) -> std::io::Result<()> {
         .mode(0o600)
         .open(path)
     {
+        // A link, which somebody else may have put there, would have the file made elsewhere
+        // and for everybody to read.
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists && path.is_symlink() => Err(
+            std::io::Error::other("a symbolic link that leads nowhere is in its place"),
+        ),
         // Another process was faster, with the same mode.
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         other => other.map(drop),
@@ -461,7 +484,10 @@ mod tests {
             "file:x.db",
         ] {
             assert!(
-                matches!(wrong.parse::<DatabaseUrl>(), Err(UrlError::Scheme(_))),
+                matches!(
+                    wrong.parse::<DatabaseUrl>(),
+                    Err(UrlError::Scheme(_) | UrlError::NoScheme)
+                ),
                 "{wrong}"
             );
         }
@@ -520,7 +546,13 @@ mod tests {
             "postgres://ann:s3cret@db/pay",
             "postgres://ann:s3c/ret@x@db/pay",
             "postgres://db/pay?user=ann&password=s3cret",
+            "postgres://ann:s3cret/pay",
+            "postgres://ann:s3cret",
+            "postgres://ann:s3c#ret@db/pay",
+            "postgres://ann:s3c?ret@db/pay",
             "mysql:s3cret",
+            "s3cret",
+            "s3cret:x@db",
         ] {
             let shown = match url.parse::<DatabaseUrl>() {
                 Ok(url) => format!("{url} {url:?}"),

@@ -115,6 +115,7 @@ pub struct Transport {
     client: Client<HttpsConnector<HttpConnector>, Checked>,
     base: String,
     authorization: HeaderValue,
+    key: SecretString,
     livemode: bool,
     loopback: bool,
     timeouts: Timeouts,
@@ -208,6 +209,7 @@ impl Transport {
             client,
             base,
             authorization,
+            key: key.clone(),
             livemode,
             loopback,
             timeouts,
@@ -286,7 +288,7 @@ impl Transport {
         let begun = Instant::now();
         let exchange =
             match tokio::time::timeout(self.timeouts.whole, self.roundtrip(request)).await {
-                Ok(exchange) => exchange,
+                Ok(exchange) => self.without_key(exchange),
                 Err(_) => Exchange::Lost {
                     reason: format!("no answer within {} s", self.timeouts.whole.as_secs()),
                     status: None,
@@ -294,6 +296,27 @@ impl Transport {
             };
         tell_exchange(&method, path, key, begun, &exchange);
         exchange
+    }
+
+    /// Takes the key out of what came back. Answers are kept and shown, and something on
+    /// the way to Stripe may repeat the request in its error page.
+    fn without_key(&self, exchange: Exchange) -> Exchange {
+        let key = self.key.expose_secret();
+        let text = |text: String| text.replace(key, KEY_LEFT_OUT);
+        match exchange {
+            Exchange::NotWritten { reason } => Exchange::NotWritten {
+                reason: text(reason),
+            },
+            Exchange::Lost { reason, status } => Exchange::Lost {
+                reason: text(reason),
+                status,
+            },
+            Exchange::Answered(reply) => Exchange::Answered(Reply {
+                request_id: reply.request_id.map(text),
+                body: without(key.as_bytes(), reply.body),
+                ..reply
+            }),
+        }
     }
 
     async fn roundtrip(&self, request: Request<Checked>) -> Exchange {
@@ -379,6 +402,28 @@ fn tell_exchange(
         reason,
         "{what}"
     );
+}
+
+/// What stands for the key where an answer repeated it.
+const KEY_LEFT_OUT: &str = "(key)";
+
+/// Bytes without any occurrence of the key.
+fn without(key: &[u8], bytes: Vec<u8>) -> Vec<u8> {
+    if key.is_empty() || !bytes.windows(key.len()).any(|part| part == key) {
+        return bytes;
+    }
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut rest = bytes.as_slice();
+    while let Some((first, after)) = rest.split_first() {
+        if let Some(after) = rest.strip_prefix(key) {
+            kept.extend_from_slice(KEY_LEFT_OUT.as_bytes());
+            rest = after;
+        } else {
+            kept.push(*first);
+            rest = after;
+        }
+    }
+    kept
 }
 
 /// A body that asks once more, when its bytes are about to be written. A request may
@@ -555,6 +600,29 @@ mod tests {
                 "{wrong}"
             );
         }
+    }
+
+    #[test]
+    fn an_answer_that_repeats_the_key_is_read_without_it() {
+        let transport = make("sk_test_s3cret", Some("http://127.0.0.1:1")).unwrap();
+        let body = b"sk_test_s3cre sk_test_s3cretsk_test_s3cret, \xff\"sk_test_s3cret\"";
+        let reply = Reply {
+            status: 401,
+            request_id: Some("req_sk_test_s3cret".to_owned()),
+            body: body.to_vec(),
+            ..Reply::default()
+        };
+        let Exchange::Answered(read) = transport.without_key(Exchange::Answered(reply)) else {
+            panic!("it was an answer");
+        };
+        assert_eq!(read.body, b"sk_test_s3cre (key)(key), \xff\"(key)\"");
+        assert_eq!(read.request_id.as_deref(), Some("req_(key)"));
+        let reason = "Bearer sk_test_s3cret".to_owned();
+        let lost = Exchange::Lost {
+            reason,
+            status: None,
+        };
+        assert!(!format!("{:?}", transport.without_key(lost)).contains("s3cret"));
     }
 
     #[test]

@@ -660,7 +660,7 @@ fn an_unknown_scheme_is_refused() {
     insta::assert_snapshot!(env.run(&["migrate"]).transcript(), @r#"
         $ payouts migrate
         --- stderr
-        error: DATABASE_URL (from environment) is (not shown, as it may hold a password): unknown database URL scheme "payouts.db"; use postgres://…, postgresql://… or sqlite:PATH
+        error: DATABASE_URL (from environment) is (not shown, as it may hold a password): it is no database URL; use postgres://…, postgresql://… or sqlite:PATH
         --- exit 3
         "#);
     env.set("DATABASE_URL", "sqlite::memory:");

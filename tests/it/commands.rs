@@ -71,7 +71,8 @@ const TAKE_ANY_SCHEMA: [(&str, &str); 1] =
     [("backup", "before an upgrade the schema is an older one")];
 
 /// Commands that refuse PostgreSQL, and why.
-const SQLITE_ALONE: [(&str, &str); 1] = [("backup", "a server has tools of its own for it")];
+pub(crate) const SQLITE_ALONE: [(&str, &str); 1] =
+    [("backup", "a server has tools of its own for it")];
 
 /// Commands that are not even looking at the settings.
 const READ_NO_SETTINGS: [(&str, &str); 2] = [
@@ -92,17 +93,17 @@ const NOT_FOR_MACHINES: [(&str, &str); 5] = [
 ];
 
 /// Commands that do not come to an end by themselves.
-const GO_ON: [(&str, &str); 2] = [
+pub(crate) const GO_ON: [(&str, &str); 2] = [
     ("sandbox", "it serves until it is interrupted"),
     ("events listen", "it serves until it is interrupted"),
 ];
 
-fn is_in(table: &[(&str, &str)], command: &str) -> bool {
+pub(crate) fn is_in(table: &[(&str, &str)], command: &str) -> bool {
     table.iter().any(|(name, _)| *name == command)
 }
 
 /// Every command that does something, such as `creators import`, and every family of commands.
-fn all() -> (Vec<String>, Vec<String>) {
+pub(crate) fn all() -> (Vec<String>, Vec<String>) {
     let env = TestEnv::new();
     let page = env.run(&["help"]).expect_code(0).stdout;
     let groups = page.split("\nOptions:").next().unwrap();
@@ -136,14 +137,14 @@ fn names(list: &str) -> impl Iterator<Item = String> {
 }
 
 /// A command line that succeeds in [`shop`].
-fn line(command: &str) -> Vec<&str> {
+pub(crate) fn line(command: &str) -> Vec<&str> {
     let given = ARGUMENTS.iter().find(|(name, _)| *name == command);
     let given = given.map_or(&[][..], |(_, arguments)| arguments);
     command.split(' ').chain(given.iter().copied()).collect()
 }
 
 /// One of everything that a command may be asked for.
-fn shop(db: TestDb) -> Shop {
+pub(crate) fn shop(db: TestDb) -> Shop {
     let mut shop = Shop::open(db);
     shop.env.set("STRIPE_WEBHOOK_SECRET", "whsec_shop");
     shop.payouts(1);

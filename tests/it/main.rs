@@ -72,6 +72,7 @@ mod sandbox_lists;
 mod sandbox_official;
 mod sandbox_transfers;
 mod schema;
+mod secrets;
 mod statement_marks;
 mod store_create;
 mod store_errors;

@@ -66,6 +66,8 @@ impl TestEnv {
         set("TZ", "Asia/Kathmandu");
         set("PAYOUTS_ACTOR", "tester");
         set("PAYOUTS_TEST_NOW", NOW);
+        // Else only root can trace it, or see what its terminal is set to.
+        set("PAYOUTS_TEST_DUMPABLE", "1");
         // Coverage of the binary, when somebody measures it.
         if let Some(profile) = outside("LLVM_PROFILE_FILE").and_then(|file| file.into_string().ok())
         {
@@ -134,6 +136,12 @@ impl TestEnv {
         );
         contract::check(args, &run.stdout);
         run
+    }
+
+    /// Runs `payouts` on rows that it never writes: what it prints may break off, and is held
+    /// against nothing.
+    pub(crate) fn run_on_anything(&self, args: &[&str]) -> Run {
+        self.capture(self.command(args), Self::shown("payouts", args), Vec::new())
     }
 
     /// Runs `payouts` under another program, such as a shell that sets a limit first. What is shown
@@ -342,6 +350,11 @@ impl Run {
             .redact(&self.to_string())
     }
 
+    /// As it would be typed, for a message without all that was printed.
+    pub(crate) fn command_line(&self) -> &str {
+        &self.command
+    }
+
     /// Itself, when it exited with `code`.
     ///
     /// # Panics
@@ -425,6 +438,7 @@ mod tests {
             "LANG",
             "PATH",
             "PAYOUTS_ACTOR",
+            "PAYOUTS_TEST_DUMPABLE",
             "PAYOUTS_TEST_NOW",
             "TZ",
             "XDG_CACHE_HOME",

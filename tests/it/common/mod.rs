@@ -14,6 +14,7 @@ pub(crate) mod seed;
 pub(crate) mod server;
 pub(crate) mod shop;
 pub(crate) mod store;
+pub(crate) mod strace;
 pub(crate) mod terminal;
 pub(crate) mod tls;
 
