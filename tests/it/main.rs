@@ -38,6 +38,7 @@ mod failpoints;
 mod from_statements;
 mod fuzz;
 mod generated;
+mod hostile;
 mod kills;
 mod layers;
 mod limits;
