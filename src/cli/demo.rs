@@ -1,5 +1,6 @@
 //! `payouts demo`.
 
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -11,6 +12,7 @@ use crate::cli::exit::{Exit, Exits};
 use crate::cli::only_text;
 use crate::env_vars;
 use crate::model::ids::IdMaker;
+use crate::ops::out_file;
 use crate::sandbox::{Fault, FaultPlan, FaultRule, Options, Sandbox, SandboxHandle};
 
 /// Run the whole job on sample data, offline
@@ -38,7 +40,8 @@ pub(super) fn run(cx: &Context, args: &DemoArgs) -> Result<Exits, CliError> {
     only_text(cx.format, "demo", "a story for people")?;
     let folder = new_folder(cx, args)?;
     for (name, text) in FILES {
-        std::fs::write(folder.join(name), text).map_err(|e| failed(&folder, &e))?;
+        out_file::write(&folder.join(name), text.as_bytes(), false)
+            .map_err(|e| failed(&folder, &e))?;
     }
     let stripe = start_stripe()?;
     let stage = Stage {
@@ -224,12 +227,14 @@ fn new_folder(cx: &Context, args: &DemoArgs) -> Result<PathBuf, CliError> {
         })?;
         std::env::temp_dir().join(format!("payouts-demo-{id}"))
     };
-    std::fs::create_dir(&folder)
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
         .map_err(|e| failed(&folder, &e).hint("--folder takes the name of a new folder"))?;
     Ok(folder)
 }
 
-fn failed(folder: &Path, error: &std::io::Error) -> CliError {
+fn failed(folder: &Path, error: &dyn std::error::Error) -> CliError {
     CliError::caused(
         Exit::CouldNotRun,
         format!("failed to set up the demo in {}", folder.display()),

@@ -35,6 +35,7 @@ mod create_files;
 mod disk;
 mod events;
 mod failpoints;
+mod files;
 mod from_statements;
 mod fuzz;
 mod generated;
