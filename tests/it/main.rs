@@ -32,6 +32,7 @@ mod common;
 mod connection;
 mod control;
 mod create_files;
+mod dependencies;
 mod disk;
 mod events;
 mod failpoints;
@@ -87,6 +88,7 @@ mod store_stats;
 mod store_thread;
 mod store_transactions;
 mod store_values;
+mod tls;
 mod verify_history;
 mod year;
 
