@@ -5,8 +5,9 @@
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, CommandFactory};
 
+use crate::cli::Cli;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::config;
@@ -107,7 +108,9 @@ impl State {
 
 /// Whether a command line that cannot be read was meant for this command.
 pub(super) fn is_asked_for(arguments: &[OsString]) -> bool {
-    arguments.iter().skip(1).any(|word| word == "check")
+    let program = Cli::command();
+    let mut words = arguments.iter().skip(1).filter_map(|word| word.to_str());
+    words.find(|word| program.find_subcommand(word).is_some()) == Some("check")
 }
 
 /// Looks, and says how it came out. What keeps it from looking is told on both streams:
@@ -162,7 +165,11 @@ fn ask_stripe(cx: &Context, args: &CheckArgs, currency: Currency) -> Result<AtSt
     if cx.config.stripe_key.is_none() {
         return Ok(AtStripe::NotAsked("there is no Stripe key".to_owned()));
     }
-    let stripe = cx.stripe()?;
+    // A key that cannot be used is news, and no reason not to look at the rest.
+    let stripe = match cx.stripe() {
+        Ok(stripe) => stripe,
+        Err(error) => return Ok(AtStripe::Unreachable(error.message().to_owned())),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -184,8 +191,14 @@ fn thresholds(args: &CheckArgs, set: &Thresholds) -> Thresholds {
     }
 }
 
-/// Keeps which alerts stand, and has each change mailed.
+/// Keeps which alerts stand, and has each change mailed. Where mails of alerts are
+/// switched off nothing is kept: what stands is told once they are switched on.
 fn mail(cx: &Context, store: &mut Store, checkup: &Checkup) -> Result<(), CliError> {
+    if !store.notifies(NotificationKind::Alert)? {
+        cx.ui
+            .warn("mails of alerts are switched off: `payouts notify on alert`");
+        return Ok(());
+    }
     let found: Vec<(AlertCode, String)> = checkup
         .found
         .iter()
@@ -195,10 +208,6 @@ fn mail(cx: &Context, store: &mut Store, checkup: &Checkup) -> Result<(), CliErr
         AlertChange::Raised(alert) => written::raised(alert),
         AlertChange::Cleared(alert) => written::cleared(alert),
     })?;
-    if !store.notifies(NotificationKind::Alert)? {
-        cx.ui
-            .warn("mails of alerts are switched off: `payouts notify on alert`");
-    }
     Ok(())
 }
 

@@ -546,6 +546,13 @@ fn switch(cx: &mut Context, args: &SwitchArgs, is_on: bool) -> Result<Exits, Cli
                 .note(&format!("dropped {} that waited", count(number, "mail")));
         }
     }
+    for kind in args.kinds.iter().filter(|_| is_on && creator.is_some()) {
+        if !store.notifies(*kind)? {
+            cx.ui.warn(&format!(
+                "`{kind}` is off for everybody, and so for this creator: `payouts notify on {kind}`"
+            ));
+        }
+    }
     let switches = store.notification_switches()?;
     Answer::new("switches", SwitchView::of(&switches)).print(cx.format, &cx.ui, switches_table)?;
     Ok(Exit::Done.into())

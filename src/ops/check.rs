@@ -15,9 +15,15 @@ use crate::ops::verify_history::Verified;
 use crate::store::vitals::Group;
 use crate::store::{Stamp, Store, StoreError};
 use crate::stripe::Stripe;
+use crate::stripe::api::ReadError;
 
-/// Exit codes of a run that went through to its end, whatever it found.
-const RAN_TO_THE_END: [i32; 2] = [0, 1];
+/// Exit codes of a run that paid what it could: also one that left outcomes unknown, or
+/// stopped where the balance ended. Of those there are alerts of their own.
+const PAID_WHAT_IT_COULD: [i32; 4] = [0, 1, 5, 6];
+
+/// Payouts that were created longer before count for no share: they cannot be found by an
+/// index, and are few.
+const DECIDED_SOON: Duration = Duration::from_secs(60 * 86_400);
 
 /// New payouts are held against what was usual for a day.
 const NEW_FOR: Duration = Duration::from_secs(86_400);
@@ -139,7 +145,12 @@ pub enum AtStripe {
 
 /// Asks Stripe whose key it is, and what there is to pay with.
 pub async fn ask(stripe: &Stripe, currency: Currency) -> AtStripe {
-    match stripe.account().await {
+    let mut account = stripe.account().await;
+    // One request of hundreds a day that fails is nothing to wake anybody for.
+    if account.as_ref().is_err_and(ReadError::is_transient) {
+        account = stripe.account().await;
+    }
+    match account {
         Err(error) => AtStripe::Unreachable(error.to_string()),
         Ok((account, _)) => AtStripe::Answered {
             account,
@@ -227,7 +238,8 @@ fn failure_rate(
             .saturating_add(per_cent - 1);
         (harmless / per_cent.max(1)).max(sample)
     };
-    let decided = store.decided_since(now.minus(thresholds.failure_within), enough)?;
+    let since = now.minus(thresholds.failure_within);
+    let decided = store.decided_since(since, since.minus(DECIDED_SOON), enough)?;
     let (failed, all) = (decided.failed.count, decided.failed.count + decided.paid);
     let too_many = failed.saturating_mul(100) > all.saturating_mul(per_cent) && all >= sample;
     checkup.figures.failed = failed;
@@ -362,22 +374,24 @@ fn overdue(
     checkup: &mut Checkup,
 ) -> Result<(), StoreError> {
     let (_, made) = store.database_id()?;
-    for (code, command, within) in [
+    let compared = store.reconciliation_last()?.map(|last| last.finished_at);
+    for (code, command, within, last) in [
         (
             AlertCode::ProcessOverdue,
             "process",
             thresholds.process_within,
+            store.run_last_ended("process", &PAID_WHAT_IT_COULD)?,
         ),
         (
             AlertCode::ReconcileOverdue,
             "reconcile",
             thresholds.reconcile_within,
+            compared,
         ),
     ] {
         if within.is_zero() {
             continue;
         }
-        let last = store.run_last_ended(command, &RAN_TO_THE_END)?;
         // A new database has had no time yet.
         let late = last.unwrap_or(made) < now.minus(within);
         checkup.look(
@@ -385,7 +399,7 @@ fn overdue(
             late.then(|| {
                 let last = last.map_or_else(
                     || "never".to_owned(),
-                    |began| format!("the last time on {began}"),
+                    |last| format!("the last time on {last}"),
                 );
                 Found::new(
                     code,
@@ -495,7 +509,7 @@ fn forecast(
     now: Time,
     checkup: &mut Checkup,
 ) -> Result<(), StoreError> {
-    if thresholds.forecast_over.is_zero() {
+    if thresholds.forecast_over.is_zero() || left_cents < 0 {
         return Ok(());
     }
     let paid = store.paid_of_created_since(now.minus(FORECAST_FROM))?;
@@ -503,7 +517,7 @@ fn forecast(
     let usual = i128::from(paid.amount_cents) * seconds(thresholds.forecast_over)
         / seconds(FORECAST_FROM).max(1);
     let usual_cents = i64::try_from(usual).unwrap_or(i64::MAX);
-    let low = left_cents >= 0 && left_cents < usual_cents;
+    let low = left_cents < usual_cents;
     checkup.look(
         AlertCode::BalanceForecast,
         low.then(|| Found {

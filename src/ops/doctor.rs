@@ -332,7 +332,7 @@ fn stuck(store: &mut Store, rules: &Rules) -> Result<Check, StoreError> {
     Ok(Check::look(
         "stuck",
         found.join("; "),
-        "`payouts process` looks them up at Stripe; what it cannot settle, `payouts resolve ID` does;          `payouts list --status PROCESSING` shows them",
+        "`payouts process` looks them up at Stripe; what it cannot settle, `payouts resolve ID` does; `payouts list --status PROCESSING` shows them",
     ))
 }
 

@@ -19,11 +19,6 @@ pub enum AlertChange {
 }
 
 impl Store {
-    /// The alerts that stand, oldest first.
-    pub fn alerts_standing(&mut self) -> Result<Vec<Alert>, StoreError> {
-        self.read(standing)
-    }
-
     /// Keeps what a check found, and has each change mailed to the operators, where mails
     /// of alerts are switched on, with the subject and the text that `words` gives it.
     /// `looked` is what the check was able to look at: an alert that is about something

@@ -336,7 +336,12 @@ impl Store {
                 .filter(mails::created_at.le(digest.created_at))
                 .filter(mails::created_at.ge(not_before))
                 .filter(mails::fingerprint.is_not_null())
-                .filter(mails::state.ne(NotificationState::Dropped))
+                // One that nobody got told nobody.
+                .filter(mails::state.eq_any([
+                    NotificationState::Waiting,
+                    NotificationState::Sending,
+                    NotificationState::Sent,
+                ]))
                 .filter(runs::command.eq(command))
                 .order((mails::created_at.desc(), mails::id.desc()))
                 .select((runs::id, mails::created_at, mails::fingerprint))

@@ -154,7 +154,7 @@ impl Store {
         self.read(|conn| {
             let mut query = runs::table.into_boxed();
             if text != "last" {
-                query = query.filter(runs::id.like(format!("{text}%")));
+                query = query.filter(runs::id.like(format!("{}%", text.to_lowercase())));
             }
             let most = if text == "last" { 1 } else { NAMESAKES_MAX };
             let mut found: Vec<Run> = query

@@ -53,17 +53,22 @@ pub struct Unusual {
 }
 
 impl Store {
-    /// What was decided since a moment. `paid_enough` says, given how many failed, at how
+    /// What was decided since a moment, of what was created since another. `paid_enough` says, given how many failed, at how
     /// many that were paid counting may stop: a healthy database has millions.
     pub fn decided_since(
         &mut self,
         since: Time,
+        created: Time,
         paid_enough: impl FnOnce(i64) -> i64,
     ) -> Result<Decided, StoreError> {
         self.read(|conn| {
             let failed = group(
                 conn,
-                Box::new(failed_now().and(payouts::last_retry_at.assume_not_null().ge(since))),
+                Box::new(
+                    failed_now()
+                        .and(payouts::last_retry_at.assume_not_null().ge(since))
+                        .and(payouts::created_at.ge(created)),
+                ),
             )?;
             if failed.count == 0 {
                 return Ok(Decided::default());
@@ -72,6 +77,7 @@ impl Store {
             let paid = payouts::table
                 .filter(payouts::status.eq(PayoutStatus::Completed))
                 .filter(payouts::processed_at.assume_not_null().ge(since))
+                .filter(payouts::created_at.ge(created))
                 .order(payouts::created_at.desc())
                 .limit(paid_enough(failed.count))
                 .select(payouts::retry_count)
@@ -150,12 +156,7 @@ impl Store {
         self.read(|conn| {
             let open = || findings::table.filter(findings::state.eq(FindingState::Open));
             let (count, amount_cents) = open()
-                .select((
-                    diesel::dsl::count_star(),
-                    diesel::dsl::sql::<BigInt>(
-                        "CAST(COALESCE(SUM(payout_findings.at_stake_cents), 0) AS BIGINT)",
-                    ),
-                ))
+                .select((diesel::dsl::count_star(), dialect::sum_at_stake_cents()))
                 .first(conn)?;
             let newest = open()
                 .order((findings::first_seen_at.desc(), findings::id))

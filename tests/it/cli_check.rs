@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use payouts::model::alert::AlertCode;
-use payouts::sandbox::Fault;
+use payouts::sandbox::{Fault, FaultPlan, FaultRule};
 use serde_json::Value;
 
 use crate::common::db::{TestDb, on_both};
@@ -233,6 +233,65 @@ on_both! {
         expect(&shop, &[], &["reconcile_overdue"], 1);
     }
 
+    fn a_run_that_leaves_one_outcome_unknown_has_paid_the_rest(db: TestDb) {
+        let mut shop = watched(db);
+        shop.pass(25 * HOUR);
+        shop.payouts(1);
+        shop.fault("c0", Fault::ResetBefore, 100);
+        shop.process(&[]).expect_code(5);
+        shop.pass(2 * HOUR);
+        expect(&shop, &[], &["payouts_stuck"], 2);
+    }
+
+    fn accepting_a_finding_is_no_comparison(db: TestDb) {
+        let mut shop = watched(db);
+        shop.transfer("stray", 4200, "");
+        shop.env.run(&["reconcile"]).expect_code(1);
+        shop.pass(49 * HOUR);
+        let finding = shop.one("SELECT id FROM payout_findings");
+        shop.env.run(&["reconcile", "--accept", &finding, "--reason", "a bonus"]).expect_code(0);
+        shop.process(&[]).expect_code(0);
+        shop.pass(2 * HOUR);
+        expect(&shop, &[], &["reconcile_overdue"], 1);
+    }
+
+    fn a_key_that_cannot_be_used_hides_nothing_else(db: TestDb) {
+        let mut shop = watched(db);
+        shop.payouts(1);
+        shop.fault("c0", Fault::Error500After, 1);
+        shop.process(&[]).expect_code(5);
+        shop.pass(HOUR + MINUTE);
+        // A live key that is not allowed here.
+        shop.env.set("STRIPE_SECRET_KEY", "sk_live_shop");
+        expect(&shop, &[], &["payouts_stuck", "stripe_unreachable"], 2);
+    }
+
+    fn one_request_that_fails_wakes_nobody(db: TestDb) {
+        let shop = watched(db);
+        let once = FaultRule::on("account.retrieve", Fault::Error500NotStored).times(1);
+        shop.stripe.faults_add(FaultPlan::of([once])).expect("it is understood");
+        expect(&shop, &[], &[], 0);
+        let often = FaultRule::on("account.retrieve", Fault::Error500NotStored).times(2);
+        shop.stripe.faults_add(FaultPlan::of([often])).expect("it is understood");
+        expect(&shop, &[], &["stripe_unreachable"], 1);
+    }
+
+    fn a_forecast_stands_while_what_is_due_is_not_covered(db: TestDb) {
+        let shop = Shop::with_balance(db, 10_000);
+        shop.process(&["--quiet"]).expect_code(0);
+        shop.env.run(&["reconcile", "--quiet"]).expect_code(0);
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+        shop.payouts(9);
+        shop.process(&[]).expect_code(0);
+        shop.env.run(&["check", "--mail"]).expect_code(1);
+        shop.creator("late");
+        shop.payout("late", "late", 1001);
+        shop.env.run(&["check", "--mail"]).expect_code(1);
+        let mut told = subjects(&shop);
+        told.sort();
+        assert_eq!(told, ["payouts: warning balance_forecast", "payouts: warning balance_short"]);
+    }
+
     fn a_key_of_another_account_is_critical(db: TestDb) {
         let mut shop = watched(db);
         shop.payouts(1);
@@ -246,13 +305,14 @@ on_both! {
 
     fn an_alert_is_mailed_once_when_it_comes_and_once_when_it_goes(db: TestDb) {
         let mut shop = watched(db);
-        let warned = shop.env.run(&["check", "--mail"]).expect_code(0);
-        assert!(warned.stderr.contains("`payouts notify on alert`"), "{warned}");
-        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
         shop.payouts(1);
         shop.fault("c0", Fault::Error500After, 1);
         shop.process(&[]).expect_code(5);
         shop.pass(HOUR + MINUTE);
+        // What stands when mails are switched on is told then.
+        let warned = shop.env.run(&["check", "--mail"]).expect_code(2);
+        assert!(warned.stderr.contains("`payouts notify on alert`"), "{warned}");
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
         for _ in 0..2 {
             shop.env.run(&["check", "--mail", "--quiet"]).expect_code(2);
             shop.pass(MINUTE);
@@ -322,7 +382,11 @@ fn what_cannot_be_looked_at_is_unknown() {
     --- exit 3
     ");
     assert_eq!(shop.run(&["check", "--stuck-after", "soon"]).code(), 3);
+    // Of this command alone.
     assert_eq!(shop.run(&["list", "--nonsense"]).code(), 2);
+    let other = ["hold", "x", "--reason", "check", "--nonsense"];
+    assert_eq!(shop.run(&other).code(), 2);
+    assert_eq!(shop.run(&["-o", "json", "check", "--nonsense"]).code(), 3);
 }
 
 #[test]

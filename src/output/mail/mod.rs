@@ -317,22 +317,28 @@ fn digest(of: &RunDigest, meaning: &dyn Fn(i32) -> &'static str, sender: &str) -
         .iter()
         .map(|(_, number)| number.max(&0).unsigned_abs())
         .sum::<u64>();
+    let more =
+        of.aftermath.payouts_total - i64::try_from(of.aftermath.payouts.len()).unwrap_or(i64::MAX);
+    // Those that are not named were not looked at: some may need nobody any more.
+    let and_more = if more > 0 { " and more" } else { "" };
     let headline = match (payouts, opened) {
         (0, 0) => meaning(exit_code)
             .split([':', ',', ';'])
             .next()
             .unwrap_or_default()
             .to_owned(),
-        (payouts, 0) => format!("{} {} a person", count(payouts, "payout"), need(payouts)),
+        (payouts, 0) => format!(
+            "{}{and_more} {} a person",
+            count(payouts, "payout"),
+            need(payouts)
+        ),
         (0, opened) => format!("{} {} a person", count(opened, "finding"), need(opened)),
         (payouts, opened) => format!(
-            "{} and {} need a person",
+            "{}{and_more} and {} need a person",
             count(payouts, "payout"),
             count(opened, "finding")
         ),
     };
-    let more =
-        of.aftermath.payouts_total - i64::try_from(of.aftermath.payouts.len()).unwrap_or(i64::MAX);
     context! {
         sender,
         command => text(&run.command),
