@@ -27,7 +27,7 @@ use crate::common::seed::{self, PayoutRow};
 use crate::common::shop::Shop;
 use crate::secrets::{Echo, says};
 
-/// Texts on each database, unless the environment says otherwise.
+/// Texts on each database at least, unless the environment says otherwise.
 const TEXTS: u64 = 3_000;
 
 /// How often the world is copied at most before it is printed: a page of a list has a thousand rows.
@@ -527,9 +527,14 @@ on_both! {
     }
 }
 
-/// How a command may answer.
-fn formats_of(args: &[&str]) -> Vec<&'static str> {
-    let mut formats = vec!["table", "json", "ndjson", "csv"];
+/// How a command may answer: in a short run in part of the formats on each database, in all of them
+/// on both.
+fn formats_of(args: &[&str], backend: Backend) -> Vec<&'static str> {
+    let mut formats = match (outside_number("PAYOUTS_TEST_HOSTILE"), backend) {
+        (Some(_), _) => vec!["table", "json", "ndjson", "csv"],
+        (None, Backend::Sqlite) => vec!["table", "csv"],
+        (None, Backend::Postgres) => vec!["json", "ndjson"],
+    };
     match args[0] {
         "report" => formats.push("html"),
         "stats" => formats.push("prometheus"),
@@ -543,12 +548,15 @@ fn read_all(shop: &Shop, round: u64) -> u64 {
     let mut printed = 0;
     for line in reading(shop) {
         let args: Vec<&str> = line.iter().map(String::as_str).collect();
-        for format in formats_of(&args) {
-            let mut after: Option<String> = None;
-            loop {
+        let lists = line[..line.len().min(2)].iter().any(|word| word == "list");
+        let mut after: Option<String> = None;
+        // Page by page, as JSON says where the next one begins.
+        loop {
+            let mut next = None;
+            for format in formats_of(&args, shop.db.backend()) {
                 let mut args = args.clone();
                 args.extend(["-o", format]);
-                if line[..line.len().min(2)].iter().any(|word| word == "list") {
+                if lists {
                     args.extend(["--limit", "1000"]);
                 }
                 if let Some(after) = &after {
@@ -565,16 +573,21 @@ fn read_all(shop: &Shop, round: u64) -> u64 {
                     run.stderr
                 );
                 printed += 1;
-                let next = (format == "json")
-                    .then(|| serde_json::from_str::<Value>(&run.stdout).ok())
-                    .flatten();
-                after = next.and_then(|answer| answer["next"].as_str().map(str::to_owned));
-                if after.as_ref().is_none_or(|after| after.contains('\0')) {
-                    break;
+                if format == "json" {
+                    let answer: Value = serde_json::from_str(&run.stdout).unwrap_or_default();
+                    next = answer["next"].as_str().map(str::to_owned);
                 }
             }
+            // No argument can hold a NUL.
+            match next.filter(|next| !next.contains('\0')) {
+                Some(next) => after = Some(next),
+                None => break,
+            }
         }
-        if round == 0 && !["create", "process"].contains(&args[0]) {
+        if round == 0
+            && shop.db.backend() == Backend::Sqlite
+            && !["create", "process"].contains(&args[0])
+        {
             // A screen that knows no other sequences than ours stops at one.
             let mut plain = args.clone();
             plain.extend(["--yes", "--color", "never"]);
@@ -679,28 +692,30 @@ on_both! {
 fn what_is_typed_or_set_does_nothing_either() {
     let shop = commands::shop(TestDb::sqlite());
     let hostile = "\x1b]0;x\x07\x1b[5Z\u{9b}2J\u{202e}\r=1";
-    for command in commands::all().0 {
-        let words: Vec<&str> = command.split(' ').collect();
-        for more in [
-            &[hostile][..],
-            &["--frobnicate", hostile],
-            &["--limit", hostile],
-            &["--period", hostile],
-            &["-o", hostile],
-            &[hostile, hostile, hostile],
-            &["--creator", hostile, "--amount", hostile],
-            &["--file", hostile],
-        ] {
-            if commands::is_in(&commands::GO_ON, &command)
-                || command == "demo"
-                || command == "backup"
-            {
-                continue;
-            }
-            let args = [&words[..], more].concat();
-            assert_harmless(&shop.env.run(&args), "table");
+    let lines: [&[&str]; 8] = [
+        &[hostile],
+        &["--frobnicate", hostile],
+        &["--limit", hostile],
+        &["--period", hostile],
+        &["-o", hostile],
+        &[hostile, hostile, hostile],
+        &["--creator", hostile, "--amount", hostile],
+        &["--file", hostile],
+    ];
+    // Each command is given three of them, and each of them goes to many commands.
+    let all = outside_number("PAYOUTS_TEST_HOSTILE").is_some();
+    for (number, command) in commands::all().0.into_iter().enumerate() {
+        if commands::is_in(&commands::GO_ON, &command) || ["demo", "backup"].contains(&&*command) {
+            continue;
         }
-        if !commands::is_in(&commands::GO_ON, &command) {
+        let words: Vec<&str> = command.split(' ').collect();
+        for (place, more) in lines.iter().enumerate() {
+            if all || (number + place) % 3 == 0 {
+                let args = [&words[..], more].concat();
+                assert_harmless(&shop.env.run(&args), "table");
+            }
+        }
+        if all || number % 3 == 0 {
             let flag = format!("--{hostile}");
             let args = [&words[..], &[&flag, "--color", "never"]].concat();
             assert_harmless(&shop.env.run_in_terminal(100, &args, &[]), "terminal");
@@ -711,12 +726,7 @@ fn what_is_typed_or_set_does_nothing_either() {
         env.use_database(&shop.db);
         for value in [hostile, "sqlite:\x1b[5Z\u{202e}"] {
             env.set(variable.name, value);
-            for args in [
-                &["doctor"][..],
-                &["doctor", "-o", "json"],
-                &["list"],
-                &["check"],
-            ] {
+            for args in [&["doctor"][..], &["doctor", "-o", "json"]] {
                 assert_harmless(&env.run(args), args.get(2).copied().unwrap_or("table"));
             }
         }
