@@ -65,7 +65,7 @@ Register-ArgumentCompleter -Native -CommandName 'payouts' -ScriptBlock {
             [CompletionResult]::new('sandbox', 'sandbox', [CompletionResultType]::ParameterValue, 'Run a Stripe simulator on this machine')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print what completes `payouts` in a shell, or its man page')
             [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Explain a command, the exit codes, the JSON, or an alert')
-            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Has exit codes of its own')
+            [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Say in one line whether something needs a person')
             break
         }
         'payouts;list' {

@@ -70,7 +70,7 @@ complete -c payouts -n "__fish_payouts_needs_command" -f -a "demo" -d 'Run the w
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "sandbox" -d 'Run a Stripe simulator on this machine'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "completions" -d 'Print what completes `payouts` in a shell, or its man page'
 complete -c payouts -n "__fish_payouts_needs_command" -f -a "help" -d 'Explain a command, the exit codes, the JSON, or an alert'
-complete -c payouts -n "__fish_payouts_needs_command" -f -a "check" -d 'Has exit codes of its own'
+complete -c payouts -n "__fish_payouts_needs_command" -f -a "check" -d 'Say in one line whether something needs a person'
 complete -c payouts -n "__fish_payouts_using_subcommand list" -l status -d 'Only in this state; may be repeated' -r -f -a "PENDING\t''
 PROCESSING\t''
 COMPLETED\t''

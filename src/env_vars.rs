@@ -39,7 +39,7 @@ variables! {
     STRIPE_WEBHOOK_SECRET_FILE = "STRIPE_WEBHOOK_SECRET_FILE", "a file that holds that secret", "none";
     SMTP_URL = "SMTP_URL", "the mail server: smtps://USER:PASSWORD@HOST:465, or smtp://USER:PASSWORD@HOST:587 for STARTTLS; `?tls=none` on this machine only", "none", secret;
     SMTP_URL_FILE = "SMTP_URL_FILE", "a file that holds that URL", "none";
-    MAIL_FROM = "PAYOUTS_MAIL_FROM", "from whom mails come: NAME <ADDRESS>", "none";
+    MAIL_FROM = "PAYOUTS_MAIL_FROM", "from whom mails come: a name and its address in angle brackets, or the address alone", "none";
     MAIL_TO = "PAYOUTS_MAIL_TO", "the operators who get digests and alerts, with commas between them", "none";
     MAIL_TEMPLATES = "PAYOUTS_MAIL_TEMPLATES", "a folder of templates that hold in place of the built-in ones", "built in";
     LIVE = "PAYOUTS_LIVE", "1 allows keys that move real money; not read from .env", "off";

@@ -113,9 +113,21 @@ pub(super) fn is_asked_for(arguments: &[OsString]) -> bool {
     words.find(|word| program.find_subcommand(word).is_some()) == Some("check")
 }
 
+/// A monitoring system shows the line, whatever is wrong.
+pub(super) fn refuse_usage(ui: &Ui) -> State {
+    let _ = ui.answer(&written::unknown("the command line is wrong"));
+    State::Unknown
+}
+
 /// Looks, and says how it came out. What keeps it from looking is told on both streams:
-/// the line is for the monitoring system, the error with its hint for a person.
-pub(super) fn run(cx: Result<Context, CliError>, args: &CheckArgs, ui: &Ui) -> State {
+/// the line is for the monitoring system, the error with its hint for a person. Whoever
+/// asked for JSON or CSV is told by the exit code.
+pub(super) fn run(
+    cx: Result<Context, CliError>,
+    args: &CheckArgs,
+    format: Format,
+    ui: &Ui,
+) -> State {
     let looked = cx.and_then(|cx| {
         let (checkup, currency) = look(&cx, args)?;
         match print(&cx, &checkup, currency) {
@@ -129,8 +141,10 @@ pub(super) fn run(cx: Result<Context, CliError>, args: &CheckArgs, ui: &Ui) -> S
         })
     });
     looked.unwrap_or_else(|error| {
-        // Nobody is left to tell when this fails.
-        let _ = ui.answer(&written::unknown(error.message()));
+        if format == Format::Table {
+            // Nobody is left to tell when this fails.
+            let _ = ui.answer(&written::unknown(error.message()));
+        }
         error.print(ui);
         State::Unknown
     })

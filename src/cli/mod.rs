@@ -146,16 +146,12 @@ struct Global {
 }
 
 #[derive(Debug, Subcommand)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one, for as long as the program runs"
-)]
 enum Command {
     #[command(flatten)]
     Work(Work),
     #[command(flatten)]
     Explain(Explain),
-    /// Has exit codes of its own.
+    // Has exit codes of its own.
     Check(check::CheckArgs),
 }
 
@@ -295,7 +291,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = std::panic::catch_unwind(AssertUnwindSafe(|| match parsed {
         Ok(cli) => execute(cli, env, &ui, &arguments),
         Err(error) => match print_parse_error(&error, &ui) {
-            Exit::Usage if check::is_asked_for(&arguments) => check::State::Unknown.code(),
+            Exit::Usage if check::is_asked_for(&arguments) => check::refuse_usage(&ui).code(),
             exit => exit.code(),
         },
     }));
@@ -358,7 +354,10 @@ fn execute(cli: Cli, env: Result<Environment, ConfigError>, ui: &Ui, arguments: 
         )
     };
     let ended = match cli.command {
-        Command::Check(args) => return check::run(answer.and_then(context), &args, ui).code(),
+        Command::Check(args) => {
+            let format = answer.as_ref().map_or(Format::Table, |answer| answer.0);
+            return check::run(answer.and_then(context), &args, format, ui).code();
+        }
         Command::Explain(command) => answer.and_then(|answer| command.run(ui, answer.0)),
         Command::Work(command) => answer.and_then(|answer| command.run(&mut context(answer)?)),
     };

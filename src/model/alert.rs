@@ -44,12 +44,16 @@ text_enum! {
         BalanceShort = "balance_short",
         /// The balance covers what is due, and not what usually follows.
         BalanceForecast = "balance_forecast",
+        /// The last runs of `payouts process` could not run, or refused to.
+        ProcessFailed = "process_failed",
         /// `payouts process` has not run to its end for too long.
         ProcessOverdue = "process_overdue",
         /// `payouts reconcile` has not run to its end for too long.
         ReconcileOverdue = "reconcile_overdue",
         /// Stripe could not be asked.
         StripeUnreachable = "stripe_unreachable",
+        /// Mails wait that should have been sent, or were given up.
+        MailUndelivered = "mail_undelivered",
     }
 }
 text_column!(AlertCode);
@@ -68,9 +72,11 @@ impl AlertCode {
             | Self::UnusualAmount
             | Self::BalanceShort
             | Self::BalanceForecast
+            | Self::ProcessFailed
             | Self::ProcessOverdue
             | Self::ReconcileOverdue
-            | Self::StripeUnreachable => Severity::Warning,
+            | Self::StripeUnreachable
+            | Self::MailUndelivered => Severity::Warning,
         }
     }
 }

@@ -62,22 +62,22 @@ mod tests {
 
     #[test]
     fn what_is_far_from_the_usual_is_told_whatever_was_odd_before() {
-        let usual = Usual::of(vec![100_00, 120_00, 90_00, 110_00, 105_00, 9_999_00]).unwrap();
-        assert_eq!(usual.median_cents, 105_00);
-        for cents in [70_00, 90_00, 145_00] {
+        let usual = Usual::of(vec![10_000, 12_000, 9_000, 11_000, 10_500, 999_900]).unwrap();
+        assert_eq!(usual.median_cents, 10_500);
+        for cents in [7_000, 9_000, 14_500] {
             assert!(!usual.is_far(cents, 6), "{cents} beside {usual:?}");
         }
-        for cents in [1_050_00, 9_999_00, 1] {
+        for cents in [105_000, 999_900, 1] {
             assert!(usual.is_far(cents, 6), "{cents} beside {usual:?}");
         }
     }
 
     #[test]
     fn a_creator_who_is_always_paid_the_same_may_get_a_little_more() {
-        let usual = Usual::of(vec![500_00; 12]).unwrap();
-        assert!(!usual.is_far(600_00, 6));
-        assert!(usual.is_far(700_00, 6));
-        assert_eq!(Usual::of(vec![500_00; 4]), None);
+        let usual = Usual::of(vec![50_000; 12]).unwrap();
+        assert!(!usual.is_far(60_000, 6));
+        assert!(usual.is_far(70_000, 6));
+        assert_eq!(Usual::of(vec![50_000; 4]), None);
     }
 
     proptest! {

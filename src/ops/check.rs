@@ -21,6 +21,15 @@ use crate::stripe::api::ReadError;
 /// stopped where the balance ended. Of those there are alerts of their own.
 const PAID_WHAT_IT_COULD: [i32; 4] = [0, 1, 5, 6];
 
+/// What a run ends with that was asked to stop.
+const INTERRUPTED: i32 = 130;
+
+/// A mail that is due for longer is late.
+const MAIL_LATE: Duration = Duration::from_secs(3600);
+
+/// A mail that was given up is told for so long.
+const MAIL_GIVEN_UP: Duration = Duration::from_secs(86_400);
+
 /// Payouts that were created longer before count for no share: they cannot be found by an
 /// index, and are few.
 const DECIDED_SOON: Duration = Duration::from_secs(60 * 86_400);
@@ -182,7 +191,9 @@ pub fn check(
     findings(store, currency, &mut checkup)?;
     failed(store, thresholds, currency, now, &mut checkup)?;
     unusual(store, thresholds, currency, now, &mut checkup)?;
+    process_failed(store, &mut checkup)?;
     overdue(store, thresholds, now, &mut checkup)?;
+    mail_undelivered(store, now, &mut checkup)?;
     at_stripe(
         store,
         thresholds,
@@ -360,6 +371,49 @@ fn unusual(
                     first.payout_id,
                     with_currency(first.amount_cents.into(), currency),
                     with_currency(first.usual.median_cents.into(), currency)
+                ),
+            )
+        }),
+    );
+    Ok(())
+}
+
+/// One run that fails is nothing yet: the next one may go through.
+fn process_failed(store: &mut Store, checkup: &mut Checkup) -> Result<(), StoreError> {
+    let last = store.run_outcomes("process", 2)?;
+    let failed = last.len() == 2
+        && last.iter().all(|(_, exit_code)| {
+            !PAID_WHAT_IT_COULD.contains(exit_code) && *exit_code != INTERRUPTED
+        });
+    checkup.look(
+        AlertCode::ProcessFailed,
+        last.first().filter(|_| failed).map(|(run, exit_code)| Found {
+            example: Some(run.clone()),
+            ..Found::new(
+                AlertCode::ProcessFailed,
+                format!("the last runs of `payouts process` paid nobody: run {run} ended with exit code {exit_code}"),
+            )
+        }),
+    );
+    Ok(())
+}
+
+fn mail_undelivered(store: &mut Store, now: Time, checkup: &mut Checkup) -> Result<(), StoreError> {
+    let (count, example) =
+        store.mails_undelivered(now.minus(MAIL_LATE), now.minus(MAIL_GIVEN_UP))?;
+    checkup.look(
+        AlertCode::MailUndelivered,
+        (count > 0).then(|| Found {
+            count: Some(count),
+            example: example.clone(),
+            ..Found::new(
+                AlertCode::MailUndelivered,
+                format!(
+                    "{} not sent within {}, or given up within {}{}",
+                    counted(count, "mail"),
+                    in_words(MAIL_LATE),
+                    in_words(MAIL_GIVEN_UP),
+                    example.map_or_else(String::new, |id| format!(", such as {id}"))
                 ),
             )
         }),

@@ -397,8 +397,16 @@ fn fingerprint(digest: &RunDigest) -> String {
         let ids: Vec<&str> = group.payouts.iter().map(|p| p.payout.id.as_str()).collect();
         said.push_str(&format_line(&group.code, &ids.join(" ")));
     }
+    said.push_str(&format_line(
+        "payouts",
+        &digest.aftermath.payouts_total.to_string(),
+    ));
     for (kind, count) in &digest.aftermath.findings {
         said.push_str(&format_line(kind.as_str(), &count.to_string()));
+    }
+    if digest.aftermath.findings_new > 0 {
+        // News, whatever kind it is of.
+        said.push_str(&format_line("found by", run.id.as_str()));
     }
     if digest.groups.is_empty() && digest.aftermath.findings.is_empty() {
         // What stopped it is all there is. Numbers in it may differ from run to run.

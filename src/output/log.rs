@@ -2,7 +2,7 @@
 //! or, with `--log-format json`, one JSON object a line for machines.
 //!
 //! Two ways lead here and none past it: what commands say through
-//! [`Ui`](super::ui::Ui), and what the layers below tell as [`tracing`] events, which
+//! [`Ui`], and what the layers below tell as [`tracing`] events, which
 //! [`listen`] takes in. Nobody listens unless somebody asked, and an event that nobody
 //! listens to costs one comparison. What leaves has no control characters, and nothing
 //! that looks like a secret.

@@ -321,7 +321,7 @@ fn table_of(ui: &Ui, stats: &Stats<'_>, rows: &[StatsView]) -> String {
         table::right("Paid"),
         table::right(format!("Paid ({})", currency.upper())),
         table::right("Success"),
-        table::right("Refused"),
+        table::right("Refused tries"),
         table::right("Retries").sacrificed(3),
         table::right(format!("Taken back ({})", currency.upper())).sacrificed(5),
         table::right("Median"),

@@ -1,7 +1,7 @@
 //! Mails that are to be sent.
 //!
 //! A row is written in the transaction that makes its mail due: for creators where the
-//! history is appended ([`due_in_tx`]), for operators where a run ends and where an alert is
+//! history is appended (`due_in_tx`), for operators where a run ends and where an alert is
 //! raised. Which kinds are sent at all is said in the database, so that every program that
 //! settles payouts agrees. Sending is a lease on a row, a mail, and a record of what became
 //! of it: after a crash between the two the row is sent once more.
@@ -519,6 +519,8 @@ pub struct Aftermath {
     pub payouts_total: i64,
     /// Findings that are open now, by kind, the gravest first.
     pub findings: Vec<(FindingKind, i64)>,
+    /// How many of them were first seen since the run began.
+    pub findings_new: i64,
 }
 
 impl Store {
@@ -533,9 +535,10 @@ impl Store {
             HistoryEvent::Alarm,
         ];
         self.read(|conn| {
+            let run: Run = runs::table.find(run).first(conn)?;
             let touched = || {
                 payout_history::table
-                    .filter(payout_history::run_id.eq(run))
+                    .filter(payout_history::run_id.eq(&run.id))
                     .filter(payout_history::event.eq_any(NEED_A_PERSON))
             };
             let mut findings: Vec<(FindingKind, i64)> = payout_findings::table
@@ -544,8 +547,12 @@ impl Store {
                 .select((payout_findings::kind, diesel::dsl::count_star()))
                 .load(conn)?;
             findings.sort();
+            let findings_new = payout_findings::table
+                .filter(payout_findings::state.eq(FindingState::Open))
+                .filter(payout_findings::first_seen_at.ge(run.started_at))
+                .count()
+                .get_result(conn)?;
             Ok(Aftermath {
-                run: runs::table.find(run).first(conn)?,
                 payouts: touched()
                     .select(payout_history::payout_id)
                     .distinct()
@@ -556,6 +563,8 @@ impl Store {
                     .select(diesel::dsl::count(payout_history::payout_id).aggregate_distinct())
                     .first(conn)?,
                 findings,
+                findings_new,
+                run: run.clone(),
             })
         })
     }

@@ -5,15 +5,16 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{Bool, Text};
 
 use crate::model::hold::HoldKind;
 use crate::model::ids::{CreatorId, PayoutId};
+use crate::model::notification::NotificationState;
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::FindingState;
 use crate::model::schema::{
     payout_attempts, payout_batch_items, payout_findings as findings, payout_holds,
-    payout_runs as runs, payouts,
+    payout_notifications as mails, payout_runs as runs, payouts,
 };
 use crate::model::time::Time;
 use crate::model::usual::Usual;
@@ -225,6 +226,44 @@ impl Store {
                         .and(payouts::created_at.ge(since)),
                 ),
             )
+        })
+    }
+
+    /// The newest runs of a command that ended, the newest first: their ids and exit codes.
+    pub fn run_outcomes(
+        &mut self,
+        command: &str,
+        runs_max: i64,
+    ) -> Result<Vec<(String, i32)>, StoreError> {
+        self.read(|conn| {
+            Ok(runs::table
+                .filter(runs::command.eq(command))
+                .filter(runs::exit_code.is_not_null())
+                .order((runs::started_at.desc(), runs::id.desc()))
+                .limit(runs_max)
+                .select((runs::id, runs::exit_code.assume_not_null()))
+                .load(conn)?)
+        })
+    }
+
+    /// Mails that have been due since before `late`, and those given up since `given_up`:
+    /// how many, and one of them.
+    pub fn mails_undelivered(
+        &mut self,
+        late: Time,
+        given_up: Time,
+    ) -> Result<(i64, Option<String>), StoreError> {
+        let waits = mails::state
+            .eq_any([NotificationState::Waiting, NotificationState::Sending])
+            .and(mails::due_at.lt(late));
+        let failed = mails::state
+            .eq(NotificationState::Failed)
+            .and(mails::settled_at.assume_not_null().ge(given_up));
+        self.read(|conn| {
+            Ok(mails::table
+                .filter(waits.or(failed))
+                .select((diesel::dsl::count_star(), diesel::dsl::min(mails::id)))
+                .first(conn)?)
         })
     }
 

@@ -255,6 +255,36 @@ on_both! {
         expect(&shop, &[], &["reconcile_overdue"], 1);
     }
 
+    fn runs_that_refuse_are_told_at_the_second(db: TestDb) {
+        let mut shop = watched(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.db.execute("UPDATE payout_settings SET value = 'acct_other' WHERE key = 'stripe_account'");
+        shop.pass(MINUTE);
+        shop.process(&[]).expect_code(4);
+        expect(&shop, &["--offline"], &[], 0);
+        shop.pass(MINUTE);
+        shop.process(&[]).expect_code(4);
+        expect(&shop, &["--offline"], &["process_failed"], 1);
+        shop.db.execute("UPDATE payout_settings SET value = 'acct_sandboxplatform' WHERE key = 'stripe_account'");
+        shop.pass(MINUTE);
+        shop.process(&[]).expect_code(0);
+        expect(&shop, &[], &[], 0);
+    }
+
+    fn mails_that_do_not_leave_are_told(db: TestDb) {
+        let mut shop = watched(db);
+        shop.env.run(&["notify", "on", "paid"]).expect_code(0);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.pass(HOUR);
+        expect(&shop, &[], &[], 0);
+        shop.pass(MINUTE);
+        expect(&shop, &[], &["mail_undelivered"], 1);
+        shop.env.run(&["notify", "off", "paid"]).expect_code(0);
+        expect(&shop, &[], &[], 0);
+    }
+
     fn a_key_that_cannot_be_used_hides_nothing_else(db: TestDb) {
         let mut shop = watched(db);
         shop.payouts(1);
@@ -317,16 +347,15 @@ on_both! {
             shop.env.run(&["check", "--mail", "--quiet"]).expect_code(2);
             shop.pass(MINUTE);
         }
-        let raised = "payouts: critical payouts_stuck".to_owned();
-        assert_eq!(subjects(&shop), [raised.clone()]);
+        assert_eq!(subjects(&shop), ["payouts: critical payouts_stuck"]);
         // What was not looked at is not called gone.
         let base = shop.stripe.base_url();
         shop.env.set("STRIPE_API_BASE", "http://127.0.0.1:1");
         shop.env.run(&["check", "--mail"]).expect_code(2);
         shop.pass(MINUTE);
         shop.env.run(&["check", "--mail", "--offline"]).expect_code(2);
-        let unreachable = "payouts: warning stripe_unreachable".to_owned();
-        assert_eq!(subjects(&shop), [raised.clone(), unreachable.clone()]);
+        let both = ["payouts: critical payouts_stuck", "payouts: warning stripe_unreachable"];
+        assert_eq!(subjects(&shop), both);
         shop.env.set("STRIPE_API_BASE", &base);
         shop.process(&[]).expect_code(0);
         shop.pass(MINUTE);
@@ -386,7 +415,11 @@ fn what_cannot_be_looked_at_is_unknown() {
     assert_eq!(shop.run(&["list", "--nonsense"]).code(), 2);
     let other = ["hold", "x", "--reason", "check", "--nonsense"];
     assert_eq!(shop.run(&other).code(), 2);
-    assert_eq!(shop.run(&["-o", "json", "check", "--nonsense"]).code(), 3);
+    assert_eq!(
+        shop.run(&["--color", "never", "check", "--nonsense"])
+            .code(),
+        3
+    );
 }
 
 #[test]
@@ -401,7 +434,7 @@ fn every_alert_names_what_to_do() {
     $ payouts help runbook nonsense
     --- stderr
     error: no alert has this name: nonsense
-    hint: those there are: failure_rate, payouts_stuck, findings_open, account_differs, history_broken, failed_often, failed_long, unusual_amount, balance_short, balance_forecast, process_overdue, reconcile_overdue, stripe_unreachable
+    hint: those there are: failure_rate, payouts_stuck, findings_open, account_differs, history_broken, failed_often, failed_long, unusual_amount, balance_short, balance_forecast, process_failed, process_overdue, reconcile_overdue, stripe_unreachable, mail_undelivered
     --- exit 2
     ");
 }

@@ -108,20 +108,20 @@ on_both! {
             insta::assert_snapshot!(stats(&shop, &["--period", "2026", "--by", "month"]).transcript(), @r"
             $ payouts stats --period 2026 --by month
             2026: from 2026-01-01 00:00 up to 2027-01-01 00:00 (UTC)
-            Month    Created  Paid  Paid (USD)   Success  Refused  Retries  Taken back (USD)       Median         95 %      Longest
-            2026-01        0     0        0.00                  0        0              0.00
-            2026-02        0     0        0.00                  0        0              0.00
-            2026-03        0     0        0.00                  0        0              0.00
-            2026-04        0     0        0.00                  0        0              0.00
-            2026-05        0     0        0.00                  0        0              0.00
-            2026-06        0     0        0.00                  0        0              0.00
-            2026-07        0     0        0.00                  0        0              0.00
-            2026-08        0     0        0.00                  0        0              0.00
-            2026-09        0     0        0.00                  0        0              0.00
-            2026-10        0     0        0.00                  0        0              0.00
-            2026-11        5     2       30.00  100.00 %        1        0              0.00  21 h 30 min  21 h 30 min  21 h 30 min
-            2026-12        0     2       80.00  100.00 %        0        1              4.00    35 d 21 h    35 d 21 h    35 d 21 h
-            all            5     4      110.00  100.00 %        1        1              4.00  21 h 30 min    35 d 21 h    35 d 21 h
+            Month    Created  Paid  Paid (USD)   Success  Refused tries  Retries  Taken back (USD)       Median         95 %      Longest
+            2026-01        0     0        0.00                        0        0              0.00
+            2026-02        0     0        0.00                        0        0              0.00
+            2026-03        0     0        0.00                        0        0              0.00
+            2026-04        0     0        0.00                        0        0              0.00
+            2026-05        0     0        0.00                        0        0              0.00
+            2026-06        0     0        0.00                        0        0              0.00
+            2026-07        0     0        0.00                        0        0              0.00
+            2026-08        0     0        0.00                        0        0              0.00
+            2026-09        0     0        0.00                        0        0              0.00
+            2026-10        0     0        0.00                        0        0              0.00
+            2026-11        5     2       30.00  100.00 %              1        0              0.00  21 h 30 min  21 h 30 min  21 h 30 min
+            2026-12        0     2       80.00  100.00 %              0        1              4.00    35 d 21 h    35 d 21 h    35 d 21 h
+            all            5     4      110.00  100.00 %              1        1              4.00  21 h 30 min    35 d 21 h    35 d 21 h
 
             Refused with      Attempts  Amount (USD)
             resource_missing         1         30.00
@@ -131,9 +131,9 @@ on_both! {
             insta::assert_snapshot!(stats(&shop, &["--period", "2026", "--by", "creator", "--limit", "1"]).transcript(), @r"
             $ payouts stats --period 2026 --by creator --limit 1
             2026: from 2026-01-01 00:00 up to 2027-01-01 00:00 (UTC)
-            Creator  Created  Paid  Paid (USD)   Success  Refused  Retries  Taken back (USD)       Median       95 %    Longest
-            ben            2     2       70.00  100.00 %        0        0              0.00  21 h 30 min  35 d 21 h  35 d 21 h
-            all            5     4      110.00  100.00 %        1        1              4.00  21 h 30 min  35 d 21 h  35 d 21 h
+            Creator  Created  Paid  Paid (USD)   Success  Refused tries  Retries  Taken back (USD)       Median       95 %    Longest
+            ben            2     2       70.00  100.00 %              0        0              0.00  21 h 30 min  35 d 21 h  35 d 21 h
+            all            5     4      110.00  100.00 %              1        1              4.00  21 h 30 min  35 d 21 h  35 d 21 h
             2 more creators paid 40.00 USD; --limit shows more
 
             Refused with      Attempts  Amount (USD)
@@ -280,8 +280,8 @@ on_both! {
             insta::assert_snapshot!(stats(&shop, &["--period", "..2026", "--by", "week"]).transcript(), @r"
             $ payouts stats --period ..2026 --by week
             ..2026: from the beginning up to 2027-01-01 00:00 (UTC)
-            Week  Created  Paid  Paid (USD)  Success  Refused  Retries  Taken back (USD)  Median  95 %  Longest
-            all         0     0        0.00                 0        0              0.00
+            Week  Created  Paid  Paid (USD)  Success  Refused tries  Retries  Taken back (USD)  Median  95 %  Longest
+            all         0     0        0.00                       0        0              0.00
             --- stderr
             --- exit 0
             ");

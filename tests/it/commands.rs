@@ -250,7 +250,7 @@ fn an_unknown_flag_is_named() {
         let mut args = line(&command);
         args.push("--frobnicate");
         let run = env.run(&args).expect_code(usage_code(&command));
-        assert_eq!(run.stdout, "", "{run}");
+        assert_says_nothing_but_unknown(&run);
         assert!(
             run.stderr.contains("unexpected argument '--frobnicate'"),
             "{run}"

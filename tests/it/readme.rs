@@ -37,6 +37,8 @@ fn no_other_variable_of_ours_is_named() {
     let unknown: Vec<&str> = README
         .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
         .filter(|word| word.starts_with("PAYOUTS_") || word.starts_with("STRIPE_"))
+        // Those of a test run are read by the tests alone.
+        .filter(|word| !word.starts_with("PAYOUTS_TEST_"))
         .filter(|word| env_vars::ALL.iter().all(|v| v.name != *word))
         .collect();
     assert_eq!(unknown, [""; 0]);

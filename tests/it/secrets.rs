@@ -223,14 +223,15 @@ on_both! {
 
 /// Has a command serve: it is called, with a signature that is none, and interrupted.
 fn serve_for_a_moment(env: &TestEnv, tracer: &Tracer, args: &[&str]) {
-    let mut child = env
+    let child = env
         .command_under(&tracer.words(), args)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(Stdio::null())
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
-    let mut said = BufReader::new(child.stdout.take().unwrap());
+    let mut child = Serving(child);
+    let mut said = BufReader::new(child.0.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains("http://") {
         assert!(said.read_line(&mut line).unwrap() > 0, "{args:?}: {line}");
@@ -244,8 +245,21 @@ fn serve_for_a_moment(env: &TestEnv, tracer: &Tracer, args: &[&str]) {
     call.write_all(b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nstripe-signature: t=1,v1=00\r\ncontent-length: 2\r\n\r\n{}")
         .unwrap();
     call.read_to_end(&mut Vec::new()).unwrap();
-    interrupt_child_of(&child);
-    let _ = child.wait_with_output().unwrap();
+    interrupt_child_of(&child.0);
+    child.0.wait().unwrap();
+}
+
+/// What a failing test does not leave behind.
+struct Serving(Child);
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        // Where it has ended there is nothing to do. The program ends with its tracer.
+        if self.0.try_wait().is_ok_and(|ended| ended.is_none()) {
+            interrupt_child_of(&self.0);
+            drop(self.0.wait());
+        }
+    }
 }
 
 /// Interrupts what strace runs.
