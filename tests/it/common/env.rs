@@ -225,7 +225,8 @@ impl TestEnv {
         self.program(env!("CARGO_BIN_EXE_payouts"), args)
     }
 
-    fn program(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
+    /// Another program, on this machine.
+    pub(crate) fn program(&self, program: impl AsRef<OsStr>, args: &[&str]) -> Command {
         let mut command = Command::new(program);
         command
             .args(args)
