@@ -14,13 +14,14 @@ use crate::config;
 use crate::model::alert::{AlertCode, Severity, Thresholds};
 use crate::model::money::Currency;
 use crate::model::notification::NotificationKind;
-use crate::ops::check::{self, AtStripe, Checkup};
+use crate::ops::check::{self, AtStripe, Checkup, Terms};
 use crate::ops::verify_history;
 use crate::output::check::{self as written, AlertView, CheckMembers};
 use crate::output::ui::Ui;
 use crate::output::{Answer, Format};
 use crate::store::Store;
 use crate::store::alerts::AlertChange;
+use crate::store::notifications::Wanted;
 
 /// Say in one line whether something needs a person
 ///
@@ -158,14 +159,12 @@ fn look(cx: &Context, args: &CheckArgs) -> Result<(Checkup, Currency), CliError>
         .history
         .then(|| verify_history::verify(&mut store, &mut |_| {}))
         .transpose()?;
-    let checkup = check::check(
-        &mut store,
-        &cx.clock,
-        &thresholds(args, &cx.config.thresholds),
+    let terms = Terms {
+        thresholds: &thresholds(args, &cx.config.thresholds),
         currency,
-        &stripe,
-        history.as_ref(),
-    )?;
+        now: cx.clock.now(),
+    };
+    let checkup = check::check(&mut store, terms, &stripe, history.as_ref())?;
     if args.mail {
         mail(cx, &mut store, &checkup)?;
     }
@@ -208,7 +207,7 @@ fn thresholds(args: &CheckArgs, set: &Thresholds) -> Thresholds {
 /// Keeps which alerts stand, and has each change mailed. Where mails of alerts are
 /// switched off nothing is kept: what stands is told once they are switched on.
 fn mail(cx: &Context, store: &mut Store, checkup: &Checkup) -> Result<(), CliError> {
-    if !store.notifies(NotificationKind::Alert)? {
+    if store.notification_wanted(NotificationKind::Alert, None)? != Wanted::Yes {
         cx.ui
             .warn("mails of alerts are switched off: `payouts notify on alert`");
         return Ok(());

@@ -5,6 +5,7 @@ use std::error::Error;
 use crate::cli::exit::Exit;
 use crate::config::ConfigError;
 use crate::ops::doctor::Check;
+use crate::ops::out_file::OutFileError;
 use crate::output::ui::Ui;
 use crate::store::StoreError;
 
@@ -105,6 +106,18 @@ impl From<ConfigError> for CliError {
         let mut told = Self::new(Exit::CouldNotRun, error.to_string());
         told.hints.extend(hint);
         told
+    }
+}
+
+impl From<OutFileError> for CliError {
+    fn from(error: OutFileError) -> Self {
+        let said = error.to_string();
+        match error {
+            OutFileError::Exists { .. } => Self::new(Exit::Refused, said)
+                .hint("name another file, or write over it with --force"),
+            OutFileError::NoFile { .. } => Self::new(Exit::Refused, said).hint("name another file"),
+            OutFileError::Failed { source, .. } => Self::caused(Exit::CouldNotRun, said, &source),
+        }
     }
 }
 

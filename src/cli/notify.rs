@@ -19,7 +19,7 @@ use crate::mail::{Address, MailServer, SmtpUrl};
 use crate::model::notification::{NotificationKind, NotificationState};
 use crate::ops::next_step::Circumstances;
 use crate::ops::notify::{self, Decision, Letter, Means, Posted, Rules, Stopped};
-use crate::ops::out_file::{self, OutFileError};
+use crate::ops::out_file;
 use crate::output::mail::{BUILT_IN, Templates};
 use crate::output::notifications::{
     GivenUpView, MailCountView, NotificationView, NotifyMembers, OutboxMembers, PreviewView,
@@ -27,7 +27,7 @@ use crate::output::notifications::{
 };
 use crate::output::text::{clean, count};
 use crate::output::{Answer, Format};
-use crate::store::notifications::NotificationFilter;
+use crate::store::notifications::{NotificationFilter, Wanted};
 use crate::store::{Store, StoreError};
 
 /// Send the mails that wait: to creators, and to operators
@@ -168,11 +168,7 @@ fn send(cx: &mut Context) -> Result<Exits, CliError> {
         return print_posted(cx, &Posted::default(), Exits::default());
     }
     let mut server = MailServer::new(url, from.clone());
-    let write = |letter: &Letter| {
-        templates
-            .compose(letter, meaning)
-            .map_err(|error| error.to_string())
-    };
+    let write = |letter: &Letter| templates.compose(letter).map_err(|error| error.to_string());
     let posted = recorded_with_exit(cx, &mut store, "notify", |store, run| {
         let mut means = Means {
             from,
@@ -239,16 +235,6 @@ fn print_posted(cx: &Context, posted: &Posted, exits: Exits) -> Result<Exits, Cl
         None => {}
     }
     Ok(exits)
-}
-
-/// What an exit code of a run means.
-fn meaning(code: i32) -> &'static str {
-    Exit::ALL
-        .iter()
-        .find(|exit| i32::from(exit.code()) == code)
-        .map_or("an exit code that this version does not know", |exit| {
-            exit.meaning()
-        })
 }
 
 fn rules(cx: &Context, store: &mut Store) -> Result<Rules, CliError> {
@@ -402,7 +388,7 @@ fn preview(cx: &mut Context, args: &NotifyArgs) -> Result<Exits, CliError> {
         }
         let decision = notify::decide(&mut store, mail, &rules)?;
         let written = match &decision {
-            Decision::Send(letter) => Some(templates.compose(letter, meaning).map_err(broken)?),
+            Decision::Send(letter) => Some(templates.compose(letter).map_err(broken)?),
             _ => None,
         };
         views.push(PreviewView::of(mail, &decision, written));
@@ -453,16 +439,7 @@ fn write_page(
                 .hint("--kind KIND makes a sample"),
         );
     };
-    out_file::write(path, page.as_bytes(), force).map_err(|error| match error {
-        OutFileError::Exists { .. } => CliError::new(Exit::Refused, error.to_string())
-            .hint("name another file, or write over it with --force"),
-        OutFileError::NoFile { .. } => {
-            CliError::new(Exit::Refused, error.to_string()).hint("name another file")
-        }
-        OutFileError::Failed { ref source, .. } => {
-            CliError::caused(Exit::CouldNotRun, error.to_string(), source)
-        }
-    })?;
+    out_file::write(path, page.as_bytes(), force)?;
     Ok(Exit::Done.into())
 }
 
@@ -547,7 +524,7 @@ fn switch(cx: &mut Context, args: &SwitchArgs, is_on: bool) -> Result<Exits, Cli
         }
     }
     for kind in args.kinds.iter().filter(|_| is_on && creator.is_some()) {
-        if !store.notifies(*kind)? {
+        if store.notification_wanted(*kind, None)? != Wanted::Yes {
             cx.ui.warn(&format!(
                 "`{kind}` is off for everybody, and so for this creator: `payouts notify on {kind}`"
             ));

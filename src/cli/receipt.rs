@@ -1,6 +1,6 @@
 //! `payouts receipt`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
@@ -9,7 +9,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::model::ids::PayoutId;
 use crate::ops::next_step::Circumstances;
-use crate::ops::out_file::{self, OutFileError};
+use crate::ops::out_file;
 use crate::ops::receipt::{self, Receipt, ReceiptError};
 use crate::output::{Format, receipt as shown};
 use crate::store::Store;
@@ -47,7 +47,7 @@ pub(super) fn run(cx: &mut Context, args: &ReceiptArgs) -> Result<Exits, CliErro
     let receipt = gather(cx, &mut store, &args.id)?;
     match &args.out {
         None => shown::print(cx.format, &cx.ui, &receipt)?,
-        Some(path) => write(path, &shown::page(&receipt), args.force)?,
+        Some(path) => out_file::write(path, shown::page(&receipt).as_bytes(), args.force)?,
     }
     Ok(Exit::Done.into())
 }
@@ -92,18 +92,4 @@ fn named(store: &mut Store, text: &str) -> Result<PayoutId, CliError> {
             ))
         }
     }
-}
-
-/// Writes a page to a file for its owner alone, and over another only if that is asked.
-pub(super) fn write(path: &Path, page: &str, force: bool) -> Result<(), CliError> {
-    out_file::write(path, page.as_bytes(), force).map_err(|error| match error {
-        OutFileError::Exists { .. } => CliError::new(Exit::Refused, error.to_string())
-            .hint("name another file, or write over it with --force"),
-        OutFileError::NoFile { .. } => {
-            CliError::new(Exit::Refused, error.to_string()).hint("name another file")
-        }
-        OutFileError::Failed { ref source, .. } => {
-            CliError::caused(Exit::CouldNotRun, error.to_string(), source)
-        }
-    })
 }

@@ -8,11 +8,10 @@ use jiff::tz::TimeZone;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
-use crate::cli::receipt;
 use crate::model::listing::Total;
 use crate::model::report::Period;
 use crate::ops::stats::{self, Question};
-use crate::ops::{period, report};
+use crate::ops::{out_file, period, report};
 use crate::output::progress::Progress;
 use crate::output::report::{self as written, ReportWriter, Shown};
 use crate::output::report_facts::ReportFacts;
@@ -127,7 +126,7 @@ pub(super) fn run(cx: &mut Context, args: &ReportArgs) -> Result<Exits, CliError
         let page = report_page::page(&shown, &books, &facts, now);
         match &args.to {
             None => cx.ui.answer(&page)?,
-            Some(path) => receipt::write(path, &page, args.force)?,
+            Some(path) => out_file::write(path, page.as_bytes(), args.force)?,
         }
     } else if lines_left {
         written::print_lines(cx.format, &cx.ui, &shown, &books, &facts)?;

@@ -8,7 +8,7 @@ use crate::cli::error::CliError;
 use crate::cli::exit::{Exit, Exits};
 use crate::cli::page::PageArgs;
 use crate::model::ids::RunId;
-use crate::model::run::{RunLine, RunState};
+use crate::model::run::RunState;
 use crate::model::time::Span;
 use crate::ops::period;
 use crate::output::runs::{self, RunShowView, RunView, RunsMembers};
@@ -106,7 +106,7 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
     let mut found = store.runs_list(&filter, cx.config.lease, after.as_ref(), limit)?;
     let next = args.page.cut(&mut found, |line| line.run.id.to_string());
     let totals = store.runs_totals(&filter)?;
-    let views = found.iter().map(view).collect();
+    let views = found.iter().map(RunView::of).collect();
     Answer::new("runs", views)
         .with(RunsMembers {
             totals: totals.into(),
@@ -141,21 +141,9 @@ fn show(cx: &mut Context, args: &ShowArgs) -> Result<Exits, CliError> {
         }
     };
     let work = store.run_work(&line.run.id)?;
-    let shown = RunShowView::of(view(&line), &line, &work, currency);
-    record::print(cx.format, &cx.ui, &shown, &[view(&line)], || {
-        let meaning = meaning(&line);
-        runs::page(&cx.ui, &line, meaning, &work, currency)
+    let shown = RunShowView::of(&line, &work, currency);
+    record::print(cx.format, &cx.ui, &shown, &[RunView::of(&line)], || {
+        runs::page(&cx.ui, &line, &work, currency)
     })?;
     Ok(Exit::Done.into())
-}
-
-fn view(line: &RunLine) -> RunView<'_> {
-    RunView::of(line, meaning(line))
-}
-
-/// What a run's exit code means.
-fn meaning(line: &RunLine) -> Option<&'static str> {
-    let code = line.run.exit_code?;
-    let exit = Exit::ALL.iter().find(|exit| i32::from(exit.code()) == code);
-    exit.map(|exit| exit.meaning())
 }

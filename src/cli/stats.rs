@@ -1,6 +1,6 @@
 //! `payouts stats`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
@@ -11,7 +11,7 @@ use crate::cli::exit::{Exit, Exits};
 use crate::model::money::Currency;
 use crate::model::report::Period;
 use crate::ops::calendar::Unit;
-use crate::ops::out_file::{self, OutFileError, Readers};
+use crate::ops::out_file::{self, Readers};
 use crate::ops::period;
 use crate::ops::stats::{self, Figures, Question};
 use crate::output::progress::Progress;
@@ -229,21 +229,8 @@ fn metrics(
     let page = prometheus::page(&store.gauges()?, currency, cx.clock.now());
     match &args.to {
         None => cx.ui.answer(&page)?,
-        Some(path) => write(path, &page)?,
+        // The collector runs as somebody else.
+        Some(path) => out_file::write_for(Readers::Everybody, path, page.as_bytes(), true)?,
     }
     Ok(Exit::Done.into())
-}
-
-fn write(path: &Path, page: &str) -> Result<(), CliError> {
-    // The collector runs as somebody else.
-    out_file::write_for(Readers::Everybody, path, page.as_bytes(), true).map_err(
-        |error| match error {
-            OutFileError::Exists { .. } | OutFileError::NoFile { .. } => {
-                CliError::new(Exit::Refused, error.to_string()).hint("name another file")
-            }
-            OutFileError::Failed { ref source, .. } => {
-                CliError::caused(Exit::CouldNotRun, error.to_string(), source)
-            }
-        },
-    )
 }

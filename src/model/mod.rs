@@ -11,6 +11,7 @@ pub mod attempt;
 pub mod batch;
 pub mod creator;
 pub mod event;
+pub mod exit;
 pub mod gauges;
 pub mod history;
 pub mod hold;

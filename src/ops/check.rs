@@ -7,22 +7,25 @@
 use std::time::Duration;
 
 use crate::model::alert::{AlertCode, Severity, Thresholds};
+use crate::model::exit::Exit;
 use crate::model::mode::mode;
 use crate::model::money::{Currency, with_currency};
-use crate::model::time::{Clock, Time, in_words};
+use crate::model::time::{Time, in_words};
 use crate::ops::run_error::plural;
 use crate::ops::verify_history::Verified;
 use crate::store::vitals::Group;
-use crate::store::{Stamp, Store, StoreError};
+use crate::store::{Store, StoreError};
 use crate::stripe::Stripe;
 use crate::stripe::api::ReadError;
 
 /// Exit codes of a run that paid what it could: also one that left outcomes unknown, or
 /// stopped where the balance ended. Of those there are alerts of their own.
-const PAID_WHAT_IT_COULD: [i32; 4] = [0, 1, 5, 6];
-
-/// What a run ends with that was asked to stop.
-const INTERRUPTED: i32 = 130;
+const PAID_WHAT_IT_COULD: [Exit; 4] = [
+    Exit::Done,
+    Exit::Attention,
+    Exit::Unresolved,
+    Exit::BalanceShort,
+];
 
 /// A mail that is due for longer is late.
 const MAIL_LATE: Duration = Duration::from_secs(3600);
@@ -69,24 +72,12 @@ impl Found {
         }
     }
 
-    /// About a group; `is` says of it what is wrong.
-    fn group(code: AlertCode, group: &Group, currency: Currency, is: &str) -> Self {
-        let example = group
-            .example
-            .as_ref()
-            .map_or_else(String::new, |id| format!(", such as {id}"));
+    fn about(code: AlertCode, text: String, group: &Group) -> Self {
         Self {
             count: Some(group.count),
             amount_cents: Some(group.amount_cents),
             example: group.example.clone(),
-            ..Self::new(
-                code,
-                format!(
-                    "{}, {}, {is}{example}",
-                    payouts(group.count),
-                    with_currency(group.amount_cents, currency)
-                ),
-            )
+            ..Self::new(code, text)
         }
     }
 }
@@ -125,12 +116,6 @@ impl Checkup {
     /// The worst of what was found; none where nothing was.
     pub fn worst(&self) -> Option<Severity> {
         self.found.iter().map(|found| found.code.severity()).max()
-    }
-
-    /// Notes that something was looked at, and what was found.
-    fn look(&mut self, code: AlertCode, found: Option<Found>) {
-        self.looked.push(code);
-        self.found.extend(found);
     }
 }
 
@@ -173,421 +158,396 @@ pub async fn ask(stripe: &Stripe, currency: Currency) -> AtStripe {
     }
 }
 
+/// What a check judges by.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// From when on something needs a person.
+    pub thresholds: &'a Thresholds,
+    /// Of every amount.
+    pub currency: Currency,
+    /// The moment.
+    pub now: Time,
+}
+
 /// Looks at everything. `history` is what reading the whole history came to, where it
 /// was read.
 pub fn check(
     store: &mut Store,
-    clock: &Clock,
-    thresholds: &Thresholds,
-    currency: Currency,
+    terms: Terms<'_>,
     stripe: &AtStripe,
     history: Option<&Verified>,
 ) -> Result<Checkup, StoreError> {
-    let now = clock.now();
-    let mut checkup = Checkup::default();
-    let stamp = store.stamp()?;
-    failure_rate(store, thresholds, currency, now, &mut checkup)?;
-    stuck(store, thresholds, currency, now, &mut checkup)?;
-    findings(store, currency, &mut checkup)?;
-    failed(store, thresholds, currency, now, &mut checkup)?;
-    unusual(store, thresholds, currency, now, &mut checkup)?;
-    process_failed(store, &mut checkup)?;
-    overdue(store, thresholds, now, &mut checkup)?;
-    mail_undelivered(store, now, &mut checkup)?;
-    at_stripe(
+    let mut look = Look {
         store,
-        thresholds,
-        currency,
-        (stripe, stamp.as_ref()),
-        now,
-        &mut checkup,
-    )?;
+        terms,
+        checkup: Checkup::default(),
+    };
+    look.failure_rate()?;
+    look.stuck()?;
+    look.findings()?;
+    look.failed()?;
+    look.unusual()?;
+    look.process_failed()?;
+    look.overdue()?;
+    look.mails()?;
+    look.stripe(stripe)?;
     if let Some(verified) = history {
-        history_broken(verified, &mut checkup);
+        look.history(verified);
     }
+    let mut checkup = look.checkup;
     checkup
         .found
         .sort_by_key(|found| (std::cmp::Reverse(found.code.severity()), found.code));
     Ok(checkup)
 }
 
-fn history_broken(verified: &Verified, checkup: &mut Checkup) {
-    let first = verified
-        .findings
-        .iter()
-        .filter(|finding| finding.flaw.is_proof())
-        .find_map(|finding| finding.payout_id.as_ref());
-    checkup.look(
-        AlertCode::HistoryBroken,
-        (verified.proofs > 0).then(|| Found {
-            count: Some(i64::try_from(verified.proofs).unwrap_or(i64::MAX)),
-            example: first.map(ToString::to_string),
-            ..Found::new(
-                AlertCode::HistoryBroken,
-                format!(
-                    "the history is not what was written, in {} places",
-                    verified.proofs
-                ),
-            )
-        }),
-    );
+/// One check under way.
+struct Look<'a> {
+    store: &'a mut Store,
+    terms: Terms<'a>,
+    checkup: Checkup,
 }
 
-fn failure_rate(
-    store: &mut Store,
-    thresholds: &Thresholds,
-    currency: Currency,
-    now: Time,
-    checkup: &mut Checkup,
-) -> Result<(), StoreError> {
-    let per_cent = i64::from(thresholds.failure_percent);
-    let sample = i64::from(thresholds.failure_sample);
-    // At so many that were paid, those that failed are no such share any more.
-    let enough = |failed: i64| {
-        let harmless = failed
-            .saturating_mul(100 - per_cent)
-            .saturating_add(per_cent - 1);
-        (harmless / per_cent.max(1)).max(sample)
-    };
-    let since = now.minus(thresholds.failure_within);
-    let decided = store.decided_since(since, since.minus(DECIDED_SOON), enough)?;
-    let (failed, all) = (decided.failed.count, decided.failed.count + decided.paid);
-    let too_many = failed.saturating_mul(100) > all.saturating_mul(per_cent) && all >= sample;
-    checkup.figures.failed = failed;
-    checkup.look(
-        AlertCode::FailureRate,
-        too_many.then(|| {
-            let within = in_words(thresholds.failure_within);
-            Found {
-                count: Some(failed),
-                amount_cents: Some(decided.failed.amount_cents),
-                example: decided.failed.example.clone(),
-                ..Found::new(
-                    AlertCode::FailureRate,
-                    format!(
-                        "{failed} of {all} payouts failed within {within}, {}: more than {per_cent} %",
-                        with_currency(decided.failed.amount_cents, currency)
-                    ),
-                )
-            }
-        }),
-    );
-    Ok(())
-}
+impl Look<'_> {
+    /// Notes that something was looked at, and what was found.
+    fn note(&mut self, code: AlertCode, found: Option<Found>) {
+        self.checkup.looked.push(code);
+        self.checkup.found.extend(found);
+    }
 
-fn stuck(
-    store: &mut Store,
-    thresholds: &Thresholds,
-    currency: Currency,
-    now: Time,
-    checkup: &mut Checkup,
-) -> Result<(), StoreError> {
-    let stuck = store.stuck_since(now.minus(thresholds.stuck_after))?;
-    checkup.figures.stuck = stuck.count;
-    let is = format!(
-        "on the way or of unknown outcome for more than {}",
-        in_words(thresholds.stuck_after)
-    );
-    checkup.look(
-        AlertCode::PayoutsStuck,
-        (stuck.count > 0).then(|| Found::group(AlertCode::PayoutsStuck, &stuck, currency, &is)),
-    );
-    Ok(())
-}
+    /// The same of payouts, which need a person if there are any; `is` says why.
+    fn note_group(&mut self, code: AlertCode, group: &Group, is: &str) {
+        let example = group
+            .example
+            .as_ref()
+            .map_or_else(String::new, |id| format!(", such as {id}"));
+        let text = format!(
+            "{}, {}, {is}{example}",
+            payouts(group.count),
+            self.money(group.amount_cents)
+        );
+        let found = (group.count > 0).then(|| Found::about(code, text, group));
+        self.note(code, found);
+    }
 
-fn findings(
-    store: &mut Store,
-    currency: Currency,
-    checkup: &mut Checkup,
-) -> Result<(), StoreError> {
-    let open = store.findings_standing()?;
-    checkup.figures.findings = open.count;
-    checkup.look(
-        AlertCode::FindingsOpen,
-        (open.count > 0).then(|| Found {
-            count: Some(open.count),
-            amount_cents: Some(open.amount_cents),
-            example: open.example.clone(),
-            ..Found::new(
-                AlertCode::FindingsOpen,
-                format!(
-                    "{} of the comparison with Stripe open, {} at stake",
-                    counted(open.count, "finding"),
-                    with_currency(open.amount_cents, currency)
-                ),
-            )
-        }),
-    );
-    Ok(())
-}
+    fn money(&self, cents: i64) -> String {
+        with_currency(cents, self.terms.currency)
+    }
 
-fn failed(
-    store: &mut Store,
-    thresholds: &Thresholds,
-    currency: Currency,
-    now: Time,
-    checkup: &mut Checkup,
-) -> Result<(), StoreError> {
-    let often = store.failed_often(thresholds.failed_attempts)?;
-    let is = format!("failed more than {} times", thresholds.failed_attempts);
-    checkup.look(
-        AlertCode::FailedOften,
-        (often.count > 0).then(|| Found::group(AlertCode::FailedOften, &often, currency, &is)),
-    );
-    let long = store.failed_since(now.minus(thresholds.failed_after))?;
-    let is = format!(
-        "failed, and nothing was done for more than {}",
-        in_words(thresholds.failed_after)
-    );
-    checkup.look(
-        AlertCode::FailedLong,
-        (long.count > 0).then(|| Found::group(AlertCode::FailedLong, &long, currency, &is)),
-    );
-    Ok(())
-}
+    fn failure_rate(&mut self) -> Result<(), StoreError> {
+        let of = self.terms.thresholds;
+        let per_cent = i64::from(of.failure_percent);
+        let sample = i64::from(of.failure_sample);
+        // At so many that were paid, those that failed are no such share any more.
+        let enough = |failed: i64| {
+            let harmless = failed
+                .saturating_mul(100 - per_cent)
+                .saturating_add(per_cent - 1);
+            (harmless / per_cent.max(1)).max(sample)
+        };
+        let since = self.terms.now.minus(of.failure_within);
+        let decided = self
+            .store
+            .decided_since(since, since.minus(DECIDED_SOON), enough)?;
+        let failed = decided.failed.count;
+        let all = failed + decided.paid;
+        let too_many = failed.saturating_mul(100) > all.saturating_mul(per_cent) && all >= sample;
+        let text = format!(
+            "{failed} of {all} payouts failed within {}, {}: more than {per_cent} %",
+            in_words(of.failure_within),
+            self.money(decided.failed.amount_cents)
+        );
+        self.checkup.figures.failed = failed;
+        let code = AlertCode::FailureRate;
+        self.note(
+            code,
+            too_many.then(|| Found::about(code, text, &decided.failed)),
+        );
+        Ok(())
+    }
 
-fn unusual(
-    store: &mut Store,
-    thresholds: &Thresholds,
-    currency: Currency,
-    now: Time,
-    checkup: &mut Checkup,
-) -> Result<(), StoreError> {
-    let unusual = store.amounts_unusual(now.minus(NEW_FOR), thresholds.unusual_times, NEW_MAX)?;
-    checkup.look(
-        AlertCode::UnusualAmount,
-        unusual.first().map(|first| Found {
-            count: Some(i64::try_from(unusual.len()).unwrap_or(i64::MAX)),
-            amount_cents: Some(unusual.iter().fold(0_i64, |sum, one| {
-                sum.saturating_add(one.amount_cents.into())
-            })),
-            example: Some(first.payout_id.to_string()),
-            ..Found::new(
-                AlertCode::UnusualAmount,
-                format!(
-                    "{} of the last day far from what the creator is usually paid, such as {} \
-                     of {} where {} is usual",
-                    payouts(i64::try_from(unusual.len()).unwrap_or(i64::MAX)),
-                    first.payout_id,
-                    with_currency(first.amount_cents.into(), currency),
-                    with_currency(first.usual.median_cents.into(), currency)
-                ),
-            )
-        }),
-    );
-    Ok(())
-}
+    fn stuck(&mut self) -> Result<(), StoreError> {
+        let after = self.terms.thresholds.stuck_after;
+        let stuck = self.store.stuck_since(self.terms.now.minus(after))?;
+        self.checkup.figures.stuck = stuck.count;
+        let is = format!(
+            "on the way or of unknown outcome for more than {}",
+            in_words(after)
+        );
+        self.note_group(AlertCode::PayoutsStuck, &stuck, &is);
+        Ok(())
+    }
 
-/// One run that fails is nothing yet: the next one may go through.
-fn process_failed(store: &mut Store, checkup: &mut Checkup) -> Result<(), StoreError> {
-    let last = store.run_outcomes("process", 2)?;
-    let failed = last.len() == 2
-        && last.iter().all(|(_, exit_code)| {
-            !PAID_WHAT_IT_COULD.contains(exit_code) && *exit_code != INTERRUPTED
+    fn findings(&mut self) -> Result<(), StoreError> {
+        let open = self.store.findings_standing()?;
+        self.checkup.figures.findings = open.count;
+        let text = format!(
+            "{} of the comparison with Stripe open, {} at stake",
+            counted(open.count, "finding"),
+            self.money(open.amount_cents)
+        );
+        let code = AlertCode::FindingsOpen;
+        self.note(
+            code,
+            (open.count > 0).then(|| Found::about(code, text, &open)),
+        );
+        Ok(())
+    }
+
+    fn failed(&mut self) -> Result<(), StoreError> {
+        let of = self.terms.thresholds;
+        let often = self.store.failed_often(of.failed_attempts)?;
+        let is = format!("failed more than {} times", of.failed_attempts);
+        self.note_group(AlertCode::FailedOften, &often, &is);
+        let long = self
+            .store
+            .failed_since(self.terms.now.minus(of.failed_after))?;
+        let is = format!(
+            "failed, and nothing was done for more than {}",
+            in_words(of.failed_after)
+        );
+        self.note_group(AlertCode::FailedLong, &long, &is);
+        Ok(())
+    }
+
+    fn unusual(&mut self) -> Result<(), StoreError> {
+        let unusual = self.store.amounts_unusual(
+            self.terms.now.minus(NEW_FOR),
+            self.terms.thresholds.unusual_times,
+            NEW_MAX,
+        )?;
+        let count = i64::try_from(unusual.len()).unwrap_or(i64::MAX);
+        let sum = unusual.iter().fold(0_i64, |sum, one| {
+            sum.saturating_add(one.amount_cents.into())
         });
-    checkup.look(
-        AlertCode::ProcessFailed,
-        last.first().filter(|_| failed).map(|(run, exit_code)| Found {
-            example: Some(run.clone()),
-            ..Found::new(
-                AlertCode::ProcessFailed,
-                format!("the last runs of `payouts process` paid nobody: run {run} ended with exit code {exit_code}"),
-            )
-        }),
-    );
-    Ok(())
-}
+        let code = AlertCode::UnusualAmount;
+        let found = unusual.first().map(|first| {
+            let text = format!(
+                "{} of the last day far from what the creator is usually paid, such as {} of {} \
+                 where {} is usual",
+                payouts(count),
+                first.payout_id,
+                self.money(first.amount_cents.into()),
+                self.money(first.usual.median_cents.into())
+            );
+            Found {
+                count: Some(count),
+                amount_cents: Some(sum),
+                example: Some(first.payout_id.to_string()),
+                ..Found::new(code, text)
+            }
+        });
+        self.note(code, found);
+        Ok(())
+    }
 
-fn mail_undelivered(store: &mut Store, now: Time, checkup: &mut Checkup) -> Result<(), StoreError> {
-    let (count, example) =
-        store.mails_undelivered(now.minus(MAIL_LATE), now.minus(MAIL_GIVEN_UP))?;
-    checkup.look(
-        AlertCode::MailUndelivered,
-        (count > 0).then(|| Found {
-            count: Some(count),
-            example: example.clone(),
-            ..Found::new(
-                AlertCode::MailUndelivered,
-                format!(
-                    "{} not sent within {}, or given up within {}{}",
-                    counted(count, "mail"),
-                    in_words(MAIL_LATE),
-                    in_words(MAIL_GIVEN_UP),
-                    example.map_or_else(String::new, |id| format!(", such as {id}"))
-                ),
-            )
-        }),
-    );
-    Ok(())
-}
+    /// One run that fails is nothing yet: the next one may go through.
+    fn process_failed(&mut self) -> Result<(), StoreError> {
+        let last = self.store.run_outcomes("process", 2)?;
+        let paid_nobody = |exit_code: i32| {
+            Exit::of(exit_code)
+                .is_none_or(|exit| !PAID_WHAT_IT_COULD.contains(&exit) && exit != Exit::Interrupted)
+        };
+        let failed = last.len() == 2 && last.iter().all(|(_, code)| paid_nobody(*code));
+        let code = AlertCode::ProcessFailed;
+        let found = last.first().filter(|_| failed).map(|(run, exit_code)| {
+            let text = format!(
+                "the last runs of `payouts process` paid nobody: run {run} ended with exit code \
+                 {exit_code}"
+            );
+            Found {
+                example: Some(run.to_string()),
+                ..Found::new(code, text)
+            }
+        });
+        self.note(code, found);
+        Ok(())
+    }
 
-fn overdue(
-    store: &mut Store,
-    thresholds: &Thresholds,
-    now: Time,
-    checkup: &mut Checkup,
-) -> Result<(), StoreError> {
-    let (_, made) = store.database_id()?;
-    let compared = store.reconciliation_last()?.map(|last| last.finished_at);
-    for (code, command, within, last) in [
-        (
+    fn overdue(&mut self) -> Result<(), StoreError> {
+        let of = self.terms.thresholds;
+        let paid = self.store.run_last_ended("process", &PAID_WHAT_IT_COULD)?;
+        let compared = self
+            .store
+            .reconciliation_last()?
+            .map(|last| last.finished_at);
+        self.overdue_one(
             AlertCode::ProcessOverdue,
             "process",
-            thresholds.process_within,
-            store.run_last_ended("process", &PAID_WHAT_IT_COULD)?,
-        ),
-        (
+            of.process_within,
+            paid,
+        )?;
+        self.overdue_one(
             AlertCode::ReconcileOverdue,
             "reconcile",
-            thresholds.reconcile_within,
+            of.reconcile_within,
             compared,
-        ),
-    ] {
+        )
+    }
+
+    fn overdue_one(
+        &mut self,
+        code: AlertCode,
+        command: &str,
+        within: Duration,
+        last: Option<Time>,
+    ) -> Result<(), StoreError> {
         if within.is_zero() {
-            continue;
+            return Ok(());
         }
         // A new database has had no time yet.
-        let late = last.unwrap_or(made) < now.minus(within);
-        checkup.look(
-            code,
-            late.then(|| {
-                let last = last.map_or_else(
-                    || "never".to_owned(),
-                    |last| format!("the last time on {last}"),
-                );
-                Found::new(
-                    code,
-                    format!(
-                        "`payouts {command}` has not run to its end within {}, {last}",
-                        in_words(within)
-                    ),
-                )
-            }),
+        let (_, made) = self.store.database_id()?;
+        let late = last.unwrap_or(made) < self.terms.now.minus(within);
+        let last = last.map_or_else(
+            || "never".to_owned(),
+            |last| format!("the last time on {last}"),
         );
+        let text = format!(
+            "`payouts {command}` has not run to its end within {}, {last}",
+            in_words(within)
+        );
+        self.note(code, late.then(|| Found::new(code, text)));
+        Ok(())
     }
-    Ok(())
-}
 
-fn at_stripe(
-    store: &mut Store,
-    thresholds: &Thresholds,
-    currency: Currency,
-    (stripe, stamp): (&AtStripe, Option<&Stamp>),
-    now: Time,
-    checkup: &mut Checkup,
-) -> Result<(), StoreError> {
-    let due = store.pending_unheld()?;
-    checkup.figures.due = due.count;
-    checkup.figures.due_cents = due.amount_cents;
-    let (account, livemode, available) = match stripe {
-        AtStripe::NotAsked(why) => {
-            checkup
-                .not_looked
-                .push(format!("account and balance: {why}"));
-            return Ok(());
-        }
-        AtStripe::Unreachable(why) => {
-            let found = Found::new(
-                AlertCode::StripeUnreachable,
-                format!("Stripe could not be asked for account and balance: {why}"),
+    fn mails(&mut self) -> Result<(), StoreError> {
+        let now = self.terms.now;
+        let (count, example) = self
+            .store
+            .mails_undelivered(now.minus(MAIL_LATE), now.minus(MAIL_GIVEN_UP))?;
+        let such_as = example
+            .as_ref()
+            .map_or_else(String::new, |id| format!(", such as {id}"));
+        let text = format!(
+            "{} not sent within {}, or given up within {}{such_as}",
+            counted(count, "mail"),
+            in_words(MAIL_LATE),
+            in_words(MAIL_GIVEN_UP)
+        );
+        let code = AlertCode::MailUndelivered;
+        let found = (count > 0).then(|| Found {
+            count: Some(count),
+            example,
+            ..Found::new(code, text)
+        });
+        self.note(code, found);
+        Ok(())
+    }
+
+    fn history(&mut self, verified: &Verified) {
+        let first = verified
+            .findings
+            .iter()
+            .filter(|finding| finding.flaw.is_proof())
+            .find_map(|finding| finding.payout_id.as_ref());
+        let text = format!(
+            "the history is not what was written, in {} places",
+            verified.proofs
+        );
+        let code = AlertCode::HistoryBroken;
+        let found = (verified.proofs > 0).then(|| Found {
+            count: Some(i64::try_from(verified.proofs).unwrap_or(i64::MAX)),
+            example: first.map(ToString::to_string),
+            ..Found::new(code, text)
+        });
+        self.note(code, found);
+    }
+
+    fn stripe(&mut self, said: &AtStripe) -> Result<(), StoreError> {
+        let due = self.store.pending_unheld()?;
+        self.checkup.figures.due = due.count;
+        self.checkup.figures.due_cents = due.amount_cents;
+        let unreachable = AlertCode::StripeUnreachable;
+        let (account, livemode, available) = match said {
+            AtStripe::NotAsked(why) => {
+                let what = format!("account and balance: {why}");
+                self.checkup.not_looked.push(what);
+                return Ok(());
+            }
+            AtStripe::Unreachable(why) => {
+                let text = format!("Stripe could not be asked for account and balance: {why}");
+                self.note(unreachable, Some(Found::new(unreachable, text)));
+                return Ok(());
+            }
+            AtStripe::Answered {
+                account,
+                livemode,
+                available_cents,
+            } => (account, *livemode, available_cents),
+        };
+        self.note(unreachable, None);
+        let other = self
+            .store
+            .stamp()?
+            .filter(|stamp| stamp.account != *account || stamp.livemode != livemode);
+        let differs = AlertCode::AccountDiffers;
+        let found = other.as_ref().map(|stamp| {
+            let text = format!(
+                "the key belongs to account {account} in {} mode, the database to {} in {} mode",
+                mode(livemode),
+                stamp.account,
+                mode(stamp.livemode)
             );
-            checkup.look(AlertCode::StripeUnreachable, Some(found));
-            return Ok(());
+            Found::new(differs, text)
+        });
+        self.note(differs, found);
+        match available {
+            // Another account's balance says nothing.
+            Ok(_) if other.is_some() => Ok(()),
+            Ok(available) => self.balance(*available, &due),
+            Err(why) => {
+                self.checkup.not_looked.push(format!("the balance: {why}"));
+                Ok(())
+            }
         }
-        AtStripe::Answered {
-            account,
-            livemode,
-            available_cents,
-        } => (account, *livemode, available_cents),
-    };
-    checkup.look(AlertCode::StripeUnreachable, None);
-    let other = stamp.filter(|stamp| stamp.account != *account || stamp.livemode != livemode);
-    checkup.look(
-        AlertCode::AccountDiffers,
-        other.map(|stamp| {
-            Found::new(
-                AlertCode::AccountDiffers,
-                format!(
-                    "the key belongs to account {account} in {} mode, the database to {} in {} mode",
-                    mode(livemode),
-                    stamp.account,
-                    mode(stamp.livemode)
-                ),
-            )
-        }),
-    );
-    let available = match available {
-        // Another account's balance says nothing.
-        Ok(_) if other.is_some() => return Ok(()),
-        Ok(available) => *available,
-        Err(why) => {
-            checkup.not_looked.push(format!("the balance: {why}"));
-            return Ok(());
-        }
-    };
-    checkup.figures.balance_cents = Some(available);
-    let short = due.amount_cents > available;
-    checkup.look(
-        AlertCode::BalanceShort,
-        short.then(|| Found {
-            count: Some(due.count),
-            amount_cents: Some(due.amount_cents.saturating_sub(available)),
-            ..Found::new(
-                AlertCode::BalanceShort,
-                format!(
-                    "the balance of {} does not cover the {} due, {}",
-                    with_currency(available, currency),
-                    payouts(due.count),
-                    with_currency(due.amount_cents, currency)
-                ),
-            )
-        }),
-    );
-    forecast(
-        store,
-        thresholds,
-        currency,
-        available.saturating_sub(due.amount_cents),
-        now,
-        checkup,
-    )
-}
-
-/// Whether what the due payouts leave of the balance covers what usually follows. Told
-/// only where what is due is covered: else that is the news.
-fn forecast(
-    store: &mut Store,
-    thresholds: &Thresholds,
-    currency: Currency,
-    left_cents: i64,
-    now: Time,
-    checkup: &mut Checkup,
-) -> Result<(), StoreError> {
-    if thresholds.forecast_over.is_zero() || left_cents < 0 {
-        return Ok(());
     }
-    let paid = store.paid_of_created_since(now.minus(FORECAST_FROM))?;
-    let seconds = |duration: Duration| i128::from(duration.as_secs());
-    let usual = i128::from(paid.amount_cents) * seconds(thresholds.forecast_over)
-        / seconds(FORECAST_FROM).max(1);
-    let usual_cents = i64::try_from(usual).unwrap_or(i64::MAX);
-    let low = left_cents < usual_cents;
-    checkup.look(
-        AlertCode::BalanceForecast,
-        low.then(|| Found {
+
+    fn balance(&mut self, available_cents: i64, due: &Group) -> Result<(), StoreError> {
+        self.checkup.figures.balance_cents = Some(available_cents);
+        let left_cents = available_cents.saturating_sub(due.amount_cents);
+        let text = format!(
+            "the balance of {} does not cover the {} due, {}",
+            self.money(available_cents),
+            payouts(due.count),
+            self.money(due.amount_cents)
+        );
+        let code = AlertCode::BalanceShort;
+        let found = (left_cents < 0).then(|| Found {
+            count: Some(due.count),
+            amount_cents: Some(left_cents.saturating_neg()),
+            ..Found::new(code, text)
+        });
+        self.note(code, found);
+        self.forecast(left_cents)
+    }
+
+    /// Whether what the due payouts leave of the balance covers what usually follows. Where
+    /// they leave nothing, that is the news, and what was forecast is not gone.
+    fn forecast(&mut self, left_cents: i64) -> Result<(), StoreError> {
+        let over = self.terms.thresholds.forecast_over;
+        if over.is_zero() || left_cents < 0 {
+            return Ok(());
+        }
+        let paid = self
+            .store
+            .paid_of_created_since(self.terms.now.minus(FORECAST_FROM))?;
+        let seconds = |duration: Duration| i128::from(duration.as_secs());
+        let usual = i128::from(paid.amount_cents) * seconds(over) / seconds(FORECAST_FROM).max(1);
+        let usual_cents = i64::try_from(usual).unwrap_or(i64::MAX);
+        let text = format!(
+            "what is due leaves {} of the balance, and {} is usually paid within {}",
+            self.money(left_cents),
+            self.money(usual_cents),
+            in_words(over)
+        );
+        let code = AlertCode::BalanceForecast;
+        let found = (left_cents < usual_cents).then(|| Found {
             amount_cents: Some(usual_cents.saturating_sub(left_cents)),
-            ..Found::new(
-                AlertCode::BalanceForecast,
-                format!(
-                    "what is due leaves {} of the balance, and {} is usually paid within {}",
-                    with_currency(left_cents, currency),
-                    with_currency(usual_cents, currency),
-                    in_words(thresholds.forecast_over)
-                ),
-            )
-        }),
-    );
-    Ok(())
+            ..Found::new(code, text)
+        });
+        self.note(code, found);
+        Ok(())
+    }
 }
 
 fn payouts(count: i64) -> String {

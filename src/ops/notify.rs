@@ -44,7 +44,8 @@ use crate::model::time::Time;
 use crate::ops::next_step::Circumstances;
 use crate::ops::receipt::{self, Kept, Receipt, ReceiptError};
 use crate::store::health::OpenTotal;
-use crate::store::notifications::{Aftermath, Outcome, Wanted};
+use crate::store::notifications::{Outcome, Wanted};
+use crate::store::run_records::Aftermath;
 use crate::store::{RunStamp, Store, StoreError};
 use crate::stripe::classify::{advice, advice_to_creator};
 

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::model::attempt::{Attempt, AttemptOutcome};
+use crate::model::exit::Exit;
 use crate::model::history::HistoryEvent;
 use crate::model::money::{Currency, with_currency};
 use crate::model::reconciliation::Reconciliation;
@@ -55,8 +56,8 @@ pub struct RunView<'a> {
 csv_fields!(RunView<'a>: id, command, arguments, actor, host, version, state, started_at, seen_at, ended_at, millis, exit_code, exit_meaning, summary);
 
 impl<'a> RunView<'a> {
-    /// Of a run; `meaning` is that of its exit code.
-    pub fn of(line: &'a RunLine, meaning: Option<&'static str>) -> Self {
+    /// Of a run.
+    pub fn of(line: &'a RunLine) -> Self {
         let run = &line.run;
         Self {
             id: run.id.as_str(),
@@ -71,7 +72,7 @@ impl<'a> RunView<'a> {
             ended_at: run.ended_at.map(|time| time.to_string()),
             millis: run.millis(),
             exit_code: run.exit_code,
-            exit_meaning: meaning,
+            exit_meaning: run.exit_code.and_then(Exit::of).map(Exit::meaning),
             summary: run.summary.as_deref(),
         }
     }
@@ -197,10 +198,10 @@ pub struct RunReconciliationView<'a> {
 
 impl<'a> RunShowView<'a> {
     /// Of a run and what it did.
-    pub fn of(run: RunView<'a>, line: &RunLine, work: &'a RunWork, currency: Currency) -> Self {
+    pub fn of(line: &'a RunLine, work: &'a RunWork, currency: Currency) -> Self {
         Self {
             schema: SCHEMA,
-            run,
+            run: RunView::of(line),
             attempts: work
                 .attempts
                 .iter()
@@ -315,17 +316,11 @@ pub fn took(millis: i64) -> String {
 }
 
 /// All there is on a run, for people.
-pub fn page(
-    ui: &Ui,
-    line: &RunLine,
-    meaning: Option<&str>,
-    work: &RunWork,
-    currency: Currency,
-) -> String {
+pub fn page(ui: &Ui, line: &RunLine, work: &RunWork, currency: Currency) -> String {
     let run = &line.run;
     let how = match (line.state, run.exit_code) {
-        (RunState::Ended, Some(code)) => match meaning {
-            Some(meaning) => format!("with {code}: {meaning}"),
+        (RunState::Ended, Some(code)) => match Exit::of(code) {
+            Some(exit) => format!("with {code}: {}", exit.meaning()),
             None => format!("with {code}"),
         },
         (RunState::Ended, None) => "without an exit code".to_owned(),

@@ -22,7 +22,7 @@ impl Store {
     /// Keeps what a check found, and has each change mailed to the operators, where mails
     /// of alerts are switched on, with the subject and the text that `words` gives it.
     /// `looked` is what the check was able to look at: an alert that is about something
-    /// else stays as it stands. Returns what changed.
+    /// else stays as it stands.
     ///
     /// When another process keeps the same alert at the same time, one of the two is told
     /// of the change.
@@ -31,7 +31,7 @@ impl Store {
         found: &[(AlertCode, String)],
         looked: &[AlertCode],
         words: impl Fn(&AlertChange) -> (String, String),
-    ) -> Result<Vec<AlertChange>, StoreError> {
+    ) -> Result<(), StoreError> {
         match self.renew(found, looked, &words) {
             // The other process was faster, and what it raised can be seen now.
             Err(StoreError::Unique { .. }) => self.renew(found, looked, &words),
@@ -44,7 +44,7 @@ impl Store {
         found: &[(AlertCode, String)],
         looked: &[AlertCode],
         words: &impl Fn(&AlertChange) -> (String, String),
-    ) -> Result<Vec<AlertChange>, StoreError> {
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.write(|conn| {
             let before = standing(conn)?;
@@ -78,7 +78,7 @@ impl Store {
                 notifications::alert_in_tx(conn, change.code().as_str(), &subject, &text, now)?;
             }
             failpoint!("alerts.writing");
-            Ok(changes)
+            Ok(())
         })
     }
 }

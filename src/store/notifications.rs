@@ -9,16 +9,14 @@
 use diesel::prelude::*;
 
 use crate::failpoint::failpoint;
-use crate::model::history::{HistoryEvent, HistoryRow};
-use crate::model::ids::{CreatorId, PayoutId, RunId};
+use crate::model::history::HistoryRow;
+use crate::model::ids::{CreatorId, RunId};
 use crate::model::notification::{
     DIGESTED, MAIL_LEASE, Notification, NotificationKind, NotificationState, NotificationSwitch,
 };
-use crate::model::reconciliation::{FindingKind, FindingState};
-use crate::model::run::Run;
 use crate::model::schema::{
-    payout_findings, payout_history, payout_notification_switches as switches,
-    payout_notifications as mails, payout_runs as runs, payouts,
+    payout_notification_switches as switches, payout_notifications as mails, payout_runs as runs,
+    payouts,
 };
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
@@ -31,9 +29,6 @@ const EVERYBODY: &str = "";
 
 /// Rows of which a look for work reads the ids at once.
 const LOOKED_AT: i64 = 50;
-
-/// Payouts that a digest names; the rest is counted.
-const DIGEST_PAYOUTS_MAX: i64 = 25;
 
 // --- made due -----------------------------------------------------------------------------
 
@@ -107,15 +102,6 @@ impl Store {
                 .order((switches::kind, switches::creator_id))
                 .load(conn)?)
         })
-    }
-
-    /// Whether mails of a kind are sent, to those who did not switch them off.
-    pub fn notifies(&mut self, kind: NotificationKind) -> Result<bool, StoreError> {
-        let on = switches::table
-            .filter(switches::creator_id.eq(EVERYBODY))
-            .filter(switches::kind.eq(kind))
-            .filter(switches::is_on);
-        self.read(|conn| Ok(diesel::select(diesel::dsl::exists(on)).get_result(conn)?))
     }
 
     /// Switches mails of a kind on or off, for everybody or for one creator. What waits of a
@@ -501,71 +487,6 @@ impl Store {
                 .filter(mails::settled_at.assume_not_null().ge(since))
                 .filter(payouts::creator_id.eq(creator));
             Ok(diesel::select(diesel::dsl::exists(told)).get_result(conn)?)
-        })
-    }
-}
-
-// --- what a digest is about -----------------------------------------------------------------
-
-/// What a run left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Aftermath {
-    /// The run.
-    pub run: Run,
-    /// Payouts that failed in it, or became or stayed unknown, in the order of their ids;
-    /// not all of them.
-    pub payouts: Vec<PayoutId>,
-    /// How many there are.
-    pub payouts_total: i64,
-    /// Findings that are open now, by kind, the gravest first.
-    pub findings: Vec<(FindingKind, i64)>,
-    /// How many of them were first seen since the run began.
-    pub findings_new: i64,
-}
-
-impl Store {
-    /// What a run left.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] when there is no such run.
-    pub fn run_aftermath(&mut self, run: &RunId) -> Result<Aftermath, StoreError> {
-        const NEED_A_PERSON: [HistoryEvent; 3] = [
-            HistoryEvent::Declined,
-            HistoryEvent::Unknown,
-            HistoryEvent::Alarm,
-        ];
-        self.read(|conn| {
-            let run: Run = runs::table.find(run).first(conn)?;
-            let touched = || {
-                payout_history::table
-                    .filter(payout_history::run_id.eq(&run.id))
-                    .filter(payout_history::event.eq_any(NEED_A_PERSON))
-            };
-            let mut findings: Vec<(FindingKind, i64)> = payout_findings::table
-                .filter(payout_findings::state.eq(FindingState::Open))
-                .group_by(payout_findings::kind)
-                .select((payout_findings::kind, diesel::dsl::count_star()))
-                .load(conn)?;
-            findings.sort();
-            let findings_new = payout_findings::table
-                .filter(payout_findings::state.eq(FindingState::Open))
-                .filter(payout_findings::first_seen_at.ge(run.started_at))
-                .count()
-                .get_result(conn)?;
-            Ok(Aftermath {
-                payouts: touched()
-                    .select(payout_history::payout_id)
-                    .distinct()
-                    .order(payout_history::payout_id)
-                    .limit(DIGEST_PAYOUTS_MAX)
-                    .load(conn)?,
-                payouts_total: touched()
-                    .select(diesel::dsl::count(payout_history::payout_id).aggregate_distinct())
-                    .first(conn)?,
-                findings,
-                findings_new,
-                run: run.clone(),
-            })
         })
     }
 }

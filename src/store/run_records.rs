@@ -1,17 +1,19 @@
-//! Runs as they are looked at: which there were, whether they live, what they did.
+//! Runs as they are looked at: which there were, whether they live, what they did and
+//! what they left.
 
 use std::time::Duration;
 
 use diesel::prelude::*;
 
 use crate::model::attempt::{Attempt, AttemptOutcome};
-use crate::model::ids::RunId;
+use crate::model::history::HistoryEvent;
+use crate::model::ids::{PayoutId, RunId};
 use crate::model::listing::Total;
-use crate::model::reconciliation::Reconciliation;
+use crate::model::reconciliation::{FindingKind, FindingState, Reconciliation};
 use crate::model::run::{FAILURES_MAX, Run, RunLine, RunState, RunTotals, RunWork};
 use crate::model::schema::{
-    payout_attempts as attempts, payout_history as history, payout_reconciliations,
-    payout_runs as runs,
+    payout_attempts as attempts, payout_findings as findings, payout_history as history,
+    payout_reconciliations, payout_runs as runs,
 };
 use crate::model::time::{Span, Time};
 use crate::store::connection::{AnyConnection, MultiBackend};
@@ -22,6 +24,9 @@ diesel::allow_columns_to_appear_in_same_group_by_clause!(history::event, history
 
 /// Runs that a prefix of an id may mean and that are named.
 const NAMESAKES_MAX: i64 = 5;
+
+/// Payouts that what a run left names; the rest is counted.
+const AFTERMATH_PAYOUTS_MAX: i64 = 25;
 
 /// Which runs a list is of.
 #[derive(Debug, Clone, Default)]
@@ -47,6 +52,22 @@ pub enum NamedRun {
     None,
     /// Several begin so; some of them.
     Several(Vec<RunId>),
+}
+
+/// What a run left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aftermath {
+    /// The run.
+    pub run: Run,
+    /// Payouts that failed in it, or became or stayed unknown, in the order of their ids;
+    /// not all of them.
+    pub payouts: Vec<PayoutId>,
+    /// How many there are.
+    pub payouts_total: i64,
+    /// Findings that are open now, by kind, the gravest first.
+    pub findings: Vec<(FindingKind, i64)>,
+    /// How many of them were first seen since the run began.
+    pub findings_new: i64,
 }
 
 type Query<'a> = runs::BoxedQuery<'a, MultiBackend>;
@@ -224,6 +245,51 @@ impl Store {
                     .select(Reconciliation::as_select())
                     .first(conn)
                     .optional()?,
+            })
+        })
+    }
+
+    /// What a run left.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] when there is no such run.
+    pub fn run_aftermath(&mut self, run: &RunId) -> Result<Aftermath, StoreError> {
+        const NEED_A_PERSON: [HistoryEvent; 3] = [
+            HistoryEvent::Declined,
+            HistoryEvent::Unknown,
+            HistoryEvent::Alarm,
+        ];
+        self.read(|conn| {
+            let run: Run = runs::table.find(run).first(conn)?;
+            let touched = || {
+                history::table
+                    .filter(history::run_id.eq(&run.id))
+                    .filter(history::event.eq_any(NEED_A_PERSON))
+            };
+            let mut findings: Vec<(FindingKind, i64)> = findings::table
+                .filter(findings::state.eq(FindingState::Open))
+                .group_by(findings::kind)
+                .select((findings::kind, diesel::dsl::count_star()))
+                .load(conn)?;
+            findings.sort();
+            let findings_new = findings::table
+                .filter(findings::state.eq(FindingState::Open))
+                .filter(findings::first_seen_at.ge(run.started_at))
+                .count()
+                .get_result(conn)?;
+            Ok(Aftermath {
+                payouts: touched()
+                    .select(history::payout_id)
+                    .distinct()
+                    .order(history::payout_id)
+                    .limit(AFTERMATH_PAYOUTS_MAX)
+                    .load(conn)?,
+                payouts_total: touched()
+                    .select(diesel::dsl::count(history::payout_id).aggregate_distinct())
+                    .first(conn)?,
+                findings,
+                findings_new,
+                run: run.clone(),
             })
         })
     }

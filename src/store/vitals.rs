@@ -7,8 +7,9 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
+use crate::model::exit::Exit;
 use crate::model::hold::HoldKind;
-use crate::model::ids::{CreatorId, PayoutId};
+use crate::model::ids::{CreatorId, PayoutId, RunId};
 use crate::model::notification::NotificationState;
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::FindingState;
@@ -234,7 +235,7 @@ impl Store {
         &mut self,
         command: &str,
         runs_max: i64,
-    ) -> Result<Vec<(String, i32)>, StoreError> {
+    ) -> Result<Vec<(RunId, i32)>, StoreError> {
         self.read(|conn| {
             Ok(runs::table
                 .filter(runs::command.eq(command))
@@ -271,8 +272,9 @@ impl Store {
     pub fn run_last_ended(
         &mut self,
         command: &str,
-        exit_codes: &[i32],
+        exits: &[Exit],
     ) -> Result<Option<Time>, StoreError> {
+        let exit_codes = exits.iter().map(|exit| i32::from(exit.code()));
         self.read(|conn| {
             Ok(runs::table
                 .filter(runs::command.eq(command))

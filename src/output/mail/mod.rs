@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
+use crate::model::exit::Exit;
 use crate::model::ids::StatementId;
 use crate::model::money::{Currency, with_currency};
 use crate::model::notification::NotificationKind;
@@ -103,20 +104,16 @@ impl Templates {
         Ok(made)
     }
 
-    /// A mail in words. `meaning` says what an exit code means.
+    /// A mail in words.
     ///
     /// # Errors
     /// A template that the samples did not get to the bottom of.
-    pub fn compose(
-        &self,
-        letter: &Letter,
-        meaning: impl Fn(i32) -> &'static str,
-    ) -> Result<Written, TemplateError> {
+    pub fn compose(&self, letter: &Letter) -> Result<Written, TemplateError> {
         let sender = &self.sender;
         let values = match &letter.says {
             Says::Paid(receipt) => paid(receipt, sender),
             Says::Failed(failure) => failed(failure, sender),
-            Says::Digest(of) => digest(of, &meaning, sender),
+            Says::Digest(of) => digest(of, sender),
             Says::Alert {
                 subject,
                 text: said,
@@ -288,9 +285,13 @@ fn failed(failure: &Failure, sender: &str) -> Value {
     }
 }
 
-fn digest(of: &RunDigest, meaning: &dyn Fn(i32) -> &'static str, sender: &str) -> Value {
+fn digest(of: &RunDigest, sender: &str) -> Value {
     let run = &of.aftermath.run;
     let exit_code = run.exit_code.unwrap_or(0);
+    let exit_meaning = Exit::of(exit_code).map_or(
+        "an exit code that this version does not know",
+        Exit::meaning,
+    );
     let money = |cents: i64| with_currency(cents, of.currency);
     let groups: Vec<Value> = of
         .groups
@@ -322,7 +323,7 @@ fn digest(of: &RunDigest, meaning: &dyn Fn(i32) -> &'static str, sender: &str) -
     // Those that are not named were not looked at: some may need nobody any more.
     let and_more = if more > 0 { " and more" } else { "" };
     let headline = match (payouts, opened) {
-        (0, 0) => meaning(exit_code)
+        (0, 0) => exit_meaning
             .split([':', ',', ';'])
             .next()
             .unwrap_or_default()
@@ -348,7 +349,7 @@ fn digest(of: &RunDigest, meaning: &dyn Fn(i32) -> &'static str, sender: &str) -
         started => utc(run.started_at),
         ended => utc(run.ended_at.unwrap_or(run.seen_at)),
         exit_code,
-        exit_meaning => meaning(exit_code),
+        exit_meaning,
         summary => maybe(run.summary.as_deref()),
         headline,
         groups,
