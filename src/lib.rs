@@ -98,6 +98,10 @@
 //! walks the history in the order of its chains ([`ops::verify_history`]) and reads
 //! rows as they stand, not as this tool would write them.
 //!
+//! The figures of `payouts stats` and of the page for managers are added up in the same
+//! walk ([`ops::stats`]; what a success is, says [`model::stats`]), so that they cannot
+//! differ from the books.
+//!
 //! A row that says COMPLETED is believed as far as nothing speaks against it
 //! ([`model::record::PayoutRecord::payment_doubt`]): `payouts show` tells the doubt,
 //! and [`ops::receipt`] makes a creator's receipt only where there is none.
@@ -121,6 +125,7 @@
 //!
 //! # While nobody looks
 //!
+//! Every command that writes is a run on record, with its exit code ([`model::exit`]).
 //! `payouts check` ([`ops::check`]) asks [`store::vitals`] a few counts and Stripe two
 //! questions, and holds them against [`model::alert::Thresholds`]. What it finds has an
 //! [`model::alert::AlertCode`], and each of those an entry in the runbook

@@ -116,6 +116,7 @@ fn database(cx: &Context) -> (Vec<Check>, Option<Stamp>, Currency) {
         currency,
         lease: cx.config.lease,
         retries_max: cx.config.retries_max,
+        stuck_after: cx.config.thresholds.stuck_after,
     };
     match doctor::database(&mut store, &rules) {
         Err(error) => (broken(error.into()), None, currency),

@@ -11,17 +11,15 @@ use crate::model::hold::HoldKind;
 use crate::model::mode::mode;
 use crate::model::money::{Currency, with_currency};
 use crate::model::run::{RunLine, RunState};
-use crate::model::time::{Clock, Time};
+use crate::model::time::{Clock, Time, in_words};
 use crate::ops::account::SKEW_WARN_MILLIS;
 use crate::store::catalog::{SchemaFault, SchemaPart};
 use crate::store::health::{Disk, HeldTotal, OpenTotal};
 use crate::store::run_records::RunFilter;
+use crate::store::vitals::Group;
 use crate::store::{Stamp, Store, StoreError};
 use crate::stripe::Stripe;
 use crate::stripe::api::{ReadError, TransferQuery, api_version};
-
-/// A payout that is PROCESSING for longer is stuck.
-const STUCK: Duration = Duration::from_secs(3600);
 
 /// Less free disk than this, or than a copy of the database takes, is little.
 const FREE_BYTES_MIN: u64 = 1 << 30;
@@ -105,6 +103,8 @@ pub struct Rules {
     pub lease: Duration,
     /// Failed attempts before a retry takes `--force`.
     pub retries_max: i32,
+    /// A payout that is PROCESSING for longer is stuck.
+    pub stuck_after: Duration,
 }
 
 /// Looks at an open database. What stands behind pending migrations cannot be read.
@@ -157,7 +157,7 @@ pub fn database(store: &mut Store, rules: &Rules) -> Result<Vec<Check>, StoreErr
     checks.push(open(store.attempts_open()?, rules.currency));
     checks.push(stuck(store, rules)?);
     checks.push(failed(
-        store.failed_past(rules.retries_max)?,
+        &store.failed_often(rules.retries_max - 1)?,
         rules.retries_max,
         rules.currency,
     ));
@@ -304,23 +304,24 @@ fn held(total: &HeldTotal, currency: Currency) -> String {
 
 fn stuck(store: &mut Store, rules: &Rules) -> Result<Check, StoreError> {
     let now = store.clock().now();
-    let old = store.processing_since_before(now.minus(STUCK))?;
+    let old = store.processing_since(now.minus(rules.stuck_after))?;
     let orphaned = store.attempts_orphaned(rules.lease)?;
     let foreign = store.foreign_processing()?;
     let mut found = Vec::new();
-    let sum = |total: OpenTotal| with_currency(total.amount_cents, rules.currency);
+    let sum = |cents: i64| with_currency(cents, rules.currency);
     if old.count > 0 {
         found.push(format!(
-            "{} PROCESSING for over an hour, {}",
+            "{} PROCESSING for more than {}, {}",
             old.count,
-            sum(old)
+            in_words(rules.stuck_after),
+            sum(old.amount_cents)
         ));
     }
     if orphaned.count > 0 {
         found.push(format!(
             "{} left by runs that are over, {}",
             orphaned.count,
-            sum(orphaned)
+            sum(orphaned.amount_cents)
         ));
     }
     if foreign > 0 {
@@ -336,7 +337,7 @@ fn stuck(store: &mut Store, rules: &Rules) -> Result<Check, StoreError> {
     ))
 }
 
-fn failed(failed: OpenTotal, retries_max: i32, currency: Currency) -> Check {
+fn failed(failed: &Group, retries_max: i32, currency: Currency) -> Check {
     if failed.count == 0 {
         return Check::good(
             "failed",

@@ -10,7 +10,6 @@ use crate::model::payout::PayoutStatus;
 use crate::model::schema::{
     payout_attempts, payout_batches as batches, payout_holds as holds, payouts,
 };
-use crate::model::time::Time;
 use crate::store::holds::standing;
 use crate::store::runs::has_ended;
 use crate::store::{Store, StoreError, connection, dialect};
@@ -113,36 +112,6 @@ impl Store {
                 }
             }
             Ok(orphaned)
-        })
-    }
-
-    /// Payouts that are PROCESSING and of which nothing changed since before this moment.
-    pub fn processing_since_before(&mut self, moment: Time) -> Result<OpenTotal, StoreError> {
-        let (count, amount_cents) = self.read(|conn| {
-            Ok(payouts::table
-                .filter(payouts::status.eq(PayoutStatus::Processing))
-                .filter(payouts::updated_at.lt(moment))
-                .select((diesel::dsl::count_star(), dialect::sum_amount_cents()))
-                .first::<(i64, i64)>(conn)?)
-        })?;
-        Ok(OpenTotal {
-            count,
-            amount_cents,
-        })
-    }
-
-    /// Payouts that failed so often that a retry takes `--force`.
-    pub fn failed_past(&mut self, retries_max: i32) -> Result<OpenTotal, StoreError> {
-        let (count, amount_cents) = self.read(|conn| {
-            Ok(payouts::table
-                .filter(payouts::status.eq(PayoutStatus::Failed))
-                .filter(payouts::retry_count.ge(retries_max))
-                .select((diesel::dsl::count_star(), dialect::sum_amount_cents()))
-                .first::<(i64, i64)>(conn)?)
-        })?;
-        Ok(OpenTotal {
-            count,
-            amount_cents,
         })
     }
 

@@ -1,5 +1,5 @@
-//! Is anything going wrong while nobody looks? Counts for `payouts check`, each by an
-//! index or over a few rows, so that it may be asked every few minutes.
+//! Is anything going wrong while nobody looks? Counts for `payouts check` and `doctor`, each
+//! by an index or over a few rows, so that they may be asked every few minutes.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -91,18 +91,16 @@ impl Store {
         })
     }
 
+    /// Payouts that have been on the way since before a moment.
+    pub fn processing_since(&mut self, before: Time) -> Result<Group, StoreError> {
+        self.read(|conn| processing(conn, before))
+    }
+
     /// Payouts that have been on the way since before a moment, and attempts of unknown
     /// outcome that were first sent before it.
     pub fn stuck_since(&mut self, before: Time) -> Result<Group, StoreError> {
         self.read(|conn| {
-            let claimed = group(
-                conn,
-                Box::new(
-                    payouts::status
-                        .eq(PayoutStatus::Processing)
-                        .and(payouts::updated_at.lt(before)),
-                ),
-            )?;
+            let claimed = processing(conn, before)?;
             // A payout that is on the way was counted; one that other software moved was not.
             let open: (i64, i64, Option<String>) = payout_attempts::table
                 .left_join(payouts::table.on(payouts::id.eq(payout_attempts::payout_id)))
@@ -369,6 +367,13 @@ fn failed_now() -> _ {
     payouts::status
         .eq(failed)
         .and(diesel::dsl::not(history::was_cancelled()))
+}
+
+fn processing(conn: &mut AnyConnection, before: Time) -> Result<Group, StoreError> {
+    let condition = payouts::status
+        .eq(PayoutStatus::Processing)
+        .and(payouts::updated_at.lt(before));
+    group(conn, Box::new(condition))
 }
 
 /// The payouts for which a condition holds.

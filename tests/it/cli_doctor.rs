@@ -129,6 +129,9 @@ on_both! {
         shop.creator("ann");
         PayoutRow { status: "FAILED", retries: 5, cents: 700, ..PayoutRow::new("f1", "cr_ann") }.insert(&shop.db);
         PayoutRow { status: "FAILED", retries: 4, ..PayoutRow::new("f2", "cr_ann") }.insert(&shop.db);
+        // What was cancelled needs nobody any more.
+        PayoutRow { status: "FAILED", retries: 6, ..PayoutRow::new("f3", "cr_ann") }.insert(&shop.db);
+        seed::history(&shop.db, "f3", 1, "cancelled", Some("FAILED"), "FAILED", None);
         seed::hold(&shop.db, "creator", "cr_c1");
         seed::hold(&shop.db, "payout", "cp2");
         seed::hold(&shop.db, "payout", "cp3");
@@ -140,12 +143,16 @@ on_both! {
             (state.as_str(), found.as_str()),
             ("ok", "1 on creators (1 pending, 10.00 USD); 2 on payouts (2 pending, 20.00 USD)")
         );
-        shop.db.execute("DELETE FROM payouts WHERE id IN ('f1', 'f2')");
+        shop.db.execute("DELETE FROM payouts WHERE id IN ('f1', 'f2', 'f3')");
         shop.kill_while_sending();
         shop.pass(Duration::from_secs(3601));
         let (state, found, _) = check(&shop.env, "stuck", 1);
         assert_eq!(state, "attention");
-        assert!(found.contains("PROCESSING for over an hour") && found.contains("left by runs that are over, 10.00 USD"), "{found}");
+        assert!(found.contains("PROCESSING for more than 1h") && found.contains("left by runs that are over, 10.00 USD"), "{found}");
+        // The same hour as `check` has.
+        shop.env.set("PAYOUTS_CHECK_STUCK_AFTER", "2h");
+        let (_, found, _) = check(&shop.env, "stuck", 1);
+        assert!(!found.contains("PROCESSING"), "{found}");
         let (state, found, hint) = check(&shop.env, "dead runs", 1);
         let dead = shop.one("SELECT id FROM payout_runs WHERE command = 'process'");
         assert_eq!((state.as_str(), found.contains(&dead)), ("attention", true), "{found}");
