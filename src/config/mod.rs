@@ -4,82 +4,27 @@
 //! `.env` is read into an overlay and never put into the process environment,
 //! so that nothing started from here inherits it.
 
-use std::collections::HashMap;
-use std::ffi::OsString;
-use std::fmt;
+mod environment;
+mod secret;
+mod values;
+
+pub use environment::{ConfigError, Environment, Origin};
+pub use secret::LateSecret;
+pub use values::duration;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
+
+use self::secret::{secret_in, stripe_key};
+use self::values::{durations, each_once, switch, whole};
 
 use crate::env_vars::{self as vars, Variable};
 use crate::model::alert::Thresholds;
 use crate::model::approval::ROLE_PREFIX;
 use crate::model::money::Currency;
 use crate::store::DatabaseUrl;
-
-/// Where a value came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// A flag on the command line.
-    Flag,
-    /// The process environment.
-    Environment,
-    /// The file `.env`.
-    DotEnv,
-    /// Nobody said anything.
-    Default,
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Flag => "flag",
-            Self::Environment => "environment",
-            Self::DotEnv => ".env",
-            Self::Default => "default",
-        })
-    }
-}
-
-/// A setting that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// A value that does not parse.
-    #[error("{name} (from {origin}) is {value}: {reason}")]
-    Value {
-        /// The variable or flag.
-        name: &'static str,
-        /// Where it came from.
-        origin: Origin,
-        /// What it says, or `(secret)`.
-        value: String,
-        /// Why that cannot be.
-        reason: String,
-    },
-    /// A value that no setting can have.
-    #[error("{0} (from environment) is not UTF-8")]
-    NotUtf8(&'static str),
-    /// The `.env` file does not parse.
-    #[error("the file .env cannot be read: {0}")]
-    DotEnv(String),
-    /// A file that holds a secret.
-    #[error("the file {} ({name}) cannot be read: {reason}", path.display())]
-    SecretFile {
-        /// The variable that names it.
-        name: &'static str,
-        /// Its path.
-        path: PathBuf,
-        /// The system's words.
-        reason: String,
-    },
-    /// Both ways to give a secret are used.
-    #[error("both {0} and {1} are set; use one")]
-    TwoSecrets(&'static str, &'static str),
-    /// There is nowhere to put the embedded database.
-    #[error("no data directory: neither XDG_DATA_HOME nor HOME is set")]
-    NoDataDirectory,
-}
 
 /// What flags say, before the environment is asked.
 #[derive(Debug, Clone, Default)]
@@ -90,172 +35,6 @@ pub struct Flags {
     pub live: bool,
     /// `--log-format`, in a word.
     pub log_format: Option<&'static str>,
-}
-
-/// The environment with the `.env` overlay under it. Printing it shows names, no
-/// values: some are secrets.
-#[derive(Clone, Default)]
-pub struct Environment {
-    process: HashMap<String, String>,
-    dotenv: HashMap<String, String>,
-}
-
-impl fmt::Debug for Environment {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Environment")
-            .field("process", &self.process.keys())
-            .field("dotenv", &self.dotenv.keys())
-            .finish()
-    }
-}
-
-impl Environment {
-    /// Reads the process environment and `.env` in `folder`.
-    pub fn read(folder: &Path) -> Result<Self, ConfigError> {
-        let process = readable(std::env::vars_os())?;
-        let path = folder.join(".env");
-        let mut dotenv = HashMap::new();
-        if path.is_file() {
-            // The parser's message may quote a line, and a line may hold a key: its kind is enough.
-            for item in
-                dotenvy::from_path_iter(&path).map_err(|e| ConfigError::DotEnv(kind_of(&e)))?
-            {
-                let (key, value) = item.map_err(|e| ConfigError::DotEnv(kind_of(&e)))?;
-                dotenv.insert(key, value);
-            }
-        }
-        Ok(Self { process, dotenv })
-    }
-
-    /// An environment made of these variables alone, for tests.
-    pub fn of(process: impl IntoIterator<Item = (String, String)>) -> Self {
-        Self {
-            process: process.into_iter().collect(),
-            dotenv: HashMap::new(),
-        }
-    }
-
-    /// A variable's value, when it is set to something.
-    pub fn get(&self, variable: &Variable) -> Option<(&str, Origin)> {
-        self.text(variable.name)
-    }
-
-    /// Whether `NO_COLOR` or `TERM=dumb` asks for plain output.
-    pub fn asks_for_plain_output(&self) -> bool {
-        self.text("NO_COLOR").is_some() || self.text("TERM").is_some_and(|(term, _)| term == "dumb")
-    }
-
-    /// How long a test lets a request take.
-    #[cfg(feature = "testing")]
-    pub fn test_timeout(&self) -> Result<Option<Duration>, ConfigError> {
-        self.text(vars::TEST_TIMEOUT)
-            .map(|(text, origin)| {
-                duration(text).map_err(|reason| ConfigError::Value {
-                    name: vars::TEST_TIMEOUT,
-                    origin,
-                    value: format!("{text:?}"),
-                    reason,
-                })
-            })
-            .transpose()
-    }
-
-    /// The moment a test wants it to be.
-    #[cfg(feature = "testing")]
-    pub fn test_now(&self) -> Result<Option<crate::model::time::Time>, ConfigError> {
-        let Some((text, origin)) = self.text(vars::TEST_NOW) else {
-            return Ok(None);
-        };
-        text.parse()
-            .map(Some)
-            .map_err(|e: chrono::ParseError| ConfigError::Value {
-                name: vars::TEST_NOW,
-                origin,
-                value: format!("{text:?}"),
-                reason: e.to_string(),
-            })
-    }
-
-    /// What a test wants to happen at the failpoints.
-    #[cfg(feature = "testing")]
-    pub fn test_failpoint(&self) -> Option<(&str, Origin)> {
-        self.text(vars::TEST_FAILPOINT)
-    }
-
-    fn text(&self, name: &str) -> Option<(&str, Origin)> {
-        let from = |map: &HashMap<String, String>| map.get(name).is_some_and(|v| !v.is_empty());
-        if from(&self.process) {
-            self.process
-                .get(name)
-                .map(|v| (v.as_str(), Origin::Environment))
-        } else if from(&self.dotenv) && name != vars::LIVE.name {
-            self.dotenv.get(name).map(|v| (v.as_str(), Origin::DotEnv))
-        } else {
-            None
-        }
-    }
-
-    fn parsed<T>(
-        &self,
-        variable: &Variable,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<Option<(T, Origin)>, ConfigError> {
-        let Some((text, origin)) = self.get(variable) else {
-            return Ok(None);
-        };
-        read(text)
-            .map(|value| Some((value, origin)))
-            .map_err(|reason| ConfigError::Value {
-                name: variable.name,
-                origin,
-                value: if variable.secret {
-                    "(secret)".to_owned()
-                } else {
-                    format!("{text:?}")
-                },
-                reason,
-            })
-    }
-
-    fn value<T>(
-        &self,
-        variable: &Variable,
-        default: T,
-        read: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Result<T, ConfigError> {
-        Ok(self
-            .parsed(variable, read)?
-            .map_or(default, |(value, _)| value))
-    }
-}
-
-/// The variables that are UTF-8. One of ours that is not stops everything: without
-/// it another value would hold, such as another database.
-fn readable(
-    variables: impl IntoIterator<Item = (OsString, OsString)>,
-) -> Result<HashMap<String, String>, ConfigError> {
-    let mut readable = HashMap::new();
-    for (name, value) in variables {
-        let Ok(name) = name.into_string() else {
-            continue;
-        };
-        if let Ok(value) = value.into_string() {
-            readable.insert(name, value);
-        } else if let Some(ours) = vars::ALL.iter().find(|ours| ours.name == name) {
-            return Err(ConfigError::NotUtf8(ours.name));
-        }
-    }
-    Ok(readable)
-}
-
-fn kind_of(error: &dotenvy::Error) -> String {
-    match error {
-        dotenvy::Error::LineParse(_, at) => {
-            format!("a line does not parse (at character {at} of it)")
-        }
-        dotenvy::Error::Io(e) => e.to_string(),
-        _ => "unreadable".to_owned(),
-    }
 }
 
 /// Every setting, resolved.
@@ -384,11 +163,8 @@ impl Config {
             mail_from: env.get(&vars::MAIL_FROM).map(|(text, _)| text.to_owned()),
             mail_to: env
                 .get(&vars::MAIL_TO)
-                .map(|(text, _)| text.split(',').map(|one| one.trim().to_owned()))
-                .into_iter()
-                .flatten()
-                .filter(|one| !one.is_empty())
-                .collect(),
+                .map(|(text, _)| each_once(text))
+                .unwrap_or_default(),
             mail_templates: env
                 .get(&vars::MAIL_TEMPLATES)
                 .map(|(text, _)| PathBuf::from(text)),
@@ -551,115 +327,6 @@ fn database(flags: &Flags, env: &Environment) -> Result<(DatabaseUrl, Origin), C
     Ok((url, origin))
 }
 
-fn stripe_key(env: &Environment) -> Result<Option<SecretString>, ConfigError> {
-    let (value, file) = (&vars::STRIPE_SECRET_KEY, &vars::STRIPE_SECRET_KEY_FILE);
-    match (env.get(value), env.get(file)) {
-        (Some(_), Some(_)) => Err(ConfigError::TwoSecrets(value.name, file.name)),
-        (Some((key, _)), None) => Ok(Some(SecretString::from(key.trim()))),
-        (None, Some((path, _))) => secret_in(file.name, Path::new(path)).map(Some),
-        (None, None) => Ok(None),
-    }
-}
-
-/// The secret in a file that a variable names.
-fn secret_in(variable: &'static str, path: &Path) -> Result<SecretString, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|e| ConfigError::SecretFile {
-        name: variable,
-        path: path.to_owned(),
-        reason: e.to_string(),
-    })?;
-    Ok(SecretString::from(text.trim()))
-}
-
-/// A secret, as it is configured. Read only where it is needed: a command that does not
-/// need it need not be able to.
-#[derive(Debug, Clone)]
-pub struct LateSecret {
-    names: (&'static str, &'static str),
-    value: Option<SecretString>,
-    file: Option<PathBuf>,
-}
-
-impl LateSecret {
-    fn of(env: &Environment, value: &Variable, file: &Variable) -> Self {
-        let text = |variable| env.get(variable).map(|(text, _)| text.trim());
-        Self {
-            names: (value.name, file.name),
-            value: text(value).map(SecretString::from),
-            file: text(file).map(PathBuf::from),
-        }
-    }
-
-    /// What was set; none where nobody set any.
-    pub fn read(&self) -> Result<Option<SecretString>, ConfigError> {
-        let (value, file) = self.names;
-        match (&self.value, &self.file) {
-            (Some(_), Some(_)) => Err(ConfigError::TwoSecrets(value, file)),
-            (Some(secret), None) => Ok(Some(secret.clone())),
-            (None, Some(path)) => secret_in(file, path).map(Some),
-            (None, None) => Ok(None),
-        }
-    }
-}
-
-fn switch(text: &str) -> Result<bool, String> {
-    match text {
-        "1" | "true" => Ok(true),
-        "0" | "false" => Ok(false),
-        _ => Err("use 1 or 0".to_owned()),
-    }
-}
-
-fn whole<T: TryFrom<i64> + fmt::Display + Copy>(text: &str, min: T, max: T) -> Result<T, String>
-where
-    i64: TryFrom<T>,
-{
-    let wrong = || format!("use a whole number from {min} to {max}");
-    let number: i64 = text.parse().map_err(|_| wrong())?;
-    let bound = |b: T| i64::try_from(b).unwrap_or(i64::MAX);
-    if number < bound(min) || number > bound(max) {
-        return Err(wrong());
-    }
-    T::try_from(number).map_err(|_| wrong())
-}
-
-/// Reads a duration such as `90s`, `5m`, `2h` or `7d`.
-pub fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "use a duration such as 90s, 5m, 2h or 7d".to_owned();
-    let unit = text.chars().last().ok_or_else(wrong)?;
-    let seconds = match unit {
-        's' => 1,
-        'm' => 60,
-        'h' => 3600,
-        'd' => 86_400,
-        _ => return Err(wrong()),
-    };
-    let count: u64 = text[..text.len() - unit.len_utf8()]
-        .parse()
-        .map_err(|_| wrong())?;
-    count
-        .checked_mul(seconds)
-        .filter(|s| *s <= 366 * 86_400)
-        .map(Duration::from_secs)
-        .ok_or_else(|| "at most a year".to_owned())
-}
-
-/// Delays that are kept; more than anybody waits for.
-const DELAYS_MAX: usize = 100;
-
-/// Reads durations between commas, such as `5m,10m,1h`.
-fn durations(text: &str) -> Result<Vec<Duration>, String> {
-    let delays: Vec<Duration> = text
-        .split(',')
-        .map(|one| duration(one.trim()))
-        .collect::<Result<_, _>>()
-        .map_err(|_| "use durations between commas, such as 5m,10m,1h".to_owned())?;
-    if delays.len() > DELAYS_MAX {
-        return Err(format!("at most {DELAYS_MAX} of them"));
-    }
-    Ok(delays)
-}
-
 fn host() -> String {
     let name = rustix::system::uname()
         .nodename()
@@ -684,6 +351,9 @@ fn login_name(env: &Environment) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
+
+    use super::environment::readable;
     use super::*;
 
     fn env(pairs: &[(&str, &str)]) -> Environment {
