@@ -1074,7 +1074,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand check" -l failed-after -
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l unusual-times -d 'Warn of new payouts further from the creator\'s median than this many times the usual spread' -r
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l forecast -d 'Warn when the balance does not cover what is usually paid in this time; 0s: no forecast' -r
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l process-within -d 'Warn when `payouts process` has not run to its end for longer; 0s: it need not' -r
-complete -c payouts -n "__fish_payouts_using_subcommand check" -l reconcile-within -d 'The same of `payouts reconcile`' -r
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l reconcile-within -d 'Warn when `payouts reconcile` has compared nothing that is younger; 0s: it need not' -r
 complete -c payouts -n "__fish_payouts_using_subcommand check" -s o -l output -d 'How the answer is written to stdout' -r -f -a "table\t'Columns for people'
 json\t'One documented object'
 ndjson\t'One object a line, streamed'
@@ -1087,7 +1087,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand check" -l color -d 'When
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
-complete -c payouts -n "__fish_payouts_using_subcommand check" -l mail -d 'Mail the operators each alert once when it comes and once when it goes: writes it to the outbox, which `payouts notify` sends'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l mail -d 'Mail the operators each alert once when it comes, again when there is twice as much of it, and once when it goes: writes to the outbox, which `payouts notify` sends'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l history -d 'Also read the whole history and verify it: takes seconds for each million rows'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l offline -d 'Ask Stripe nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'

@@ -63,7 +63,7 @@ variables! {
     CHECK_UNUSUAL_TIMES = "PAYOUTS_CHECK_UNUSUAL_TIMES", "warns of new payouts further from the creator's median than this many times the usual spread", "6";
     CHECK_FORECAST = "PAYOUTS_CHECK_FORECAST", "warns when the balance does not cover what is usually paid in this time; 0s: no forecast", "7d";
     CHECK_PROCESS_WITHIN = "PAYOUTS_CHECK_PROCESS_WITHIN", "warns when `payouts process` has not run to its end for longer; 0s: it need not", "26h";
-    CHECK_RECONCILE_WITHIN = "PAYOUTS_CHECK_RECONCILE_WITHIN", "the same of `payouts reconcile`", "50h";
+    CHECK_RECONCILE_WITHIN = "PAYOUTS_CHECK_RECONCILE_WITHIN", "warns when `payouts reconcile` has compared nothing that is younger; 0s: it need not", "50h";
     CONCURRENCY = "PAYOUTS_CONCURRENCY", "transfers in flight at once, 1 to 1000", "32";
     RATE = "PAYOUTS_RATE", "sends per second", "20 live, 10 test, unlimited on a loopback base";
     LEASE = "PAYOUTS_LEASE", "after this long without a sign of life a run's claims are taken over", "2m";

@@ -11,7 +11,7 @@ use crate::cli::Cli;
 use crate::cli::context::Context;
 use crate::cli::error::CliError;
 use crate::config;
-use crate::model::alert::{AlertCode, Severity, Thresholds};
+use crate::model::alert::{Severity, Thresholds};
 use crate::model::money::Currency;
 use crate::model::notification::NotificationKind;
 use crate::ops::check::{self, AtStripe, Checkup, Terms};
@@ -35,8 +35,9 @@ use crate::store::notifications::Wanted;
 /// Every threshold is also a variable, `PAYOUTS_CHECK_…`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Mail the operators each alert once when it comes and once when it goes: writes
-    /// it to the outbox, which `payouts notify` sends
+    /// Mail the operators each alert once when it comes, again when there is twice as
+    /// much of it, and once when it goes: writes to the outbox, which `payouts notify`
+    /// sends
     #[arg(long, help_heading = "Selection")]
     mail: bool,
 
@@ -86,7 +87,8 @@ pub(super) struct CheckArgs {
     #[arg(long, value_name = "TIME", value_parser = config::duration, help_heading = "Thresholds")]
     process_within: Option<Duration>,
 
-    /// The same of `payouts reconcile`
+    /// Warn when `payouts reconcile` has compared nothing that is younger; 0s: it need
+    /// not
     #[arg(long, value_name = "TIME", value_parser = config::duration, help_heading = "Thresholds")]
     reconcile_within: Option<Duration>,
 }
@@ -212,16 +214,13 @@ fn mail(cx: &Context, store: &mut Store, checkup: &Checkup) -> Result<(), CliErr
             .warn("mails of alerts are switched off: `payouts notify on alert`");
         return Ok(());
     }
-    let found: Vec<(AlertCode, String)> = checkup
-        .found
-        .iter()
-        .map(|found| (found.code, found.text.clone()))
-        .collect();
-    store.alerts_renew(&found, &checkup.looked, |change| match change {
-        AlertChange::Raised(alert) => written::raised(alert),
-        AlertChange::Cleared(alert) => written::cleared(alert),
-    })?;
-    Ok(())
+    Ok(
+        store.alerts_renew(&checkup.found, &checkup.looked, |change| match change {
+            AlertChange::Raised(alert) => written::raised(alert),
+            AlertChange::Grown(alert) => written::grown(alert),
+            AlertChange::Cleared(alert) => written::cleared(alert),
+        })?,
+    )
 }
 
 fn print(cx: &Context, checkup: &Checkup, currency: Currency) -> Result<(), CliError> {

@@ -308,7 +308,7 @@ fn templates(cx: &Context, from: &Address) -> Result<Templates, CliError> {
             Exit::CouldNotRun,
             format!("a template of mails cannot be used: {place}{error}"),
         )
-        .hint("what a template may name is in the README, under Mail")
+        .hint("what a template may name is in docs/production.md, under Mail")
     })
 }
 
@@ -342,6 +342,16 @@ fn in_folder(folder: &Path) -> Result<BTreeMap<String, String>, CliError> {
                 format!("{} is no template of a mail", path.display()),
             )
             .hint(format!("they are called {}", known.join(", "))));
+        }
+        // To read a pipe would be to wait for whoever writes to it.
+        if !fs::metadata(&path)
+            .map_err(|error| failed(&path, &error))?
+            .is_file()
+        {
+            return Err(CliError::new(
+                Exit::CouldNotRun,
+                format!("{} ({name}) is not a file", path.display()),
+            ));
         }
         let text = fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
         found.insert(file, text);

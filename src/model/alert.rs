@@ -48,7 +48,7 @@ text_enum! {
         ProcessFailed = "process_failed",
         /// `payouts process` has not run to its end for too long.
         ProcessOverdue = "process_overdue",
-        /// `payouts reconcile` has not run to its end for too long.
+        /// `payouts reconcile` has compared nothing new for too long.
         ReconcileOverdue = "reconcile_overdue",
         /// Stripe could not be asked.
         StripeUnreachable = "stripe_unreachable",
@@ -79,6 +79,42 @@ impl AlertCode {
             | Self::MailUndelivered => Severity::Warning,
         }
     }
+
+    /// Whether it is about many things that come one by one, so that more of them are news.
+    const fn is_about_many(self) -> bool {
+        match self {
+            Self::FailureRate
+            | Self::PayoutsStuck
+            | Self::FindingsOpen
+            | Self::HistoryBroken
+            | Self::FailedOften
+            | Self::FailedLong
+            | Self::UnusualAmount
+            | Self::MailUndelivered => true,
+            Self::AccountDiffers
+            | Self::BalanceShort
+            | Self::BalanceForecast
+            | Self::ProcessFailed
+            | Self::ProcessOverdue
+            | Self::ReconcileOverdue
+            | Self::StripeUnreachable => false,
+        }
+    }
+}
+
+/// Something that needs a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// What.
+    pub code: AlertCode,
+    /// How it shows, in words.
+    pub text: String,
+    /// How many payouts, findings or runs it is about; none where it is about one thing.
+    pub count: Option<i64>,
+    /// The money it is about, minor units.
+    pub amount_cents: Option<i64>,
+    /// One of them: what to look at first.
+    pub example: Option<String>,
 }
 
 /// From when on something needs a person.
@@ -103,7 +139,7 @@ pub struct Thresholds {
     pub forecast_over: Duration,
     /// `payouts process` must have run to its end within this time. Zero: need not.
     pub process_within: Duration,
-    /// The same of `payouts reconcile`.
+    /// `payouts reconcile` must have compared what happened within this time. Zero: need not.
     pub reconcile_within: Duration,
 }
 
@@ -129,6 +165,24 @@ pub struct Alert {
     pub found: String,
     /// When it was last seen.
     pub seen_at: Time,
+    /// How many there were when it was last told, or the fewest there were since; 0 where
+    /// nothing is counted.
+    pub told_count: i64,
+    /// The same of the money, minor units.
+    pub told_cents: i64,
     /// When it was gone; none while it stands.
     pub cleared_at: Option<Time>,
+}
+
+impl Alert {
+    /// Whether there is so much more of it that it is told again: twice as many as were told,
+    /// or as were left since, or twice the money. Whoever has mended all but one of ten hears
+    /// of the next; and what grows to a thousand is told ten times, not a thousand.
+    pub fn has_grown(&self, found: &Found) -> bool {
+        let twice = |told: i64, now: Option<i64>| {
+            now.is_some_and(|now| now > told && now >= told.saturating_mul(2))
+        };
+        self.code.is_about_many()
+            && (twice(self.told_count, found.count) || twice(self.told_cents, found.amount_cents))
+    }
 }

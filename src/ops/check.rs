@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::model::alert::{AlertCode, Severity, Thresholds};
+use crate::model::alert::{AlertCode, Found, Severity, Thresholds};
 use crate::model::exit::Exit;
 use crate::model::mode::mode;
 use crate::model::money::{Currency, with_currency};
@@ -43,44 +43,11 @@ const NEW_FOR: Duration = Duration::from_secs(86_400);
 /// New payouts of each status that are held against what is usual.
 const NEW_MAX: i64 = 10_000;
 
+/// Comparisons of which one may reach furthest.
+const COMPARISONS_MAX: i64 = 1_000;
+
 /// What is usually paid is what was paid of the payouts created in so many days.
 const FORECAST_FROM: Duration = Duration::from_secs(28 * 86_400);
-
-/// Something that needs a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// What.
-    pub code: AlertCode,
-    /// How it shows, in words.
-    pub text: String,
-    /// How many payouts, findings or runs it is about; none where it is about one thing.
-    pub count: Option<i64>,
-    /// The money it is about, minor units.
-    pub amount_cents: Option<i64>,
-    /// One of them: what to look at first.
-    pub example: Option<String>,
-}
-
-impl Found {
-    fn new(code: AlertCode, text: String) -> Self {
-        Self {
-            code,
-            text,
-            count: None,
-            amount_cents: None,
-            example: None,
-        }
-    }
-
-    fn about(code: AlertCode, text: String, group: &Group) -> Self {
-        Self {
-            count: Some(group.count),
-            amount_cents: Some(group.amount_cents),
-            example: group.example.clone(),
-            ..Self::new(code, text)
-        }
-    }
-}
 
 /// The numbers behind it, for graphs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -226,7 +193,7 @@ impl Look<'_> {
             payouts(group.count),
             self.money(group.amount_cents)
         );
-        let found = (group.count > 0).then(|| Found::about(code, text, group));
+        let found = (group.count > 0).then(|| about(code, text, group));
         self.note(code, found);
     }
 
@@ -259,10 +226,7 @@ impl Look<'_> {
         );
         self.checkup.figures.failed = failed;
         let code = AlertCode::FailureRate;
-        self.note(
-            code,
-            too_many.then(|| Found::about(code, text, &decided.failed)),
-        );
+        self.note(code, too_many.then(|| about(code, text, &decided.failed)));
         Ok(())
     }
 
@@ -287,10 +251,7 @@ impl Look<'_> {
             self.money(open.amount_cents)
         );
         let code = AlertCode::FindingsOpen;
-        self.note(
-            code,
-            (open.count > 0).then(|| Found::about(code, text, &open)),
-        );
+        self.note(code, (open.count > 0).then(|| about(code, text, &open)));
         Ok(())
     }
 
@@ -334,7 +295,7 @@ impl Look<'_> {
                 count: Some(count),
                 amount_cents: Some(sum),
                 example: Some(first.payout_id.to_string()),
-                ..Found::new(code, text)
+                ..one_thing(code, text)
             }
         });
         self.note(code, found);
@@ -357,7 +318,7 @@ impl Look<'_> {
             );
             Found {
                 example: Some(run.to_string()),
-                ..Found::new(code, text)
+                ..one_thing(code, text)
             }
         });
         self.note(code, found);
@@ -367,46 +328,48 @@ impl Look<'_> {
     fn overdue(&mut self) -> Result<(), StoreError> {
         let of = self.terms.thresholds;
         let paid = self.store.run_last_ended("process", &PAID_WHAT_IT_COULD)?;
-        let compared = self
-            .store
-            .reconciliation_last()?
-            .map(|last| last.finished_at);
-        self.overdue_one(
-            AlertCode::ProcessOverdue,
-            "process",
-            of.process_within,
-            paid,
-        )?;
+        let said = paid.map_or_else(
+            || "never".to_owned(),
+            |paid| format!("the last time on {paid}"),
+        );
+        let text = format!(
+            "`payouts process` has not run to its end within {}, {said}",
+            in_words(of.process_within)
+        );
+        self.overdue_one(AlertCode::ProcessOverdue, of.process_within, paid, text)?;
+
+        let compared = self.store.compared_until(COMPARISONS_MAX)?;
+        let said = compared.map_or_else(
+            || "never".to_owned(),
+            |until| format!("the last time up to {until}"),
+        );
+        let text = format!(
+            "`payouts reconcile` has compared nothing of the last {}, {said}",
+            in_words(of.reconcile_within)
+        );
         self.overdue_one(
             AlertCode::ReconcileOverdue,
-            "reconcile",
             of.reconcile_within,
             compared,
+            text,
         )
     }
 
+    /// `text` says so, if nothing was done since a moment that is longer ago.
     fn overdue_one(
         &mut self,
         code: AlertCode,
-        command: &str,
         within: Duration,
-        last: Option<Time>,
+        done: Option<Time>,
+        text: String,
     ) -> Result<(), StoreError> {
         if within.is_zero() {
             return Ok(());
         }
         // A new database has had no time yet.
         let (_, made) = self.store.database_id()?;
-        let late = last.unwrap_or(made) < self.terms.now.minus(within);
-        let last = last.map_or_else(
-            || "never".to_owned(),
-            |last| format!("the last time on {last}"),
-        );
-        let text = format!(
-            "`payouts {command}` has not run to its end within {}, {last}",
-            in_words(within)
-        );
-        self.note(code, late.then(|| Found::new(code, text)));
+        let late = done.unwrap_or(made) < self.terms.now.minus(within);
+        self.note(code, late.then(|| one_thing(code, text)));
         Ok(())
     }
 
@@ -428,7 +391,7 @@ impl Look<'_> {
         let found = (count > 0).then(|| Found {
             count: Some(count),
             example,
-            ..Found::new(code, text)
+            ..one_thing(code, text)
         });
         self.note(code, found);
         Ok(())
@@ -448,7 +411,7 @@ impl Look<'_> {
         let found = (verified.proofs > 0).then(|| Found {
             count: Some(i64::try_from(verified.proofs).unwrap_or(i64::MAX)),
             example: first.map(ToString::to_string),
-            ..Found::new(code, text)
+            ..one_thing(code, text)
         });
         self.note(code, found);
     }
@@ -466,7 +429,7 @@ impl Look<'_> {
             }
             AtStripe::Unreachable(why) => {
                 let text = format!("Stripe could not be asked for account and balance: {why}");
-                self.note(unreachable, Some(Found::new(unreachable, text)));
+                self.note(unreachable, Some(one_thing(unreachable, text)));
                 return Ok(());
             }
             AtStripe::Answered {
@@ -488,7 +451,7 @@ impl Look<'_> {
                 stamp.account,
                 mode(stamp.livemode)
             );
-            Found::new(differs, text)
+            one_thing(differs, text)
         });
         self.note(differs, found);
         match available {
@@ -515,7 +478,7 @@ impl Look<'_> {
         let found = (left_cents < 0).then(|| Found {
             count: Some(due.count),
             amount_cents: Some(left_cents.saturating_neg()),
-            ..Found::new(code, text)
+            ..one_thing(code, text)
         });
         self.note(code, found);
         self.forecast(left_cents)
@@ -543,10 +506,29 @@ impl Look<'_> {
         let code = AlertCode::BalanceForecast;
         let found = (left_cents < usual_cents).then(|| Found {
             amount_cents: Some(usual_cents.saturating_sub(left_cents)),
-            ..Found::new(code, text)
+            ..one_thing(code, text)
         });
         self.note(code, found);
         Ok(())
+    }
+}
+
+fn one_thing(code: AlertCode, text: String) -> Found {
+    Found {
+        code,
+        text,
+        count: None,
+        amount_cents: None,
+        example: None,
+    }
+}
+
+fn about(code: AlertCode, text: String, group: &Group) -> Found {
+    Found {
+        count: Some(group.count),
+        amount_cents: Some(group.amount_cents),
+        example: group.example.clone(),
+        ..one_thing(code, text)
     }
 }
 

@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::model::alert::{Alert, Severity};
+use crate::model::alert::{Alert, Found, Severity};
 use crate::model::money::Currency;
-use crate::ops::check::{Checkup, Figures, Found};
+use crate::ops::check::{Checkup, Figures};
 use crate::output::rows::csv_fields;
 use crate::output::runbook;
 use crate::output::text::clean;
@@ -181,12 +181,29 @@ fn numbers(figures: Figures) -> String {
 pub fn raised(alert: &Alert) -> (String, String) {
     (
         format!("payouts: {} {}", alert.severity, alert.code),
+        format!("{}\n\n{}", alert.found, what_to_do(alert)),
+    )
+}
+
+/// The mail that tells that there is much more of it.
+pub fn grown(alert: &Alert) -> (String, String) {
+    (
+        format!("payouts: {} {}, more of it", alert.severity, alert.code),
         format!(
-            "{}\n\n{}\n\nThis is what `{}` says.\n",
+            "{}\n\nThis stands since {}, and there is at least twice as much of it as when it was \
+             last told.\n\n{}",
             alert.found,
-            runbook::entry(alert.code),
-            runbook::command(alert.code)
+            alert.raised_at,
+            what_to_do(alert)
         ),
+    )
+}
+
+fn what_to_do(alert: &Alert) -> String {
+    format!(
+        "{}\n\nThis is what `{}` says.\n",
+        runbook::entry(alert.code),
+        runbook::command(alert.code)
     )
 }
 

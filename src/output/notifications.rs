@@ -301,7 +301,7 @@ pub fn notifications_table(ui: &Ui, mails: &[Notification]) -> String {
         return "no mails".to_owned();
     }
     let columns = [
-        left("Mail").shrinks_to(12),
+        left("Mail"),
         left("Since").sacrificed(1),
         left("State"),
         left("To").shrinks_to(12),

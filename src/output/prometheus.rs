@@ -270,7 +270,7 @@ impl Page {
             ),
             (
                 "payouts_last_success_timestamp_seconds",
-                "When the last run of a command ended with exit code 0, as Unix time.",
+                "When the last run of a command ended that ran to its end (exit code 0 or 1), as Unix time.",
                 true,
             ),
         ] {
@@ -278,7 +278,7 @@ impl Page {
             for (command, ended) in &by_command {
                 let ended = ended
                     .iter()
-                    .filter(|(exit_code, _)| **exit_code == 0 || !successes_only)
+                    .filter(|(exit_code, _)| matches!(exit_code, 0 | 1) || !successes_only)
                     .map(|(_, (_, last))| *last)
                     .max();
                 if let Some(at) = ended {

@@ -1,9 +1,10 @@
-//! `payout_alerts`: which alerts stand, so that each is told when it comes and when it goes.
+//! `payout_alerts`: which alerts stand, so that each is told when it comes, when it grows and
+//! when it goes.
 
 use diesel::prelude::*;
 
 use crate::failpoint::failpoint;
-use crate::model::alert::{Alert, AlertCode};
+use crate::model::alert::{Alert, AlertCode, Found};
 use crate::model::schema::payout_alerts as alerts;
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
@@ -14,6 +15,8 @@ use crate::store::{Store, StoreError, notifications};
 pub enum AlertChange {
     /// It was not there before.
     Raised(Alert),
+    /// There is much more of it than was told.
+    Grown(Alert),
     /// It is gone.
     Cleared(Alert),
 }
@@ -28,7 +31,7 @@ impl Store {
     /// of the change.
     pub fn alerts_renew(
         &mut self,
-        found: &[(AlertCode, String)],
+        found: &[Found],
         looked: &[AlertCode],
         words: impl Fn(&AlertChange) -> (String, String),
     ) -> Result<(), StoreError> {
@@ -41,7 +44,7 @@ impl Store {
 
     fn renew(
         &mut self,
-        found: &[(AlertCode, String)],
+        found: &[Found],
         looked: &[AlertCode],
         words: &impl Fn(&AlertChange) -> (String, String),
     ) -> Result<(), StoreError> {
@@ -49,17 +52,16 @@ impl Store {
         self.write(|conn| {
             let before = standing(conn)?;
             let mut changes = Vec::new();
-            for (code, text) in found {
-                if !before.iter().any(|alert| alert.code == *code) {
-                    changes.push(AlertChange::Raised(raise(conn, *code, text, now)?));
-                    continue;
+            for found in found {
+                match before.iter().find(|alert| alert.code == found.code) {
+                    None => changes.push(AlertChange::Raised(raise(conn, found, now)?)),
+                    Some(alert) => {
+                        changes.extend(see_again(conn, alert, found, now)?.map(AlertChange::Grown));
+                    }
                 }
-                diesel::update(one_standing(*code))
-                    .set((alerts::found.eq(text), alerts::seen_at.eq(now)))
-                    .execute(conn)?;
             }
             for alert in before {
-                let stands = found.iter().any(|(code, _)| *code == alert.code);
+                let stands = found.iter().any(|found| found.code == alert.code);
                 if stands || !looked.contains(&alert.code) {
                     continue;
                 }
@@ -86,7 +88,7 @@ impl Store {
 impl AlertChange {
     fn code(&self) -> AlertCode {
         match self {
-            Self::Raised(alert) | Self::Cleared(alert) => alert.code,
+            Self::Raised(alert) | Self::Grown(alert) | Self::Cleared(alert) => alert.code,
         }
     }
 }
@@ -106,26 +108,28 @@ fn one_standing(code: AlertCode) -> _ {
 }
 
 /// A new row; or the one that was raised and cleared in this very millisecond, anew.
-fn raise(
-    conn: &mut AnyConnection,
-    code: AlertCode,
-    found: &str,
-    now: Time,
-) -> Result<Alert, StoreError> {
+fn raise(conn: &mut AnyConnection, found: &Found, now: Time) -> Result<Alert, StoreError> {
     let alert = Alert {
-        code,
+        code: found.code,
         raised_at: now,
-        severity: code.severity(),
-        found: found.to_owned(),
+        severity: found.code.severity(),
+        found: found.text.clone(),
         seen_at: now,
+        told_count: found.count.unwrap_or(0),
+        told_cents: found.amount_cents.unwrap_or(0),
         cleared_at: None,
     };
     let anew = diesel::update(
         alerts::table
-            .filter(alerts::code.eq(code))
+            .filter(alerts::code.eq(alert.code))
             .filter(alerts::raised_at.eq(now)),
     )
-    .set((alerts::cleared_at.eq(None::<Time>), alerts::found.eq(found)))
+    .set((
+        alerts::cleared_at.eq(None::<Time>),
+        alerts::found.eq(&alert.found),
+        alerts::told_count.eq(alert.told_count),
+        alerts::told_cents.eq(alert.told_cents),
+    ))
     .execute(conn)?;
     if anew == 0 {
         diesel::insert_into(alerts::table)
@@ -133,4 +137,44 @@ fn raise(
             .execute(conn)?;
     }
     Ok(alert)
+}
+
+/// An alert that stands: as it is now, if it has grown and no other process was faster to
+/// tell so.
+fn see_again(
+    conn: &mut AnyConnection,
+    before: &Alert,
+    found: &Found,
+    now: Time,
+) -> Result<Option<Alert>, StoreError> {
+    let (count, cents) = (found.count.unwrap_or(0), found.amount_cents.unwrap_or(0));
+    let has_grown = before.has_grown(found);
+    let alert = Alert {
+        found: found.text.clone(),
+        seen_at: now,
+        told_count: if has_grown {
+            count
+        } else {
+            before.told_count.min(count)
+        },
+        told_cents: if has_grown {
+            cents
+        } else {
+            before.told_cents.min(cents)
+        },
+        ..before.clone()
+    };
+    let seen = diesel::update(
+        one_standing(before.code)
+            .filter(alerts::told_count.eq(before.told_count))
+            .filter(alerts::told_cents.eq(before.told_cents)),
+    )
+    .set((
+        alerts::found.eq(&alert.found),
+        alerts::seen_at.eq(now),
+        alerts::told_count.eq(alert.told_count),
+        alerts::told_cents.eq(alert.told_cents),
+    ))
+    .execute(conn)?;
+    Ok((has_grown && seen > 0).then_some(alert))
 }

@@ -15,7 +15,7 @@ use crate::model::schema::{
     payout_findings as findings, payout_reconciliation_findings as kept,
     payout_reconciliation_progress as progress, payout_reconciliations, payouts,
 };
-use crate::model::time::Span;
+use crate::model::time::{Span, Time};
 use crate::store::dialect;
 use crate::store::runs::{RunStamp, has_ended};
 use crate::store::{Store, StoreError};
@@ -129,6 +129,25 @@ impl Store {
                 .first(conn)
                 .optional()?)
         })
+    }
+
+    /// Up to when the table was compared with Stripe: by the newest `runs_max` comparisons,
+    /// the one that reaches furthest. Comparing a month of last year is no news of today.
+    pub fn compared_until(&mut self, runs_max: i64) -> Result<Option<Time>, StoreError> {
+        let reached: Vec<(Option<Time>, Time)> = self.read(|conn| {
+            Ok(payout_reconciliations::table
+                .order(payout_reconciliations::finished_at.desc())
+                .limit(runs_max)
+                .select((
+                    payout_reconciliations::period_until,
+                    payout_reconciliations::finished_at,
+                ))
+                .load(conn)?)
+        })?;
+        // A period may reach beyond what has happened.
+        let until =
+            |(until, finished): (Option<Time>, Time)| until.unwrap_or(finished).min(finished);
+        Ok(reached.into_iter().map(until).max())
     }
 
     /// How many findings of each kind and state a comparison saw, gravest kinds first.

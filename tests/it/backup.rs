@@ -171,7 +171,7 @@ fn what_cannot_be_backed_up_is_told() {
     }
 }
 
-/// A backup as the README has it made, of either database.
+/// A backup as the documentation has it made, of either database.
 fn back_up(shop: &Shop, session: &mut Session) {
     match shop.db.backend() {
         Backend::Sqlite => {

@@ -43,6 +43,23 @@ fn expect(shop: &Shop, more: &[&str], names: &[&str], code: i32) {
     );
 }
 
+/// A check to which nothing is overdue, and which asks Stripe nothing.
+const CHECK_FAILED: [&str; 6] = [
+    "check",
+    "--offline",
+    "--process-within",
+    "0s",
+    "--reconcile-within",
+    "0s",
+];
+
+/// As if it had failed in the moment in which it was created.
+fn fail_when_created(shop: &Shop, id: &str) {
+    shop.db.execute(&format!(
+        "UPDATE payouts SET status = 'FAILED', last_retry_at = created_at WHERE id = '{id}'"
+    ));
+}
+
 /// The subjects of the mails of alerts, oldest first.
 fn subjects(shop: &Shop) -> Vec<String> {
     let query =
@@ -231,6 +248,11 @@ on_both! {
         expect(&shop, &[], &[], 0);
         shop.pass(24 * HOUR);
         expect(&shop, &[], &["reconcile_overdue"], 1);
+        // Comparing what is long over says nothing of the last days.
+        shop.env.run(&["reconcile", "--period", "2020-01"]).expect_code(0);
+        expect(&shop, &[], &["reconcile_overdue"], 1);
+        shop.env.run(&["reconcile"]).expect_code(0);
+        expect(&shop, &[], &[], 0);
     }
 
     fn a_run_that_leaves_one_outcome_unknown_has_paid_the_rest(db: TestDb) {
@@ -371,6 +393,62 @@ on_both! {
         let mut all = subjects(&shop).split_off(2);
         all.sort();
         assert_eq!(all, gone);
+    }
+
+    fn an_alert_is_told_again_when_there_is_twice_as_much_of_it(db: TestDb) {
+        let mut shop = watched(db);
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+        shop.payouts(6);
+        shop.pass(2 * DAY);
+        let mut told = 0;
+        // So many of them have been failed for two days: what is told of it.
+        let mut look = |number: usize, dearest_cents: i64| {
+            shop.db.execute("UPDATE payouts SET status = 'PENDING', last_retry_at = NULL, amount_cents = 1000");
+            for n in 0..number {
+                fail_when_created(&shop, &format!("cp{n}"));
+            }
+            shop.db.execute(&format!("UPDATE payouts SET amount_cents = {dearest_cents} WHERE id = 'cp0'"));
+            shop.pass(MINUTE);
+            let code = i32::from(number > 0);
+            shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat()).expect_code(code);
+            let subjects = subjects(&shop).split_off(told);
+            told += subjects.len();
+            subjects.join(", ")
+        };
+        let more = "payouts: warning failed_long, more of it";
+        let seen = [
+            look(2, 1_000),
+            look(3, 1_000),
+            look(4, 1_000),
+            look(6, 1_000),
+            // Whoever has mended most hears of what comes then.
+            look(1, 1_000),
+            look(2, 1_000),
+            // One that weighs as much as all others is news too.
+            look(2, 5_000),
+            look(2, 5_000),
+            look(0, 1_000),
+        ];
+        let wanted = ["payouts: warning failed_long", "", more, "", "", more, more, "", "payouts: cleared failed_long"];
+        assert_eq!(seen, wanted);
+    }
+
+    fn of_several_checks_at_once_one_tells_that_it_has_grown(db: TestDb) {
+        let mut shop = watched(db);
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+        shop.payouts(2);
+        shop.pass(2 * DAY);
+        for id in ["cp0", "cp1"] {
+            fail_when_created(&shop, id);
+            shop.pass(MINUTE);
+            std::thread::scope(|scope| {
+                for _ in 0..4 {
+                    scope.spawn(|| shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat()).expect_code(1));
+                }
+            });
+        }
+        let wanted = ["payouts: warning failed_long", "payouts: warning failed_long, more of it"];
+        assert_eq!(subjects(&shop), wanted);
     }
 
     fn of_several_checks_at_once_one_tells(db: TestDb) {

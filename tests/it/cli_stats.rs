@@ -413,6 +413,7 @@ on_both! {
             payouts_last_run_timestamp_seconds {"command":"process"} 1793611800
             payouts_last_success_timestamp_seconds {"command":"cancel"} 1793611800
             payouts_last_success_timestamp_seconds {"command":"hold"} 1793611800
+            payouts_last_success_timestamp_seconds {"command":"process"} 1793611800
             "#);
         }
         let lines: Vec<&str> = page.stdout.lines().filter(|line| !line.starts_with('#')).collect();

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use payouts::model::alert::AlertCode;
+use payouts::model::alert::{AlertCode, Found};
 use payouts::model::ids::CreatorId;
 use payouts::model::notification::{NotificationKind, NotificationState};
 use payouts::store::notifications::NotificationFilter;
@@ -225,9 +225,15 @@ on_both! {
     fn an_alert_is_told_once_and_as_it_was_worded(db: TestDb) {
         let shop = shop(db, &["alert"]);
         let mut store = shop.db.store();
-        let stuck = [(AlertCode::PayoutsStuck, "p1".to_owned())];
+        let stuck = Found {
+            code: AlertCode::PayoutsStuck,
+            text: "p1".to_owned(),
+            count: Some(1),
+            amount_cents: Some(700),
+            example: None,
+        };
         for _ in 0..2 {
-            store.alerts_renew(&stuck, &[AlertCode::PayoutsStuck], |_| {
+            store.alerts_renew(std::slice::from_ref(&stuck), &[AlertCode::PayoutsStuck], |_| {
                 ("a payout is\nunresolved".to_owned(), "p1\n\nRunbook: unresolved\x1b[31m".to_owned())
             }).unwrap();
         }
@@ -386,24 +392,37 @@ fn templates_of_a_folder_hold_and_what_is_wrong_with_them_is_named() {
         ("paid.txt", "Subject: {{ amount }}\n\nDear {{ nmae }},\n"),
         ("paid.txt", "Subject: {{ amount\n"),
         ("paid.txt", "Enjoy it.\n"),
+        ("paid.txt", "Subject: all\n\n{{ debug() }}\n"),
         ("piad.html", "<p>x</p>"),
     ] {
         shop.env.write(&format!("mails/{file}"), text);
         let run = shop.env.run(&["notify", "--preview"]).expect_code(3);
         wrong.push(run.stderr);
     }
+    // Nobody waits for what never comes.
+    fs::remove_file(shop.env.path("mails/piad.html")).unwrap();
+    let pipe = shop.env.path("mails/paid.html");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    let run = shop.env.run(&["notify", "--preview"]).expect_code(3);
+    wrong.push(run.stderr);
     insta::assert_snapshot!(wrong.join("\n"), @r"
     error: a template of mails cannot be used: mails: paid.txt, line 3: there is no `nmae` here
-    hint: what a template may name is in the README, under Mail
+    hint: what a template may name is in docs/production.md, under Mail
 
     error: a template of mails cannot be used: mails: paid.txt, line 1: syntax error: unexpected end of input, expected end of variable block
-    hint: what a template may name is in the README, under Mail
+    hint: what a template may name is in docs/production.md, under Mail
 
     error: a template of mails cannot be used: mails: paid.txt, line 1: the first line of a plain text is `Subject: …`
-    hint: what a template may name is in the README, under Mail
+    hint: what a template may name is in docs/production.md, under Mail
+
+    error: a template of mails cannot be used: mails: paid.txt, line 3: unknown function: debug is unknown
+    hint: what a template may name is in docs/production.md, under Mail
 
     error: mails/piad.html is no template of a mail
     hint: they are called paid.txt, paid.html, failed.txt, failed.html, digest.txt, digest.html, alert.txt, alert.html, frame.html
+
+    error: mails/paid.html (PAYOUTS_MAIL_TEMPLATES) is not a file
     ");
 }
 

@@ -1,5 +1,5 @@
 //! PostgreSQL away while the program pays: its sessions terminated, the server crashed and started
-//! again, and gone for longer than the program is patient. A run goes on, or ends as the README says;
+//! again, and gone for longer than the program is patient. A run goes on, or ends as its exit code says;
 //! the runs after it end with every payout paid exactly once.
 
 #![expect(clippy::print_stdout, reason = "how the runs ended is worth knowing")]

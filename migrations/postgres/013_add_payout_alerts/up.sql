@@ -1,5 +1,6 @@
--- Which alerts `payouts check --mail` raised and cleared, so that each is told once. The
--- rows stay: they say when something needed a person, and for how long.
+-- Which alerts `payouts check --mail` raised and cleared, so that each is told once, and
+-- again when it has grown. The rows stay: they say when something needed a person, and for
+-- how long.
 CREATE TABLE "payout_alerts" (
     "code" TEXT NOT NULL,
     "raised_at" TIMESTAMP(3) NOT NULL,
@@ -7,6 +8,10 @@ CREATE TABLE "payout_alerts" (
     -- What was found, in words, when it was last looked at.
     "found" TEXT NOT NULL,
     "seen_at" TIMESTAMP(3) NOT NULL,
+    -- How many things it was about, and how much money, when it was last told, or the least
+    -- there was since; 0 where it is about none.
+    "told_count" BIGINT NOT NULL,
+    "told_cents" BIGINT NOT NULL,
     "cleared_at" TIMESTAMP(3),
 
     CONSTRAINT "payout_alerts_pkey" PRIMARY KEY ("code", "raised_at"),

@@ -79,6 +79,8 @@ impl Templates {
     pub fn new(others: &BTreeMap<String, String>, sender: &str) -> Result<Self, TemplateError> {
         let mut engine = Environment::new();
         engine.set_undefined_behavior(UndefinedBehavior::Strict);
+        // A mail says what its template names, and not all that is known.
+        engine.remove_global("debug");
         engine.set_auto_escape_callback(|name| {
             if is_plain(name) {
                 AutoEscape::None

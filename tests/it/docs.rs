@@ -1,5 +1,5 @@
-//! README.md against the program: what it says of variables, exit codes, commands and flags is what
-//! the program says.
+//! README.md and `docs` against the program: what they say of variables, exit codes, commands and
+//! flags is what the program says; and their links lead somewhere.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,11 +8,32 @@ use payouts::env_vars;
 
 use crate::common::env::TestEnv;
 
-const README: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+/// Every page by its path.
+const PAGES: [(&str, &str); 7] = [
+    ("README.md", include_str!("../../README.md")),
+    ("SECURITY.md", include_str!("../../SECURITY.md")),
+    ("docs/paying.md", include_str!("../../docs/paying.md")),
+    (
+        "docs/production.md",
+        include_str!("../../docs/production.md"),
+    ),
+    (
+        "docs/reconciling.md",
+        include_str!("../../docs/reconciling.md"),
+    ),
+    ("docs/reference.md", REFERENCE),
+    (
+        "docs/developing.md",
+        include_str!("../../docs/developing.md"),
+    ),
+];
 
-/// The cells of every table row with as many columns as asked for.
+/// What settings, scripts and monitors rely on.
+pub(crate) const REFERENCE: &str = include_str!("../../docs/reference.md");
+
+/// The cells of every table row of the reference with as many columns as asked for.
 fn rows(columns: usize) -> impl Iterator<Item = Vec<&'static str>> {
-    README
+    REFERENCE
         .lines()
         .filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |"))
         .map(|row| row.split(" | ").collect::<Vec<_>>())
@@ -34,8 +55,9 @@ fn every_variable_stands_there_with_the_programs_words() {
 
 #[test]
 fn no_other_variable_of_ours_is_named() {
-    let unknown: Vec<&str> = README
-        .split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'))
+    let unknown: Vec<&str> = PAGES
+        .iter()
+        .flat_map(|(_, text)| text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')))
         .filter(|word| word.starts_with("PAYOUTS_") || word.starts_with("STRIPE_"))
         // Those of a test run are read by the tests alone.
         .filter(|word| !word.starts_with("PAYOUTS_TEST_"))
@@ -51,9 +73,9 @@ fn is_variable(text: &str) -> bool {
 #[test]
 fn every_exit_code_stands_there_with_the_programs_words() {
     // The table of all codes; the one for readers of mail has no such heading.
-    let (_, section) = README
+    let (_, section) = REFERENCE
         .split_once("\n## Exit codes\n")
-        .expect("README has a section on exit codes");
+        .expect("a section on exit codes");
     let section = section.split("\n## ").next().unwrap_or_default();
     let written: BTreeSet<&str> = section
         .lines()
@@ -72,12 +94,15 @@ fn every_exit_code_stands_there_with_the_programs_words() {
         .map(|exit| exit.code().to_string())
         .collect();
     let sentence = format!("the first of {} is the exit code", order.join(", "));
-    assert!(section.contains(&sentence), "not in README: {sentence}");
+    assert!(section.contains(&sentence), "not there: {sentence}");
 }
 
 #[test]
 fn every_command_and_flag_exists() {
-    let invocations = invocations(README);
+    let invocations: Vec<Vec<String>> = PAGES
+        .iter()
+        .flat_map(|(_, text)| invocations(text))
+        .collect();
     let helps = Helps::default();
     let mut wrong = Vec::new();
     for words in &invocations {
@@ -91,8 +116,58 @@ fn every_command_and_flag_exists() {
     for command in [
         "create", "creators", "list", "migrate", "process", "release", "show",
     ] {
-        assert!(named.contains(command), "{command} was not found in README");
+        assert!(named.contains(command), "{command} was not found");
     }
+}
+
+#[test]
+fn every_link_leads_to_a_page_and_a_heading() {
+    let mut broken = Vec::new();
+    let mut links = 0;
+    for (page, text) in PAGES {
+        let targets = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once(')')?.0))
+            .filter(|target| !target.starts_with("https://"));
+        for target in targets {
+            links += 1;
+            if !leads_somewhere(page, target) {
+                broken.push(format!("{page}: {target}"));
+            }
+        }
+    }
+    assert_eq!(broken, [""; 0]);
+    assert!(links > 30, "they are looked for: {links}");
+    assert!(!leads_somewhere("docs/paying.md", "#no-such-heading"));
+    assert!(!leads_somewhere("docs/paying.md", "production.md#no"));
+    assert!(!leads_somewhere("docs/paying.md", "README.md"));
+}
+
+/// Whether a page's link, such as `../README.md#runs`, is right.
+fn leads_somewhere(page: &str, target: &str) -> bool {
+    let (path, heading) = target.split_once('#').unwrap_or((target, ""));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let file = match path {
+        "" => root.join(page),
+        path => root.join(page).with_file_name("").join(path),
+    };
+    let Ok(text) = std::fs::read_to_string(&file) else {
+        return false;
+    };
+    heading.is_empty() || anchors(&text).any(|anchor| anchor == heading)
+}
+
+/// What headings are called in links.
+fn anchors(text: &str) -> impl Iterator<Item = String> {
+    let headings = text.lines().filter_map(|line| line.strip_prefix('#'));
+    headings.map(|heading| {
+        let heading = heading.trim_start_matches('#').trim().to_lowercase();
+        let kept = heading
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-'));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    })
 }
 
 #[test]
@@ -161,7 +236,8 @@ fn command_words(rest: &str) -> Option<Vec<String>> {
     let line = rest.split([';', '|', '&', ')', '>']).next()?;
     let words: Vec<String> = line.split_whitespace().map(str::to_owned).collect();
     let is_command = |word: &String| word.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-    words.first().is_some_and(is_command).then_some(words)
+    let first = words.first()?;
+    (is_command(first) && !first.starts_with('-')).then_some(words)
 }
 
 /// What `--help` says of each command, asked for once.
