@@ -502,6 +502,8 @@ impl Year {
             .iter()
             .map(|mail| mail.header("Subject").to_owned())
             .collect();
+        let again = subjects.iter().filter(|one| one.ends_with("more of it"));
+        assert_eq!(again.count(), 0, "nothing grew: {subjects:#?}");
         for (code, _) in &self.expected {
             let count = |subject: String| subjects.iter().filter(|one| **one == subject).count();
             let severity = code.parse::<AlertCode>().unwrap().severity();
