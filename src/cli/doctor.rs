@@ -17,7 +17,7 @@ use crate::output::json::{CheckView, DoctorMembers, SettingView};
 use crate::output::progress::Progress;
 use crate::output::table::{self, Tone, left};
 use crate::output::ui::Ui;
-use crate::output::{Answer, history_check, text};
+use crate::output::{Answer, history_check};
 use crate::store::{Open, Stamp};
 use crate::stripe::Stripe;
 use crate::stripe::transport::key_is_restricted;
@@ -191,13 +191,13 @@ fn stripe(cx: &Context, stamp: Option<&Stamp>, currency: Currency) -> Result<Vec
 }
 
 fn settings_table(ui: &Ui, settings: &[SettingView<'_>]) -> String {
-    let columns = [left("Setting"), left("Value").shrinks_to(20), left("From")];
+    let columns = [left("Setting"), left("Value").wraps_at(20), left("From")];
     let rows = settings
         .iter()
         .map(|setting| {
             vec![
                 setting.name.into(),
-                text::brief(setting.value, 60).into(),
+                setting.value.into(),
                 setting.origin.as_str().into(),
             ]
         })
@@ -222,7 +222,7 @@ fn checks_table(ui: &Ui, checks: &[Check]) -> String {
             ]
         })
         .collect();
-    let columns = [left("Check"), left("State"), left("Found").shrinks_to(30)];
+    let columns = [left("Check"), left("State"), left("Found").wraps_at(30)];
     let hints = checks.iter().filter_map(|check| {
         let hint = check.hint.as_deref().filter(|hint| !hint.is_empty())?;
         Some(format!("{}: {hint}", check.name))

@@ -18,6 +18,8 @@ pub struct Column {
     right: bool,
     /// Its cells may be cut down to this many characters.
     width_min: Option<u16>,
+    /// Its cells go on in the next line instead of being cut.
+    wraps: bool,
     /// Left out when the screen is too narrow all the same; the highest first, 0 never.
     sacrifice: u8,
 }
@@ -29,6 +31,16 @@ impl Column {
         Self {
             width_min: Some(width_min),
             ..self
+        }
+    }
+
+    /// Its cells may be as narrow as `width_min` characters when the screen is too narrow,
+    /// and go on in the next line.
+    #[must_use]
+    pub fn wraps_at(self, width_min: u16) -> Self {
+        Self {
+            wraps: true,
+            ..self.shrinks_to(width_min)
         }
     }
 
@@ -48,6 +60,7 @@ pub fn left(heading: impl Into<Cow<'static, str>>) -> Column {
         heading: heading.into(),
         right: false,
         width_min: None,
+        wraps: false,
         sacrifice: 0,
     }
 }
@@ -137,6 +150,7 @@ pub fn render(ui: &Ui, columns: &[Column], rows: Vec<Vec<Value>>) -> String {
     }));
     header.max_height(1);
     table.set_header(header);
+    let one_line = !columns.iter().any(|column| column.wraps);
     for row in rows {
         let cells = row.into_iter().map(|value| {
             let cell = Cell::new(&value.text);
@@ -149,7 +163,9 @@ pub fn render(ui: &Ui, columns: &[Column], rows: Vec<Vec<Value>>) -> String {
             }
         });
         let mut row = Row::from(cells);
-        row.max_height(1);
+        if one_line {
+            row.max_height(1);
+        }
         table.add_row(row);
     }
     for (index, column) in columns.iter().enumerate() {
@@ -299,6 +315,32 @@ mod tests {
         Id          Name      Reason    Referen…
         1234567890  Ann…      balance…  INV-1
         2           名前の…   x         [31mred…
+        ");
+    }
+
+    #[test]
+    fn what_must_be_read_whole_goes_on_in_the_next_line() {
+        let columns = [left("Check"), left("Found").wraps_at(10)];
+        let rows = || {
+            vec![
+                vec![
+                    "disk".into(),
+                    "74 GiB free; the database takes 424 KiB".into(),
+                ],
+                vec!["key".into(), "/a/path/without/any/space/in/it".into()],
+            ]
+        };
+        insta::assert_snapshot!(render(&screen(None), &columns, rows()), @r"
+        Check  Found
+        disk   74 GiB free; the database takes 424 KiB
+        key    /a/path/without/any/space/in/it
+        ");
+        insta::assert_snapshot!(render(&screen(Some(30)), &columns, rows()), @r"
+        Check  Found
+        disk   74 GiB free; the
+               database takes 424 KiB
+        key    /a/path/without/any/spa
+               ce/in/it
         ");
     }
 

@@ -228,46 +228,46 @@ fn a_new_machine_is_told_everything_at_once() {
     env.set("PAYOUTS_CONCURRENCY", "8");
     insta::assert_snapshot!(env.run(&["doctor"]).transcript(), @r"
     $ payouts doctor
-    Setting                           Value                                                         From
-    DATABASE_URL                      sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payo…  default
-    DATABASE_URL_FILE                 none                                                          default
-    STRIPE_SECRET_KEY                 none                                                          default
-    STRIPE_SECRET_KEY_FILE            none                                                          default
-    STRIPE_API_BASE                   https://api.stripe.com                                        default
-    STRIPE_WEBHOOK_SECRET             none                                                          default
-    STRIPE_WEBHOOK_SECRET_FILE        none                                                          default
-    SMTP_URL                          none                                                          default
-    SMTP_URL_FILE                     none                                                          default
-    PAYOUTS_MAIL_FROM                 none                                                          default
-    PAYOUTS_MAIL_TO                   none                                                          default
-    PAYOUTS_MAIL_TEMPLATES            built in                                                      default
-    PAYOUTS_LIVE                      off                                                           default
-    PAYOUTS_PG_POOLER                 none                                                          default
-    PAYOUTS_CURRENCY                  usd                                                           default
-    PAYOUTS_MIN_AMOUNT_CENTS          100                                                           default
-    PAYOUTS_MAX_AMOUNT_CENTS          1000000                                                       default
-    PAYOUTS_APPROVAL_THRESHOLD_CENTS  off                                                           default
-    PAYOUTS_MAX_RUN_TOTAL_CENTS       off                                                           default
-    PAYOUTS_MAX_DAY_TOTAL_CENTS       off                                                           default
-    PAYOUTS_WARNINGS                  tell                                                          default
-    PAYOUTS_ACTOR_FROM_ROLE           off                                                           default
-    PAYOUTS_MAX_RETRIES               5                                                             default
-    PAYOUTS_RETRY_DELAYS              5m,10m,30m,1h,2h                                              default
-    PAYOUTS_CHECK_FAILURE_PERCENT     5                                                             default
-    PAYOUTS_CHECK_FAILURE_WITHIN      24h                                                           default
-    PAYOUTS_CHECK_FAILURE_SAMPLE      20                                                            default
-    PAYOUTS_CHECK_STUCK_AFTER         1h                                                            default
-    PAYOUTS_CHECK_FAILED_ATTEMPTS     3                                                             default
-    PAYOUTS_CHECK_FAILED_AFTER        24h                                                           default
-    PAYOUTS_CHECK_UNUSUAL_TIMES       6                                                             default
-    PAYOUTS_CHECK_FORECAST            7d                                                            default
-    PAYOUTS_CHECK_PROCESS_WITHIN      26h                                                           default
-    PAYOUTS_CHECK_RECONCILE_WITHIN    50h                                                           default
-    PAYOUTS_CONCURRENCY               8                                                             environment
-    PAYOUTS_RATE                      20 live, 10 test, unlimited on a loopback base                default
-    PAYOUTS_LEASE                     2m                                                            default
-    PAYOUTS_ACTOR                     tester                                                        environment
-    PAYOUTS_LOG_FORMAT                text                                                          default
+    Setting                           Value                                                              From
+    DATABASE_URL                      sqlite:/tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db  default
+    DATABASE_URL_FILE                 none                                                               default
+    STRIPE_SECRET_KEY                 none                                                               default
+    STRIPE_SECRET_KEY_FILE            none                                                               default
+    STRIPE_API_BASE                   https://api.stripe.com                                             default
+    STRIPE_WEBHOOK_SECRET             none                                                               default
+    STRIPE_WEBHOOK_SECRET_FILE        none                                                               default
+    SMTP_URL                          none                                                               default
+    SMTP_URL_FILE                     none                                                               default
+    PAYOUTS_MAIL_FROM                 none                                                               default
+    PAYOUTS_MAIL_TO                   none                                                               default
+    PAYOUTS_MAIL_TEMPLATES            built in                                                           default
+    PAYOUTS_LIVE                      off                                                                default
+    PAYOUTS_PG_POOLER                 none                                                               default
+    PAYOUTS_CURRENCY                  usd                                                                default
+    PAYOUTS_MIN_AMOUNT_CENTS          100                                                                default
+    PAYOUTS_MAX_AMOUNT_CENTS          1000000                                                            default
+    PAYOUTS_APPROVAL_THRESHOLD_CENTS  off                                                                default
+    PAYOUTS_MAX_RUN_TOTAL_CENTS       off                                                                default
+    PAYOUTS_MAX_DAY_TOTAL_CENTS       off                                                                default
+    PAYOUTS_WARNINGS                  tell                                                               default
+    PAYOUTS_ACTOR_FROM_ROLE           off                                                                default
+    PAYOUTS_MAX_RETRIES               5                                                                  default
+    PAYOUTS_RETRY_DELAYS              5m,10m,30m,1h,2h                                                   default
+    PAYOUTS_CHECK_FAILURE_PERCENT     5                                                                  default
+    PAYOUTS_CHECK_FAILURE_WITHIN      24h                                                                default
+    PAYOUTS_CHECK_FAILURE_SAMPLE      20                                                                 default
+    PAYOUTS_CHECK_STUCK_AFTER         1h                                                                 default
+    PAYOUTS_CHECK_FAILED_ATTEMPTS     3                                                                  default
+    PAYOUTS_CHECK_FAILED_AFTER        24h                                                                default
+    PAYOUTS_CHECK_UNUSUAL_TIMES       6                                                                  default
+    PAYOUTS_CHECK_FORECAST            7d                                                                 default
+    PAYOUTS_CHECK_PROCESS_WITHIN      26h                                                                default
+    PAYOUTS_CHECK_RECONCILE_WITHIN    50h                                                                default
+    PAYOUTS_CONCURRENCY               8                                                                  environment
+    PAYOUTS_RATE                      20 live, 10 test, unlimited on a loopback base                     default
+    PAYOUTS_LEASE                     2m                                                                 default
+    PAYOUTS_ACTOR                     tester                                                             environment
+    PAYOUTS_LOG_FORMAT                text                                                               default
 
     Check     State   Found
     database  failed  there is no database at /tmp/payouts-xxxxxxxx/home/.local/share/payouts/payouts.db
