@@ -5,8 +5,9 @@
 --   payouts_approver   looks and approves: nothing else
 --
 -- Whoever owns the tables (the role that ran `payouts migrate`) is none of them and stays the only one who can change
--- the schema, drop a trigger, or rewrite the history. Run this as that owner, or as a superuser, after every
--- `payouts migrate`; it may be run again and again, and takes back what it granted before:
+-- the schema, drop a trigger, or rewrite the history. Run this after every `payouts migrate`, always as the same role:
+-- that owner, who needs CREATEROLE for it, or a superuser. It may be run again and again, and takes back what it granted
+-- before:
 --
 --   psql --set ON_ERROR_STOP=1 --file roles.sql "$DATABASE_URL"
 --
