@@ -1052,7 +1052,7 @@ Register-ArgumentCompleter -Native -CommandName 'payouts' -ScriptBlock {
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How narration is written to stderr; `PAYOUTS_LOG_FORMAT` says it for good')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
             [CompletionResult]::new('--database-url', '--database-url', [CompletionResultType]::ParameterName, 'Database to use instead of `DATABASE_URL`')
-            [CompletionResult]::new('--mail', '--mail', [CompletionResultType]::ParameterName, 'Mail the operators each alert once when it comes, again when there is twice as much of it, and once when it goes: writes to the outbox, which `payouts notify` sends')
+            [CompletionResult]::new('--mail', '--mail', [CompletionResultType]::ParameterName, 'Mail the operators each alert once when it comes, again when there is much more of it, and once when it goes: writes to the outbox, which `payouts notify` sends')
             [CompletionResult]::new('--history', '--history', [CompletionResultType]::ParameterName, 'Also read the whole history and verify it: takes seconds for each million rows')
             [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Ask Stripe nothing')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but warnings and errors')

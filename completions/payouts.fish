@@ -1087,7 +1087,7 @@ complete -c payouts -n "__fish_payouts_using_subcommand check" -l color -d 'When
 always\t'Always'
 never\t'Never'"
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l database-url -d 'Database to use instead of `DATABASE_URL`' -r
-complete -c payouts -n "__fish_payouts_using_subcommand check" -l mail -d 'Mail the operators each alert once when it comes, again when there is twice as much of it, and once when it goes: writes to the outbox, which `payouts notify` sends'
+complete -c payouts -n "__fish_payouts_using_subcommand check" -l mail -d 'Mail the operators each alert once when it comes, again when there is much more of it, and once when it goes: writes to the outbox, which `payouts notify` sends'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l history -d 'Also read the whole history and verify it: takes seconds for each million rows'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -l offline -d 'Ask Stripe nothing'
 complete -c payouts -n "__fish_payouts_using_subcommand check" -s q -l quiet -d 'Say nothing on stderr but warnings and errors'

@@ -123,7 +123,7 @@ BEGIN
                 seen_at)'),
             ('payouts_operator', 'payout_notifications', 'INSERT, UPDATE, DELETE'),
             ('payouts_operator', 'payout_notification_switches', 'INSERT, UPDATE, DELETE'),
-            ('payouts_operator', 'payout_alerts', 'INSERT, UPDATE (found, seen_at, told_count, told_cents, cleared_at)'),
+            ('payouts_operator', 'payout_alerts', 'INSERT, UPDATE (found, seen_at, told_at, told_count, told_cents, cleared_at)'),
 
             ('payouts_approver', 'payout_approvals', 'INSERT, DELETE'),
             ('payouts_approver', 'payout_history', 'INSERT'),

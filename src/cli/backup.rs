@@ -60,7 +60,7 @@ pub(super) fn run(cx: &mut Context, args: &BackupArgs) -> Result<Exits, CliError
     }
     let made = backup::write(&mut store, &path).map_err(|error| told(cx, error))?;
     let deleted = match args.keep {
-        Some(keep) => backup::prune(&args.path, keep.into()).map_err(|error| {
+        Some(keep) => backup::prune(&args.path, keep.into(), &made.path).map_err(|error| {
             CliError::caused(
                 Exit::Attention,
                 format!(

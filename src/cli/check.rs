@@ -35,9 +35,8 @@ use crate::store::notifications::Wanted;
 /// Every threshold is also a variable, `PAYOUTS_CHECK_…`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
-    /// Mail the operators each alert once when it comes, again when there is twice as
-    /// much of it, and once when it goes: writes to the outbox, which `payouts notify`
-    /// sends
+    /// Mail the operators each alert once when it comes, again when there is much more
+    /// of it, and once when it goes: writes to the outbox, which `payouts notify` sends
     #[arg(long, help_heading = "Selection")]
     mail: bool,
 
@@ -132,16 +131,26 @@ pub(super) fn run(
     ui: &Ui,
 ) -> State {
     let looked = cx.and_then(|cx| {
-        let (checkup, currency) = look(&cx, args)?;
+        let mut store = cx.store()?;
+        let (checkup, currency) = look(&cx, args, &mut store)?;
         match print(&cx, &checkup, currency) {
             Err(error) if !error.broken_pipe => return Err(error),
             _ => {}
         }
-        Ok(match checkup.worst() {
+        let state = match checkup.worst() {
             None => State::Ok,
             Some(Severity::Warning) => State::Warning,
             Some(Severity::Critical) => State::Critical,
-        })
+        };
+        // What was found is said first: that it cannot be mailed must not hide it.
+        match args.mail.then(|| mail(&cx, &mut store, &checkup)) {
+            Some(Err(error)) if state == State::Critical => {
+                error.print(ui);
+                Ok(state)
+            }
+            Some(Err(error)) => Err(error),
+            _ => Ok(state),
+        }
     });
     looked.unwrap_or_else(|error| {
         if format == Format::Table {
@@ -153,23 +162,24 @@ pub(super) fn run(
     })
 }
 
-fn look(cx: &Context, args: &CheckArgs) -> Result<(Checkup, Currency), CliError> {
-    let mut store = cx.store()?;
-    let currency = cx.currency(&mut store)?;
-    let stripe = ask_stripe(cx, args, currency)?;
+fn look(
+    cx: &Context,
+    args: &CheckArgs,
+    store: &mut Store,
+) -> Result<(Checkup, Currency), CliError> {
+    let currency = cx.currency(store)?;
+    // First what takes long, so that all else is of one moment.
     let history = args
         .history
-        .then(|| verify_history::verify(&mut store, &mut |_| {}))
+        .then(|| verify_history::verify(store, &mut |_| {}))
         .transpose()?;
+    let stripe = ask_stripe(cx, args, currency)?;
     let terms = Terms {
         thresholds: &thresholds(args, &cx.config.thresholds),
         currency,
         now: cx.clock.now(),
     };
-    let checkup = check::check(&mut store, terms, &stripe, history.as_ref())?;
-    if args.mail {
-        mail(cx, &mut store, &checkup)?;
-    }
+    let checkup = check::check(store, terms, &stripe, history.as_ref())?;
     Ok((checkup, currency))
 }
 

@@ -263,10 +263,18 @@ fn sender(cx: &Context) -> Result<Address, CliError> {
 }
 
 fn operators(cx: &Context) -> Result<Vec<String>, CliError> {
+    let mut operators: Vec<(String, String)> = Vec::new();
     for one in &cx.config.mail_to {
-        Address::parse(one).map_err(|why| wrong_address(vars::MAIL_TO.name, one, why))?;
+        let address = Address::parse(one)
+            .map_err(|why| wrong_address(vars::MAIL_TO.name, one, why))?
+            .address()
+            .to_lowercase();
+        // Nobody gets a mail twice.
+        if !operators.iter().any(|(known, _)| *known == address) {
+            operators.push((address, one.clone()));
+        }
     }
-    Ok(cx.config.mail_to.clone())
+    Ok(operators.into_iter().map(|(_, written)| written).collect())
 }
 
 fn wrong_address(name: &str, text: &str, why: String) -> CliError {

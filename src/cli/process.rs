@@ -135,7 +135,7 @@ pub(super) fn run(cx: &mut Context, args: &ProcessArgs) -> Result<Exits, CliErro
     };
     let summary = match &ended {
         Ok(report) => summary(report, currency),
-        Err(_) => "did not run".to_owned(),
+        Err(error) => error.message().to_owned(),
     };
     // Tasks that were given up hold on to the store's thread until the runtime is gone.
     drop(runtime);

@@ -18,7 +18,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::secret::{secret_in, stripe_key};
-use self::values::{durations, each_once, switch, whole};
+use self::values::{durations, switch, whole};
 
 use crate::env_vars::{self as vars, Variable};
 use crate::model::alert::Thresholds;
@@ -163,8 +163,11 @@ impl Config {
             mail_from: env.get(&vars::MAIL_FROM).map(|(text, _)| text.to_owned()),
             mail_to: env
                 .get(&vars::MAIL_TO)
-                .map(|(text, _)| each_once(text))
-                .unwrap_or_default(),
+                .map(|(text, _)| text.split(',').map(|one| one.trim().to_owned()))
+                .into_iter()
+                .flatten()
+                .filter(|one| !one.is_empty())
+                .collect(),
             mail_templates: env
                 .get(&vars::MAIL_TEMPLATES)
                 .map(|(text, _)| PathBuf::from(text)),

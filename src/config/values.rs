@@ -64,27 +64,3 @@ pub(super) fn durations(text: &str) -> Result<Vec<Duration>, String> {
     }
     Ok(delays)
 }
-
-/// What stands between commas, each once, in the order in which it is written.
-pub(super) fn each_once(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for one in text.split(',').map(str::trim).filter(|one| !one.is_empty()) {
-        if !found.iter().any(|known| known == one) {
-            found.push(one.to_owned());
-        }
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_written_twice_gets_one_mail() {
-        assert_eq!(
-            each_once(" a@example.com,b@example.com, ,a@example.com"),
-            ["a@example.com", "b@example.com"]
-        );
-    }
-}

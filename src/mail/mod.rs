@@ -232,6 +232,12 @@ impl MailServer {
             Err(error) => {
                 connection.abort();
                 Err(match severity(&error) {
+                    // A limit or a policy of the server says nothing of whom it is for.
+                    Some(Severity::PermanentNegativeCompletion)
+                        if is_about_the_server(&error.to_string()) =>
+                    {
+                        MailError::Later(words(&error, self.url.login.as_ref()))
+                    }
                     Some(Severity::PermanentNegativeCompletion) => {
                         MailError::Refused(words(&error, self.url.login.as_ref()))
                     }
@@ -297,6 +303,19 @@ fn severity(error: &lettre::transport::smtp::Error) -> Option<Severity> {
     error.status().map(|code| code.severity)
 }
 
+/// Whether a refusal for good has an enhanced status code (RFC 3463) of the mail system, the
+/// network or a policy: 5.3.x, 5.4.x, 5.7.x.
+fn is_about_the_server(said: &str) -> bool {
+    said.split_whitespace().any(|word| {
+        let mut parts = word.split('.');
+        let is = |part: Option<&str>, any: &[&str]| part.is_some_and(|part| any.contains(&part));
+        is(parts.next(), &["5"])
+            && is(parts.next(), &["3", "4", "7"])
+            && parts.next().is_some_and(|part| part.parse::<u16>().is_ok())
+            && parts.next().is_none()
+    })
+}
+
 /// The shortest password that is looked for: anything shorter is a part of many words.
 const PASSWORD_CHARS_MIN: usize = 4;
 
@@ -342,6 +361,24 @@ fn words(error: &lettre::transport::smtp::Error, login: Option<&(String, SecretS
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_of_the_server_is_not_about_whom_a_mail_is_for() {
+        assert!(is_about_the_server(
+            "permanent error (550): 5.4.5 Daily limit exceeded"
+        ));
+        assert!(is_about_the_server("permanent error (550): 5.7.1 not now"));
+        for said in [
+            "(550): 5.1.1 no such mailbox",
+            "(554): 5.6.0 spam",
+            "(550): 5.4 x",
+            "5.4.5.1",
+            "no 5.x.7",
+            "",
+        ] {
+            assert!(!is_about_the_server(said), "{said}");
+        }
+    }
 
     fn mail(subject: &str, name: &str, text: &str) -> String {
         let mail = Mail {

@@ -126,7 +126,9 @@ fn read_place(place: &str, default: u16) -> Result<(String, u16), SmtpUrlError> 
         .strip_prefix('[')
         .and_then(|rest| rest.split_once(']'))
     {
-        Some((address, port)) => (address, port.strip_prefix(':')),
+        Some((address, "")) => (address, None),
+        // Without its colon it is no number.
+        Some((address, port)) => (address, Some(port.strip_prefix(':').unwrap_or("?"))),
         None => match place.split_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (place, None),

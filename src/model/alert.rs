@@ -80,24 +80,25 @@ impl AlertCode {
         }
     }
 
-    /// Whether it is about many things that come one by one, so that more of them are news.
-    const fn is_about_many(self) -> bool {
+    /// Of how many times as many it is told again; none of what is about one thing, or where
+    /// more of it asks for nothing else.
+    const fn told_again_at(self) -> Option<i64> {
         match self {
+            // Each may be the grave one.
+            Self::FindingsOpen | Self::HistoryBroken => Some(1),
             Self::FailureRate
             | Self::PayoutsStuck
-            | Self::FindingsOpen
-            | Self::HistoryBroken
             | Self::FailedOften
             | Self::FailedLong
             | Self::UnusualAmount
-            | Self::MailUndelivered => true,
+            | Self::MailUndelivered => Some(2),
             Self::AccountDiffers
             | Self::BalanceShort
             | Self::BalanceForecast
             | Self::ProcessFailed
             | Self::ProcessOverdue
             | Self::ReconcileOverdue
-            | Self::StripeUnreachable => false,
+            | Self::StripeUnreachable => None,
         }
     }
 }
@@ -165,6 +166,8 @@ pub struct Alert {
     pub found: String,
     /// When it was last seen.
     pub seen_at: Time,
+    /// When it was last told.
+    pub told_at: Time,
     /// How many there were when it was last told, or the fewest there were since; 0 where
     /// nothing is counted.
     pub told_count: i64,
@@ -174,15 +177,22 @@ pub struct Alert {
     pub cleared_at: Option<Time>,
 }
 
+/// An alert that was told is not told again before.
+const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(3600);
+
 impl Alert {
-    /// Whether there is so much more of it that it is told again: twice as many as were told,
-    /// or as were left since, or twice the money. Whoever has mended all but one of ten hears
-    /// of the next; and what grows to a thousand is told ten times, not a thousand.
-    pub fn has_grown(&self, found: &Found) -> bool {
-        let twice = |told: i64, now: Option<i64>| {
-            now.is_some_and(|now| now > told && now >= told.saturating_mul(2))
+    /// Whether there is so much more of it that it is told again: any more findings, twice as
+    /// many payouts or mails, or twice their money, as was told, or as was left of it since.
+    /// Whoever has mended all but one of ten hears of the next; what grows to a thousand is
+    /// told ten times, not a thousand; and what goes up and down is told once an hour.
+    pub fn has_grown(&self, found: &Found, now: Time) -> bool {
+        let Some(times) = self.code.told_again_at() else {
+            return false;
         };
-        self.code.is_about_many()
-            && (twice(self.told_count, found.count) || twice(self.told_cents, found.amount_cents))
+        let grown = |told: i64, now: Option<i64>| {
+            now.is_some_and(|now| now > told && now >= told.saturating_mul(times))
+        };
+        now >= self.told_at.plus(TOLD_AGAIN_AFTER)
+            && (grown(self.told_count, found.count) || grown(self.told_cents, found.amount_cents))
     }
 }

@@ -52,6 +52,17 @@ exit_codes! {
     Done = 0, "done; an empty queue is done";
 }
 
+impl Exit {
+    /// Whether a run that ended so did what it could: also one that left outcomes unknown, or
+    /// stopped where the balance ended. Nothing of it waits for a run that gets further.
+    pub const fn did_what_it_could(self) -> bool {
+        matches!(
+            self,
+            Self::Done | Self::Attention | Self::Unresolved | Self::BalanceShort
+        )
+    }
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ({})", self.code(), self.meaning())

@@ -46,6 +46,10 @@ pub struct LastAttempt {
     pub outcome: AttemptOutcome,
     /// Stripe's code in its last answer.
     pub error_code: Option<String>,
+    /// The kind of error that Stripe gave it.
+    pub error_type: Option<String>,
+    /// Of its last answer; none where none came.
+    pub http_status: Option<i32>,
     /// The run that sends it can no longer act.
     pub run_ended: bool,
 }
@@ -228,6 +232,8 @@ mod tests {
             payout.last_attempt = Some(LastAttempt {
                 outcome,
                 error_code: None,
+                error_type: None,
+                http_status: None,
                 run_ended,
             });
             assert_eq!(payout.is_unresolved(), unresolved, "{outcome} {run_ended}");
@@ -239,6 +245,8 @@ mod tests {
         let last = LastAttempt {
             outcome: AttemptOutcome::Declined,
             error_code: Some("balance_insufficient".to_owned()),
+            error_type: None,
+            http_status: Some(400),
             run_ended: true,
         };
         for (status, code) in [

@@ -50,6 +50,7 @@ diesel::table! {
         severity -> Text,
         found -> Text,
         seen_at -> Timestamp,
+        told_at -> Timestamp,
         told_count -> Int8,
         told_cents -> Int8,
         cleared_at -> Nullable<Timestamp>,

@@ -81,19 +81,21 @@ pub fn name_at(now: Time) -> String {
 const PREFIX: &str = "payouts-";
 const SUFFIX: &str = "Z.db";
 
-/// Deletes the backups in a folder that [`name_at`] named, but for the newest `keep`.
-/// Returns what was deleted, oldest first.
-pub fn prune(folder: &Path, keep: usize) -> io::Result<Vec<PathBuf>> {
+/// Deletes the backups in a folder that [`name_at`] named, but for the one that was just
+/// `made`, whatever its name says, and the newest others, so that `keep` are left. Returns
+/// what was deleted, oldest first.
+pub fn prune(folder: &Path, keep: usize, made: &Path) -> io::Result<Vec<PathBuf>> {
     let mut backups = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
-        if entry.file_type()?.is_file() && name.to_str().is_some_and(is_name) {
+        let is_made = made.file_name() == Some(&name);
+        if entry.file_type()?.is_file() && name.to_str().is_some_and(is_name) && !is_made {
             backups.push(entry.path());
         }
     }
     backups.sort();
-    backups.truncate(backups.len().saturating_sub(keep));
+    backups.truncate((backups.len() + 1).saturating_sub(keep));
     for backup in &backups {
         fs::remove_file(backup)?;
     }
@@ -151,9 +153,13 @@ mod tests {
         {
             fs::write(folder.path().join(name), "").unwrap();
         }
-        assert_eq!(prune(folder.path(), 2).unwrap(), [""; 0].map(PathBuf::from));
+        let newest = folder.path().join(&ours[1]);
         assert_eq!(
-            prune(folder.path(), 1).unwrap(),
+            prune(folder.path(), 2, &newest).unwrap(),
+            [""; 0].map(PathBuf::from)
+        );
+        assert_eq!(
+            prune(folder.path(), 1, &newest).unwrap(),
             [folder.path().join(&ours[0])]
         );
         let mut left: Vec<_> = fs::read_dir(folder.path())

@@ -18,15 +18,6 @@ use crate::store::{Store, StoreError};
 use crate::stripe::Stripe;
 use crate::stripe::api::ReadError;
 
-/// Exit codes of a run that paid what it could: also one that left outcomes unknown, or
-/// stopped where the balance ended. Of those there are alerts of their own.
-const PAID_WHAT_IT_COULD: [Exit; 4] = [
-    Exit::Done,
-    Exit::Attention,
-    Exit::Unresolved,
-    Exit::BalanceShort,
-];
-
 /// A mail that is due for longer is late.
 const MAIL_LATE: Duration = Duration::from_secs(3600);
 
@@ -305,16 +296,16 @@ impl Look<'_> {
     /// One run that fails is nothing yet: the next one may go through.
     fn process_failed(&mut self) -> Result<(), StoreError> {
         let last = self.store.run_outcomes("process", 2)?;
-        let paid_nobody = |exit_code: i32| {
+        let stopped = |exit_code: i32| {
             Exit::of(exit_code)
-                .is_none_or(|exit| !PAID_WHAT_IT_COULD.contains(&exit) && exit != Exit::Interrupted)
+                .is_none_or(|exit| !exit.did_what_it_could() && exit != Exit::Interrupted)
         };
-        let failed = last.len() == 2 && last.iter().all(|(_, code)| paid_nobody(*code));
+        let failed = last.len() == 2 && last.iter().all(|(_, code)| stopped(*code));
         let code = AlertCode::ProcessFailed;
         let found = last.first().filter(|_| failed).map(|(run, exit_code)| {
             let text = format!(
-                "the last runs of `payouts process` paid nobody: run {run} ended with exit code \
-                 {exit_code}"
+                "the last runs of `payouts process` could not run, or stopped: run {run} ended with \
+                 exit code {exit_code}"
             );
             Found {
                 example: Some(run.to_string()),
@@ -327,7 +318,7 @@ impl Look<'_> {
 
     fn overdue(&mut self) -> Result<(), StoreError> {
         let of = self.terms.thresholds;
-        let paid = self.store.run_last_ended("process", &PAID_WHAT_IT_COULD)?;
+        let paid = self.store.run_last_useful("process")?;
         let said = paid.map_or_else(
             || "never".to_owned(),
             |paid| format!("the last time on {paid}"),
@@ -364,6 +355,7 @@ impl Look<'_> {
         text: String,
     ) -> Result<(), StoreError> {
         if within.is_zero() {
+            self.note(code, None);
             return Ok(());
         }
         // A new database has had no time yet.
@@ -467,9 +459,18 @@ impl Look<'_> {
 
     fn balance(&mut self, available_cents: i64, due: &Group) -> Result<(), StoreError> {
         self.checkup.figures.balance_cents = Some(available_cents);
-        let left_cents = available_cents.saturating_sub(due.amount_cents);
+        // What is on its way may still take its part, as `process` reckons too.
+        let open_cents = self.store.attempts_open()?.amount_cents;
+        let left_cents = available_cents
+            .saturating_sub(open_cents)
+            .saturating_sub(due.amount_cents);
+        let on_its_way = if open_cents > 0 {
+            format!(", of which {} is on its way,", self.money(open_cents))
+        } else {
+            String::new()
+        };
         let text = format!(
-            "the balance of {} does not cover the {} due, {}",
+            "the balance of {}{on_its_way} does not cover the {} due, {}",
             self.money(available_cents),
             payouts(due.count),
             self.money(due.amount_cents)
@@ -488,7 +489,11 @@ impl Look<'_> {
     /// they leave nothing, that is the news, and what was forecast is not gone.
     fn forecast(&mut self, left_cents: i64) -> Result<(), StoreError> {
         let over = self.terms.thresholds.forecast_over;
-        if over.is_zero() || left_cents < 0 {
+        if over.is_zero() {
+            self.note(AlertCode::BalanceForecast, None);
+            return Ok(());
+        }
+        if left_cents < 0 {
             return Ok(());
         }
         let paid = self

@@ -681,6 +681,8 @@ mod tests {
             self.record.listed.last_attempt = self.record.last_attempt().map(|last| LastAttempt {
                 outcome: last.outcome,
                 error_code: last.error_code.clone(),
+                error_type: last.error_type.clone(),
+                http_status: last.http_status,
                 run_ended,
             });
             let circumstances = Circumstances {

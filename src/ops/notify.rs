@@ -362,7 +362,7 @@ fn failure(
 fn digest(store: &mut Store, run: &RunId, rules: &Rules) -> Result<RunDigest, StoreError> {
     let aftermath = store.run_aftermath(run)?;
     let listed = store.payouts_listed(&aftermath.payouts, &rules.list)?;
-    let mut groups: BTreeMap<String, DigestGroup> = BTreeMap::new();
+    let mut groups: BTreeMap<(String, &str), DigestGroup> = BTreeMap::new();
     for payout in listed {
         let unresolved = payout.is_unresolved();
         let stands =
@@ -370,16 +370,21 @@ fn digest(store: &mut Store, run: &RunId, rules: &Rules) -> Result<RunDigest, St
         if !stands {
             continue;
         }
-        let code = payout
-            .last_attempt
-            .as_ref()
-            .and_then(|last| last.error_code.clone())
-            .unwrap_or_else(|| if unresolved { "no_answer" } else { "declined" }.to_owned());
-        let group = groups.entry(code.clone()).or_insert_with(|| DigestGroup {
-            advice: advice(Some(&code), None, Some(400)),
-            code,
-            payouts: Vec::new(),
+        let last = payout.last_attempt.as_ref();
+        let (code, kind, status) = last.map_or((None, None, None), |last| {
+            let (code, kind) = (last.error_code.as_deref(), last.error_type.as_deref());
+            (code, kind, last.http_status)
         });
+        let advice = advice(code, kind, status);
+        let nameless = if unresolved { "no_answer" } else { "declined" };
+        let code = code.or(kind).unwrap_or(nameless).to_owned();
+        let group = groups
+            .entry((code.clone(), advice))
+            .or_insert_with(|| DigestGroup {
+                advice,
+                code,
+                payouts: Vec::new(),
+            });
         group.payouts.push(payout);
     }
     Ok(RunDigest {
@@ -409,12 +414,9 @@ fn fingerprint(digest: &RunDigest) -> String {
         // News, whatever kind it is of.
         said.push_str(&format_line("found by", run.id.as_str()));
     }
-    if digest.groups.is_empty() && digest.aftermath.findings.is_empty() {
-        // What stopped it is all there is. Numbers in it may differ from run to run.
-        let words = run.summary.as_deref().unwrap_or_default();
-        let words: String = words.chars().filter(|c| !c.is_ascii_digit()).collect();
-        said.push_str(&words);
-    }
+    // What stopped it, or what it did. Numbers in it may differ from run to run.
+    let words = run.summary.as_deref().unwrap_or_default();
+    said.extend(words.chars().filter(|c| !c.is_ascii_digit()));
     hex(&Sha256::digest(said))
 }
 
@@ -476,6 +478,23 @@ pub struct Posted {
     pub stopped: Option<Stopped>,
 }
 
+impl Posted {
+    fn count(&mut self, mail: &Notification, outcome: Outcome) {
+        match outcome {
+            Outcome::Sent => self.sent += 1,
+            Outcome::Again { .. } => self.later += 1,
+            Outcome::Over { state, reason } => match state {
+                NotificationState::Dropped => self.dropped += 1,
+                NotificationState::NoAddress => self.no_address += 1,
+                _ => {
+                    self.given_up += 1;
+                    self.gave_up.push((mail.id.clone(), reason));
+                }
+            },
+        }
+    }
+}
+
 /// Why sending stopped before the end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stopped {
@@ -498,19 +517,8 @@ pub fn post(
     while let Some(mail) = store.notification_claim(stamp)? {
         // Of one that was claimed before and not settled nobody knows whether it was sent.
         let (outcome, stopped) = one(store, &database, &mail, rules, means)?;
-        match &outcome {
-            Outcome::Sent => posted.sent += 1,
-            Outcome::Again { .. } => posted.later += 1,
-            Outcome::Over { state, reason } => match state {
-                NotificationState::Dropped => posted.dropped += 1,
-                NotificationState::NoAddress => posted.no_address += 1,
-                _ => {
-                    posted.given_up += 1;
-                    posted.gave_up.push((mail.id.clone(), reason.clone()));
-                }
-            },
-        }
         store.notification_settle(stamp, &mail.id, &outcome)?;
+        posted.count(&mail, outcome);
         if stopped.is_some() {
             posted.stopped = stopped;
             break;
@@ -519,6 +527,9 @@ pub fn post(
     Ok(posted)
 }
 
+/// Mails for operators that one run addresses; the next one goes on.
+const ADDRESSED_MAX: i64 = 1_000;
+
 /// Addresses what is for operators, and drops digests that say nothing new.
 fn address(
     store: &mut Store,
@@ -526,7 +537,12 @@ fn address(
     operators: &[String],
     posted: &mut Posted,
 ) -> Result<(), StoreError> {
-    for mail in store.notifications_unaddressed()? {
+    let unaddressed = store.notifications_unaddressed(ADDRESSED_MAX)?;
+    if operators.is_empty() {
+        posted.unaddressed = u64::try_from(unaddressed.len()).unwrap_or(u64::MAX);
+        return Ok(());
+    }
+    for mail in unaddressed {
         if store.notification_wanted(mail.kind, None)? != Wanted::Yes {
             store.notification_drop(&mail.id, &format!("`{}` is switched off", mail.kind))?;
             posted.dropped += 1;
@@ -552,10 +568,6 @@ fn address(
                 continue;
             }
             told = Some(fingerprint);
-        }
-        if operators.is_empty() {
-            posted.unaddressed += 1;
-            continue;
         }
         store.notification_address(&mail, told.as_deref(), operators)?;
     }
@@ -612,7 +624,8 @@ fn one(
     Ok(match sent {
         Ok(()) => (Outcome::Sent, None),
         Err(error @ MailError::Server { .. }) => (
-            again(now, false, error.to_string()),
+            // As late as it is: that a server cannot be used must not look like news.
+            again(mail.due_at, false, error.to_string()),
             Some(Stopped::Server(error)),
         ),
         Err(MailError::Refused(why)) => (over(NotificationState::Failed, why), None),

@@ -190,8 +190,8 @@ pub fn grown(alert: &Alert) -> (String, String) {
     (
         format!("payouts: {} {}, more of it", alert.severity, alert.code),
         format!(
-            "{}\n\nThis stands since {}, and there is at least twice as much of it as when it was \
-             last told.\n\n{}",
+            "{}\n\nThis stands since {}, and there is more of it than was told, or than was left of \
+             it since.\n\n{}",
             alert.found,
             alert.raised_at,
             what_to_do(alert)

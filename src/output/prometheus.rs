@@ -11,6 +11,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use crate::model::exit::Exit;
 use crate::model::gauges::Gauges;
 use crate::model::hold::HoldKind;
 use crate::model::listing::Total;
@@ -270,7 +271,7 @@ impl Page {
             ),
             (
                 "payouts_last_success_timestamp_seconds",
-                "When the last run of a command ended that ran to its end (exit code 0 or 1), as Unix time.",
+                "When the last run of a command ended that did what it could (exit code 0, 1, 5 or 6), as Unix time.",
                 true,
             ),
         ] {
@@ -278,7 +279,10 @@ impl Page {
             for (command, ended) in &by_command {
                 let ended = ended
                     .iter()
-                    .filter(|(exit_code, _)| matches!(exit_code, 0 | 1) || !successes_only)
+                    .filter(|(exit_code, _)| {
+                        !successes_only
+                            || Exit::of(**exit_code).is_some_and(Exit::did_what_it_could)
+                    })
                     .map(|(_, (_, last))| *last)
                     .max();
                 if let Some(at) = ended {

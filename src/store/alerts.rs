@@ -115,6 +115,7 @@ fn raise(conn: &mut AnyConnection, found: &Found, now: Time) -> Result<Alert, St
         severity: found.code.severity(),
         found: found.text.clone(),
         seen_at: now,
+        told_at: now,
         told_count: found.count.unwrap_or(0),
         told_cents: found.amount_cents.unwrap_or(0),
         cleared_at: None,
@@ -127,6 +128,7 @@ fn raise(conn: &mut AnyConnection, found: &Found, now: Time) -> Result<Alert, St
     .set((
         alerts::cleared_at.eq(None::<Time>),
         alerts::found.eq(&alert.found),
+        alerts::told_at.eq(now),
         alerts::told_count.eq(alert.told_count),
         alerts::told_cents.eq(alert.told_cents),
     ))
@@ -148,10 +150,11 @@ fn see_again(
     now: Time,
 ) -> Result<Option<Alert>, StoreError> {
     let (count, cents) = (found.count.unwrap_or(0), found.amount_cents.unwrap_or(0));
-    let has_grown = before.has_grown(found);
+    let has_grown = before.has_grown(found, now);
     let alert = Alert {
         found: found.text.clone(),
         seen_at: now,
+        told_at: if has_grown { now } else { before.told_at },
         told_count: if has_grown {
             count
         } else {
@@ -172,6 +175,7 @@ fn see_again(
     .set((
         alerts::found.eq(&alert.found),
         alerts::seen_at.eq(now),
+        alerts::told_at.eq(alert.told_at),
         alerts::told_count.eq(alert.told_count),
         alerts::told_cents.eq(alert.told_cents),
     ))

@@ -15,8 +15,8 @@ use crate::model::notification::{
     DIGESTED, MAIL_LEASE, Notification, NotificationKind, NotificationState, NotificationSwitch,
 };
 use crate::model::schema::{
-    payout_notification_switches as switches, payout_notifications as mails, payout_runs as runs,
-    payouts,
+    payout_alerts as alerts, payout_notification_switches as switches,
+    payout_notifications as mails, payout_runs as runs, payouts,
 };
 use crate::model::time::Time;
 use crate::store::connection::AnyConnection;
@@ -69,7 +69,7 @@ pub(super) fn digest_in_tx(
     Ok(())
 }
 
-/// Writes the mail of an alert that was raised, or is over, in the transaction that records
+/// Writes the mail of an alert that was raised, has grown, or is over, in the transaction that records
 /// that. The same alert at the same moment is told once.
 pub(super) fn alert_in_tx(
     conn: &mut AnyConnection,
@@ -125,6 +125,12 @@ impl Store {
             dialect::notification_switch(conn, &row)?;
             if is_on {
                 return Ok(0);
+            }
+            if kind == NotificationKind::Alert && creator.is_none() {
+                // What stands when they are switched on again is told then.
+                diesel::update(alerts::table.filter(alerts::cleared_at.is_null()))
+                    .set(alerts::cleared_at.eq(now))
+                    .execute(conn)?;
             }
             let waiting = mails::kind
                 .eq(kind)
@@ -236,8 +242,12 @@ impl Store {
         self.read(|conn| Ok(mails::table.filter(free(now)).count().get_result(conn)?))
     }
 
-    /// Mails for operators that are due and not yet addressed, oldest first.
-    pub fn notifications_unaddressed(&mut self) -> Result<Vec<Notification>, StoreError> {
+    /// Mails for operators that are due and not yet addressed, at most `mails_max`, oldest
+    /// first.
+    pub fn notifications_unaddressed(
+        &mut self,
+        mails_max: i64,
+    ) -> Result<Vec<Notification>, StoreError> {
         let now = self.clock.now();
         self.read(|conn| {
             Ok(mails::table
@@ -245,6 +255,7 @@ impl Store {
                 .filter(mails::kind.eq_any([NotificationKind::Digest, NotificationKind::Alert]))
                 .filter(mails::recipient.is_null())
                 .order((mails::created_at, mails::id))
+                .limit(mails_max)
                 .load(conn)?)
         })
     }

@@ -551,40 +551,38 @@ fn last_attempts(
     ids: &[PayoutId],
     dead_before: Time,
 ) -> Result<HashMap<PayoutId, LastAttempt>, StoreError> {
-    type Row = (
-        PayoutId,
-        AttemptOutcome,
-        Option<String>,
-        Option<Time>,
-        Option<Time>,
-    );
-    let attempts: Vec<Row> = payout_attempts::table
+    type Run = Option<(Time, Option<Time>)>;
+    type Answer = (Option<String>, Option<String>, Option<i32>);
+    let attempts: Vec<(PayoutId, AttemptOutcome, Answer, Run)> = payout_attempts::table
         .left_join(payout_runs::table.on(payout_runs::id.eq(payout_attempts::run_id)))
         .filter(among(payout_attempts::payout_id, ids))
         .order((payout_attempts::payout_id, payout_attempts::attempt))
         .select((
             payout_attempts::payout_id,
             payout_attempts::outcome,
-            payout_attempts::error_code,
-            payout_runs::seen_at.nullable(),
-            payout_runs::ended_at.nullable(),
+            (
+                payout_attempts::error_code,
+                payout_attempts::error_type,
+                payout_attempts::http_status,
+            ),
+            (payout_runs::seen_at, payout_runs::ended_at).nullable(),
         ))
         .load(conn)?;
-    Ok(attempts
-        .into_iter()
-        .map(|(payout, outcome, error_code, seen_at, ended_at)| {
-            let run_ended = ended_at.is_some() || seen_at.is_none_or(|at| at < dead_before);
-            // In the order of attempts, so that the last one stays.
-            (
-                payout,
-                LastAttempt {
-                    outcome,
-                    error_code,
-                    run_ended,
-                },
-            )
-        })
-        .collect())
+    let last = |(payout, outcome, answer, run): (PayoutId, AttemptOutcome, Answer, Run)| {
+        let (error_code, error_type, http_status) = answer;
+        let run_ended =
+            run.is_none_or(|(seen_at, ended_at)| ended_at.is_some() || seen_at < dead_before);
+        let last = LastAttempt {
+            outcome,
+            error_code,
+            error_type,
+            http_status,
+            run_ended,
+        };
+        (payout, last)
+    };
+    // In the order of attempts, so that the last one stays.
+    Ok(attempts.into_iter().map(last).collect())
 }
 
 fn totals(conn: &mut AnyConnection, filter: &PayoutFilter) -> Result<Totals, StoreError> {

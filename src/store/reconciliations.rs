@@ -9,7 +9,7 @@ use crate::failpoint::failpoint;
 use crate::model::ids::RunId;
 use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::{
-    Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress,
+    Finding, FindingKind, FindingState, Reconciliation, ReconciliationProgress, Source,
 };
 use crate::model::schema::{
     payout_findings as findings, payout_reconciliation_findings as kept,
@@ -132,10 +132,12 @@ impl Store {
     }
 
     /// Up to when the table was compared with Stripe: by the newest `runs_max` comparisons,
-    /// the one that reaches furthest. Comparing a month of last year is no news of today.
+    /// the one that reaches furthest. Comparing a month of last year is no news of today, and
+    /// a file says nothing of what was made after it.
     pub fn compared_until(&mut self, runs_max: i64) -> Result<Option<Time>, StoreError> {
         let reached: Vec<(Option<Time>, Time)> = self.read(|conn| {
             Ok(payout_reconciliations::table
+                .filter(payout_reconciliations::source.eq(Source::Stripe))
                 .order(payout_reconciliations::finished_at.desc())
                 .limit(runs_max)
                 .select((

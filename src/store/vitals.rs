@@ -245,40 +245,42 @@ impl Store {
         })
     }
 
-    /// Mails that have been due since before `late`, and those given up since `given_up`:
-    /// how many, and one of them.
+    /// Mails that have been due since before `late`, or were tried often since, and those
+    /// given up since `given_up`: how many, and one of them.
     pub fn mails_undelivered(
         &mut self,
         late: Time,
         given_up: Time,
     ) -> Result<(i64, Option<String>), StoreError> {
-        let waits = mails::state
-            .eq_any([NotificationState::Waiting, NotificationState::Sending])
-            .and(mails::due_at.lt(late));
+        // One that is tried again and again is due later every time.
+        let tried_long = mails::tries.ge(TRIED_OFTEN).and(mails::created_at.lt(late));
+        let waits = mails::settled_at
+            .is_null()
+            .and(mails::due_at.lt(late).or(tried_long));
         let failed = mails::state
             .eq(NotificationState::Failed)
             .and(mails::settled_at.assume_not_null().ge(given_up));
+        let counted = (diesel::dsl::count_star(), diesel::dsl::min(mails::id));
         self.read(|conn| {
-            Ok(mails::table
-                .filter(waits.or(failed))
-                .select((diesel::dsl::count_star(), diesel::dsl::min(mails::id)))
-                .first(conn)?)
+            let (waiting, first_waiting): (i64, Option<String>) =
+                mails::table.filter(waits).select(counted).first(conn)?;
+            let (failed, first_failed): (i64, Option<String>) =
+                mails::table.filter(failed).select(counted).first(conn)?;
+            Ok((waiting + failed, first_waiting.or(first_failed)))
         })
     }
 
-    /// When the newest run of a command that ended with one of these codes began.
-    pub fn run_last_ended(
-        &mut self,
-        command: &str,
-        exits: &[Exit],
-    ) -> Result<Option<Time>, StoreError> {
-        let exit_codes = exits.iter().map(|exit| i32::from(exit.code()));
+    /// When a run of a command ended last that [did what it could](Exit::did_what_it_could).
+    pub fn run_last_useful(&mut self, command: &str) -> Result<Option<Time>, StoreError> {
+        let exits = Exit::ALL.iter().filter(|exit| exit.did_what_it_could());
+        let exit_codes = exits.map(|exit| i32::from(exit.code()));
         self.read(|conn| {
             Ok(runs::table
                 .filter(runs::command.eq(command))
                 .filter(runs::exit_code.assume_not_null().eq_any(exit_codes))
-                .order(runs::started_at.desc())
-                .select(runs::started_at)
+                .filter(runs::ended_at.is_not_null())
+                .order(runs::ended_at.desc())
+                .select(runs::ended_at.assume_not_null())
                 .first(conn)
                 .optional()?)
         })
@@ -321,6 +323,9 @@ impl Store {
         })
     }
 }
+
+/// Tries of a mail after which it is no accident any more.
+const TRIED_OFTEN: i32 = 4;
 
 /// What a creator is usually paid is what they were paid in this time.
 pub(super) const USUAL_OVER: Duration = Duration::from_secs(400 * 86_400);

@@ -72,6 +72,13 @@ fn subjects(shop: &Shop) -> Vec<String> {
         .collect()
 }
 
+/// Those of one alert.
+fn subjects_of(shop: &Shop, code: &str) -> Vec<String> {
+    let mut subjects = subjects(shop);
+    subjects.retain(|subject| subject.contains(code));
+    subjects
+}
+
 on_both! {
     fn nothing_needs_a_person(db: TestDb) {
         let shop = watched(db);
@@ -408,10 +415,9 @@ on_both! {
                 fail_when_created(&shop, &format!("cp{n}"));
             }
             shop.db.execute(&format!("UPDATE payouts SET amount_cents = {dearest_cents} WHERE id = 'cp0'"));
-            shop.pass(MINUTE);
-            let code = i32::from(number > 0);
-            shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat()).expect_code(code);
-            let subjects = subjects(&shop).split_off(told);
+            shop.pass(HOUR);
+            shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat());
+            let subjects = subjects_of(&shop, "failed_long").split_off(told);
             told += subjects.len();
             subjects.join(", ")
         };
@@ -431,6 +437,80 @@ on_both! {
         ];
         let wanted = ["payouts: warning failed_long", "", more, "", "", more, more, "", "payouts: cleared failed_long"];
         assert_eq!(seen, wanted);
+        // What goes up and down within the hour is told once in it.
+        let mut often = |number: usize| {
+            shop.db.execute("UPDATE payouts SET status = 'PENDING', last_retry_at = NULL");
+            for n in 0..number {
+                fail_when_created(&shop, &format!("cp{n}"));
+            }
+            shop.pass(10 * MINUTE);
+            shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat());
+        };
+        for _ in 0..6 {
+            often(1);
+            often(2);
+        }
+        let told = subjects_of(&shop, "failed_long").split_off(told);
+        assert_eq!(told, ["payouts: warning failed_long", more]);
+    }
+
+    fn alerts_that_are_switched_on_again_are_told_again(db: TestDb) {
+        let mut shop = watched(db);
+        shop.payouts(1);
+        fail_when_created(&shop, "cp0");
+        shop.pass(2 * DAY);
+        for _ in 0..2 {
+            shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+            shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat()).expect_code(1);
+            shop.env.run(&["notify", "off", "alert"]).expect_code(0);
+            shop.pass(MINUTE);
+        }
+        assert_eq!(subjects_of(&shop, "failed_long"), ["payouts: warning failed_long"; 2]);
+    }
+
+    fn any_more_findings_are_told(db: TestDb) {
+        let mut shop = watched(db);
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+        for _ in 0..3 {
+            shop.transfer("stray", 4200, "");
+            shop.env.run(&["reconcile"]).expect_code(1);
+            shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat()).expect_code(2);
+            shop.pass(HOUR);
+        }
+        let (first, more) = ("payouts: critical findings_open", "payouts: critical findings_open, more of it");
+        assert_eq!(subjects_of(&shop, "findings_open"), [first, more, more]);
+    }
+
+    fn what_is_found_is_said_although_it_cannot_be_mailed(db: TestDb) {
+        let shop = watched(db);
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+        shop.transfer("stray", 4200, "");
+        shop.env.run(&["reconcile"]).expect_code(1);
+        shop.db.execute("DROP TABLE payout_alerts");
+        let run = shop.env.run(&["check", "--mail"]).expect_code(2);
+        assert!(run.stdout.starts_with("PAYOUTS CRITICAL - 1 finding"), "{run}");
+        assert!(run.stderr.contains("payout_alerts"), "{run}");
+    }
+
+    fn what_is_on_its_way_is_not_there_to_pay_with(db: TestDb) {
+        let shop = Shop::with_balance(db, 1_900);
+        shop.payouts(2);
+        shop.env.run(&["hold", "cp1", "--reason", "later"]).expect_code(0);
+        shop.fault("c0", Fault::ResetBefore, 100);
+        shop.process(&[]).expect_code(5);
+        shop.env.run(&["release", "cp1"]).expect_code(0);
+        let run = shop.env.run(&["check"]).expect_code(1);
+        assert!(run.stdout.contains("of which 10.00 USD is on its way, does not cover the 1 payout due, 10.00 USD"), "{run}");
+    }
+
+    fn a_threshold_of_zero_lets_its_alert_go(db: TestDb) {
+        let mut shop = watched(db);
+        shop.env.run(&["notify", "on", "alert"]).expect_code(0);
+        shop.pass(3 * DAY);
+        shop.env.run(&["check", "--mail", "--offline", "--reconcile-within", "0s"]).expect_code(1);
+        shop.pass(MINUTE);
+        shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat()).expect_code(0);
+        assert_eq!(subjects_of(&shop, "process_overdue"), ["payouts: warning process_overdue", "payouts: cleared process_overdue"]);
     }
 
     fn of_several_checks_at_once_one_tells_that_it_has_grown(db: TestDb) {
@@ -440,7 +520,7 @@ on_both! {
         shop.pass(2 * DAY);
         for id in ["cp0", "cp1"] {
             fail_when_created(&shop, id);
-            shop.pass(MINUTE);
+            shop.pass(HOUR);
             std::thread::scope(|scope| {
                 for _ in 0..4 {
                     scope.spawn(|| shop.env.run(&[&CHECK_FAILED[..], &["--mail"]].concat()).expect_code(1));

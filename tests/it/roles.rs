@@ -211,7 +211,7 @@ fn every_statement_that_writes_is_refused_but_to_those_whose_job_it_is() {
     payouts_operator
       creators: INSERT, UPDATE (stageName, stripeAccountId, updatedAt)
       payout_account_states: INSERT, UPDATE (transfers, disabled_reason, as_of, event_id, seen_at)
-      payout_alerts: INSERT, UPDATE (found, seen_at, told_count, told_cents, cleared_at)
+      payout_alerts: INSERT, UPDATE (found, seen_at, told_at, told_count, told_cents, cleared_at)
       payout_answers: INSERT
       payout_attempts: INSERT, UPDATE (body, amount_cents, currency, destination, royalty_statement_id, stripe_account, livemode, api_version, run_id, outcome, first_sent_at, last_sent_at, send_count, stored_error, settled_at, http_status, error_type, error_code, error_message, request_id, replayed, transfer_id)
       payout_batch_items: INSERT, UPDATE (reference)

@@ -33,6 +33,7 @@ CREATE TABLE "payout_notifications" (
     CONSTRAINT "payout_notifications_state_check" CHECK ("state" IN ('waiting', 'sending', 'sent', 'failed', 'dropped', 'no_address'))
 );
 CREATE INDEX "payout_notifications_due_idx" ON "payout_notifications" ("due_at", "id") WHERE "settled_at" IS NULL;
+CREATE INDEX "payout_notifications_failed_idx" ON "payout_notifications" ("settled_at") WHERE "state" = 'failed';
 CREATE INDEX "payout_notifications_created_at_idx" ON "payout_notifications" ("created_at", "id");
 CREATE INDEX "payout_notifications_about_idx" ON "payout_notifications" ("about");
 

@@ -8,6 +8,8 @@ CREATE TABLE "payout_alerts" (
     -- What was found, in words, when it was last looked at.
     "found" TEXT NOT NULL,
     "seen_at" TIMESTAMP(3) NOT NULL,
+    -- When it was last told.
+    "told_at" TIMESTAMP(3) NOT NULL,
     -- How many things it was about, and how much money, when it was last told, or the least
     -- there was since; 0 where it is about none.
     "told_count" BIGINT NOT NULL,

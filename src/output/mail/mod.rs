@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use minijinja::value::Value;
 use minijinja::{AutoEscape, Environment, UndefinedBehavior, context};
 
+use crate::model::alert::AlertCode;
 use crate::model::exit::Exit;
 use crate::model::ids::StatementId;
 use crate::model::money::{Currency, with_currency};
@@ -509,10 +510,10 @@ fn samples(kind: NotificationKind, sender: &str) -> [Value; 2] {
         NotificationKind::Alert => {
             let said = context! {
                 sender,
-                subject => "payouts check: a payout is unresolved for more than an hour",
+                subject => "payouts: critical payouts_stuck",
                 text => "1 payout, 1,250.00 USD.\nWhat to do: see the runbook.",
                 lines => vec!["1 payout, 1,250.00 USD.", "What to do: see the runbook."],
-                code => "unresolved",
+                code => AlertCode::PayoutsStuck.as_str(),
                 at => "2026-11-01 12:00 UTC",
             };
             [said.clone(), said]
