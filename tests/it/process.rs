@@ -445,30 +445,6 @@ on_both! {
         assert_eq!(shop.transfers().len(), 2);
     }
 
-    fn what_a_guard_saw_is_not_read_again_by_runs_that_find_nothing_to_do(db: TestDb) {
-        const HOUR: Duration = Duration::from_secs(3600);
-        let mut shop = Shop::open(db);
-        shop.payouts(3);
-        shop.process(&[]).expect_code(0);
-        let batch = shop.db.store().watermark().unwrap();
-        let hours = |hours: u32| batch.plus(HOUR * hours);
-        shop.pass(3 * HOUR);
-        shop.process(&["--dry-run"]).expect_code(0);
-        assert_eq!(shop.db.store().watermark().unwrap(), batch);
-        shop.process(&[]).expect_code(0);
-        assert_eq!(shop.db.store().watermark().unwrap(), hours(2));
-        // What names an attempt in doubt is seen again until it is settled.
-        shop.payout("p9", "c0", 900);
-        shop.fault("c0", Fault::Error500After, 1);
-        shop.process(&[]).expect_code(5);
-        assert_eq!(shop.db.store().watermark().unwrap(), hours(2));
-        shop.pass(3 * HOUR);
-        shop.process(&[]).expect_code(0);
-        assert_eq!(shop.db.store().watermark().unwrap(), hours(3));
-        shop.process(&[]).expect_code(0);
-        assert_eq!(shop.db.store().watermark().unwrap(), hours(5));
-    }
-
     // Scenario 14: a row that other software may have sent is looked up, never sent blindly.
     fn rows_of_other_software_are_looked_up_first(db: TestDb) {
         let shop = Shop::open(db);

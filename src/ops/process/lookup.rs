@@ -28,16 +28,12 @@ use crate::store::Store;
 use crate::store::doubt::DoubtTerms;
 use crate::store::foreign::{NamedTransfer, Unremembered};
 use crate::store::settle::{Resolution, Settlement};
-use crate::store::thread::StoreThread;
 use crate::stripe::Transfer;
 use crate::stripe::api::TransferQuery;
 
 /// A row that other software marked as failed is searched for this long after its
 /// last change; `reconcile` looks as far back as a person says.
 pub(in crate::ops) const FAILED_SEARCHED: Duration = Duration::from_secs(35 * 86_400);
-/// A transfer that is this old stands in every list; far more than [`OVERLAP`], because
-/// here nothing but a clock says so.
-const GUARD_MARGIN: Duration = Duration::from_secs(3600);
 /// Unresolved attempts read at once.
 const UNRESOLVED_PAGE: i64 = 200;
 /// Attempts parked as unknown this long ago are looked up while their run lives.
@@ -51,48 +47,7 @@ pub(super) struct Resend {
     pub(super) belongs: gate::Belongs,
 }
 
-/// What the rollback guard of a run has seen.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Guarded {
-    /// Up to here, by Stripe's clock, every transfer.
-    until: Time,
-    /// All of them are remembered, and none names an attempt in doubt.
-    all_remembered: bool,
-}
-
-impl Guarded {
-    /// Tells the next guard what it need not read again: what this run recorded, and what
-    /// was made so long before this guard that it stood in its list. Without the second
-    /// each run that finds nothing to do would read the last batch again.
-    ///
-    /// Never past what the guard of this run has seen: a copy of this database may have
-    /// sent something since, and the next guard must see that. Nor, by the clock, past what
-    /// it saw of an attempt in doubt, whose look-up is shown it.
-    pub(super) async fn advance_watermark(self, db: &StoreThread, recorded: Option<Time>) {
-        let recorded = recorded.map(|newest| newest.min(self.until));
-        // A convenience; without it the next guard reads more.
-        let _ = db
-            .call(move |store| {
-                let all_remembered = self.all_remembered && store.guard_is_clear()?;
-                let seen = all_remembered.then(|| self.until.minus(GUARD_MARGIN));
-                match recorded.max(seen) {
-                    Some(to) => store.watermark_advance(to),
-                    None => Ok(()),
-                }
-            })
-            .await;
-    }
-}
-
 impl Session {
-    /// What the guard of this run has seen.
-    pub(super) fn guarded(&self) -> Guarded {
-        Guarded {
-            until: self.guarded_until,
-            all_remembered: self.guard_saw.is_empty(),
-        }
-    }
-
     /// Refuses to send from a database that has forgotten payments: a restored
     /// backup, a lost fail-over, a copy. Keeps what names a payout with an open
     /// attempt, for the look-up of that attempt.

@@ -115,7 +115,6 @@ impl Session {
         let request = self.queue_request(agreement.until, agreement.rows);
         let balance = balance_cents(&self.stripe, &self.pace, currency).await?;
         let available_cents = less_what_is_on_its_way(&self.db, balance).await?;
-        let guarded = self.guarded();
         let resends = std::mem::take(&mut self.resends);
         let newest = self.report.newest_transfer;
         let mut foreign = Searching::of_the_rest(self.foreign);
@@ -202,11 +201,21 @@ impl Session {
         }
         run.tasks.shutdown().await;
         run.tell_what_is_left().await;
-        let report = run.report;
-        guarded
-            .advance_watermark(&self.db, report.newest_transfer.max(newest))
-            .await;
-        Ok(report)
+        let newest_recorded = run.report.newest_transfer;
+        // Never past what the guard of this run has seen: a copy of this database
+        // may have sent something since, and the next guard must see that.
+        let guarded_until = self.guarded_until;
+        if let Some(newest) = newest_recorded
+            .max(newest)
+            .map(|newest| newest.min(guarded_until))
+        {
+            // The watermark is a convenience of the next guard; without it that one reads more.
+            let _ = self
+                .db
+                .call(move |store| store.watermark_advance(newest))
+                .await;
+        }
+        Ok(run.report)
     }
 }
 
