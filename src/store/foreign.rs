@@ -130,8 +130,11 @@ impl Store {
                 if transfer.taken_back && named().any(|payout| paid.contains(payout)) {
                     return None;
                 }
-                // The ledger first: it outlives a payout's row.
-                if let Some(payout) = named().find(|id| in_doubt.get(*id) == Some(&true)) {
+                // The ledger first: it outlives a payout's row. What names another payout too
+                // may have paid that one, which nobody would look up.
+                let doubtful = |payout: &&PayoutId| in_doubt.get(*payout) == Some(&true);
+                let others = named().any(|payout| !doubtful(&payout) && sendable(payout));
+                if let Some(payout) = named().find(doubtful).filter(|_| !others) {
                     return Some(Unremembered::InDoubt(payout.clone()));
                 }
                 let attempted = |payout: &PayoutId| in_doubt.contains_key(payout);

@@ -97,6 +97,35 @@ on_both! {
         assert_eq!((shop.transfers().len(), shop.status("cp0")), (1, "PROCESSING".into()));
     }
 
+    // Another payment moves the watermark, but not past what speaks against sending again.
+    fn what_was_paid_by_hand_elsewhere_keeps_it_from_being_sent_whoever_else_is_paid(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.killed_while_sending();
+        shop.pass(Duration::from_secs(1800));
+        let by_hand = shop.transfer("elsewhere", 1000, "&metadata[payoutId]=cp0");
+        shop.pass(Duration::from_secs(600));
+        shop.creator("other");
+        shop.payout("p1", "other", 700);
+        shop.process(&[]).expect_code(5);
+        assert_eq!(shop.status("p1"), "COMPLETED");
+        shop.pass(Duration::from_secs(1200));
+        let run = shop.process(&[]).expect_code(5);
+        assert!(run.stderr.contains(&by_hand), "{run}");
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (2, "PROCESSING".into()));
+    }
+
+    // One transfer by hand for two payouts, of which one is in doubt.
+    fn what_names_a_payout_in_doubt_and_another_is_no_leave_to_pay_the_other(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.killed_while_sending();
+        shop.pass(LEASE_OVER);
+        shop.creator("other");
+        shop.payout("p1", "other", 700);
+        shop.transfer("elsewhere", 1700, "&metadata[payoutId]=cp0&transfer_group=p1");
+        shop.process(&[]).expect_code(4);
+        assert_eq!((shop.transfers().len(), shop.status("p1")), (1, "PENDING".into()));
+    }
+
     fn a_comparison_looks_an_open_attempt_up_by_metadata_too(db: TestDb) {
         let mut shop = Shop::open(db);
         shop.killed_while_sending();

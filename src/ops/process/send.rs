@@ -203,11 +203,13 @@ impl Session {
         run.tell_what_is_left().await;
         let newest_recorded = run.report.newest_transfer;
         // Never past what the guard of this run has seen: a copy of this database
-        // may have sent something since, and the next guard must see that.
+        // may have sent something since, and the next guard must see that. Nor past what
+        // it saw of an attempt in doubt: the next look-up of that must be shown it again.
         let guarded_until = self.guarded_until;
         if let Some(newest) = newest_recorded
             .max(newest)
             .map(|newest| newest.min(guarded_until))
+            .filter(|_| self.guard_saw.is_empty())
         {
             // The watermark is a convenience of the next guard; without it that one reads more.
             let _ = self
