@@ -28,6 +28,8 @@ text_enum! {
         FailureRate = "failure_rate",
         /// Payouts are on the way, or of unknown outcome, for too long.
         PayoutsStuck = "payouts_stuck",
+        /// A payout has a transfer too many.
+        PaidTwice = "paid_twice",
         /// Comparing with Stripe found something that nobody has settled.
         FindingsOpen = "findings_open",
         /// The key belongs to another account or mode than the database.
@@ -64,6 +66,7 @@ impl AlertCode {
         match self {
             Self::FailureRate
             | Self::PayoutsStuck
+            | Self::PaidTwice
             | Self::FindingsOpen
             | Self::AccountDiffers
             | Self::HistoryBroken => Severity::Critical,
@@ -85,7 +88,7 @@ impl AlertCode {
     const fn told_again_at(self) -> Option<i64> {
         match self {
             // Each may be the grave one.
-            Self::FindingsOpen | Self::HistoryBroken => Some(1),
+            Self::PaidTwice | Self::FindingsOpen | Self::HistoryBroken => Some(1),
             Self::FailureRate
             | Self::PayoutsStuck
             | Self::FailedOften
@@ -181,7 +184,7 @@ pub struct Alert {
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
 impl Alert {
-    /// Whether there is so much more of it that it is told again: any more findings, twice as
+    /// Whether there is so much more of it that it is told again: any more findings or second transfers, twice as
     /// many payouts or mails, or twice their money, as was told, or as was left of it since.
     /// Whoever has mended all but one of ten hears of the next; what grows to a thousand is
     /// told ten times, not a thousand; and what goes up and down is told once an hour.

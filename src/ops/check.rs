@@ -142,6 +142,7 @@ pub fn check(
     };
     look.failure_rate()?;
     look.stuck()?;
+    look.paid_twice()?;
     look.findings()?;
     look.failed()?;
     look.unusual()?;
@@ -230,6 +231,13 @@ impl Look<'_> {
             in_words(after)
         );
         self.note_group(AlertCode::PayoutsStuck, &stuck, &is);
+        Ok(())
+    }
+
+    fn paid_twice(&mut self) -> Result<(), StoreError> {
+        let surplus = self.store.surplus_standing()?;
+        let is = "paid twice: the second transfer was neither taken back nor accepted";
+        self.note_group(AlertCode::PaidTwice, &surplus, is);
         Ok(())
     }
 

@@ -213,7 +213,7 @@ pub fn cleared(alert: &Alert) -> (String, String) {
     (
         format!("payouts: cleared {}", alert.code),
         format!(
-            "{}\n\nThis stood from {} to {until} and needs nobody any more. What it meant: `{}`.\n",
+            "{}\n\nThis was found from {} to {until}, and is not found any more. What it meant: `{}`.\n",
             alert.found,
             alert.raised_at,
             runbook::command(alert.code)

@@ -133,23 +133,33 @@ impl Store {
 
     /// Up to when the table was compared with Stripe: by the newest `runs_max` comparisons,
     /// the one that reaches furthest. Comparing a month of last year is no news of today, and
-    /// a file says nothing of what was made after it.
+    /// a file says nothing of what was made after it; nor does a comparison count that
+    /// begins behind what was reached before.
     pub fn compared_until(&mut self, runs_max: i64) -> Result<Option<Time>, StoreError> {
-        let reached: Vec<(Option<Time>, Time)> = self.read(|conn| {
+        type Row = (Option<Time>, Option<Time>, Time);
+        let mut compared: Vec<Row> = self.read(|conn| {
             Ok(payout_reconciliations::table
                 .filter(payout_reconciliations::source.eq(Source::Stripe))
                 .order(payout_reconciliations::finished_at.desc())
                 .limit(runs_max)
                 .select((
+                    payout_reconciliations::period_from,
                     payout_reconciliations::period_until,
                     payout_reconciliations::finished_at,
                 ))
                 .load(conn)?)
         })?;
-        // A period may reach beyond what has happened.
-        let until =
-            |(until, finished): (Option<Time>, Time)| until.unwrap_or(finished).min(finished);
-        Ok(reached.into_iter().map(until).max())
+        compared.reverse();
+        let mut reached = None;
+        for (from, until, finished) in compared {
+            // What lies between two periods was not compared.
+            if from.is_some() && reached.is_some() && from > reached {
+                continue;
+            }
+            // A period may reach beyond what has happened.
+            reached = reached.max(Some(until.unwrap_or(finished).min(finished)));
+        }
+        Ok(reached)
     }
 
     /// How many findings of each kind and state a comparison saw, gravest kinds first.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
+use crate::model::alert::AlertCode;
+use crate::model::attempt::AttemptOutcome;
 use crate::model::exit::Exit;
 use crate::model::hold::HoldKind;
 use crate::model::ids::{CreatorId, PayoutId, RunId};
@@ -15,7 +17,7 @@ use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::FindingState;
 use crate::model::schema::{
     payout_attempts, payout_batch_items, payout_findings as findings, payout_holds,
-    payout_notifications as mails, payout_runs as runs, payouts,
+    payout_notifications as mails, payout_reversals, payout_runs as runs, payouts,
 };
 use crate::model::time::Time;
 use crate::model::usual::Usual;
@@ -151,6 +153,43 @@ impl Store {
         })
     }
 
+    /// Payouts with a transfer too many, as far as it is known here: neither accepted nor
+    /// taken back whole.
+    pub fn surplus_standing(&mut self) -> Result<Group, StoreError> {
+        let open = self.surplus_open()?;
+        let ids: Vec<&str> = open.iter().map(|(_, transfer)| transfer.as_str()).collect();
+        self.read(|conn| {
+            let surplus: Vec<(PayoutId, String, i32)> = payout_attempts::table
+                .filter(payout_attempts::outcome.eq(AttemptOutcome::Surplus))
+                .filter(payout_attempts::transfer_id.eq_any(&ids))
+                .select((
+                    payout_attempts::payout_id,
+                    payout_attempts::transfer_id.assume_not_null(),
+                    payout_attempts::amount_cents,
+                ))
+                .load(conn)?;
+            let reversed: HashMap<String, i64> = payout_reversals::table
+                .filter(payout_reversals::transfer_id.eq_any(&ids))
+                .select((
+                    payout_reversals::transfer_id,
+                    payout_reversals::amount_reversed_cents,
+                ))
+                .load(conn)?
+                .into_iter()
+                .collect();
+            let mut standing = Group::default();
+            for (payout, transfer, cents) in surplus {
+                let cents = i64::from(cents);
+                if reversed.get(&transfer).is_none_or(|back| *back < cents) {
+                    standing.count += 1;
+                    standing.amount_cents = standing.amount_cents.saturating_add(cents);
+                    standing.example.get_or_insert_with(|| payout.to_string());
+                }
+            }
+            Ok(standing)
+        })
+    }
+
     /// Open findings: how many, what is at stake where that is known, and the newest.
     pub fn findings_standing(&mut self) -> Result<Group, StoreError> {
         self.read(|conn| {
@@ -254,11 +293,15 @@ impl Store {
     ) -> Result<(i64, Option<String>), StoreError> {
         // One that is tried again and again is due later every time.
         let tried_long = mails::tries.ge(TRIED_OFTEN).and(mails::created_at.lt(late));
+        // A mail about this very alert must not feed it.
+        let own = AlertCode::MailUndelivered.as_str();
         let waits = mails::settled_at
             .is_null()
+            .and(mails::about.ne(own))
             .and(mails::due_at.lt(late).or(tried_long));
         let failed = mails::state
             .eq(NotificationState::Failed)
+            .and(mails::about.ne(own))
             .and(mails::settled_at.assume_not_null().ge(given_up));
         let counted = (diesel::dsl::count_star(), diesel::dsl::min(mails::id));
         self.read(|conn| {

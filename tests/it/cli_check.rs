@@ -255,9 +255,11 @@ on_both! {
         expect(&shop, &[], &[], 0);
         shop.pass(24 * HOUR);
         expect(&shop, &[], &["reconcile_overdue"], 1);
-        // Comparing what is long over says nothing of the last days.
-        shop.env.run(&["reconcile", "--period", "2020-01"]).expect_code(0);
-        expect(&shop, &[], &["reconcile_overdue"], 1);
+        // Comparing what is long over says nothing of the last days, nor does the last hour.
+        for period in ["2020-01", "1h"] {
+            shop.env.run(&["reconcile", "--period", period]).expect_code(0);
+            expect(&shop, &[], &["reconcile_overdue"], 1);
+        }
         shop.env.run(&["reconcile"]).expect_code(0);
         expect(&shop, &[], &[], 0);
     }
@@ -592,7 +594,7 @@ fn every_alert_names_what_to_do() {
     $ payouts help runbook nonsense
     --- stderr
     error: no alert has this name: nonsense
-    hint: those there are: failure_rate, payouts_stuck, findings_open, account_differs, history_broken, failed_often, failed_long, unusual_amount, balance_short, balance_forecast, process_failed, process_overdue, reconcile_overdue, stripe_unreachable, mail_undelivered
+    hint: those there are: failure_rate, payouts_stuck, paid_twice, findings_open, account_differs, history_broken, failed_often, failed_long, unusual_amount, balance_short, balance_forecast, process_failed, process_overdue, reconcile_overdue, stripe_unreachable, mail_undelivered
     --- exit 2
     ");
 }

@@ -328,6 +328,17 @@ on_both! {
         assert_eq!(resolve(&shop, &[], 5)["result"], "alarm");
         assert_eq!(shop.outcomes("cp0"), ["surplus", "paid"]);
         shop.process(&[]).expect_code(5);
+        // Nobody who only looks at `check` misses it, until it was taken back.
+        let run = shop.env.run(&["check"]).expect_code(2);
+        assert!(run.stdout.contains("critical paid_twice: 1 payout, 10.00 USD, paid twice"), "{run}");
+        let first = shop.transfers().into_iter().find(|t| t.id != second.id).unwrap();
+        shop.stripe.reverse(&first.id, 400).unwrap();
+        shop.env.run(&["reconcile", "--fix"]);
+        assert!(shop.env.run(&["check"]).stdout.contains("paid_twice"));
+        shop.stripe.reverse(&first.id, 600).unwrap();
+        shop.env.run(&["reconcile", "--fix"]);
+        let run = shop.env.run(&["check"]);
+        assert!(!run.stdout.contains("paid_twice"), "{run}");
     }
 
     fn reconcile_records_a_late_transfer_on_the_attempt_that_made_it(db: TestDb) {
