@@ -16,7 +16,7 @@ use crate::cli::recorded::{recorded, recorded_with_exit};
 use crate::cli::selection;
 use crate::env_vars as vars;
 use crate::mail::{Address, MailServer, SmtpUrl};
-use crate::model::notification::{NotificationKind, NotificationState};
+use crate::model::notification::{NotificationKind, NotificationState, NotificationSwitch};
 use crate::ops::next_step::Circumstances;
 use crate::ops::notify::{self, Decision, Letter, Means, Posted, Rules, Stopped};
 use crate::ops::out_file;
@@ -150,10 +150,7 @@ pub(super) fn run(cx: &mut Context, args: &NotifyArgs) -> Result<Exits, CliError
 fn send(cx: &mut Context) -> Result<Exits, CliError> {
     let mut store = cx.store()?;
     let switches = store.notification_switches()?;
-    if !switches
-        .iter()
-        .any(|switch| switch.creator_id.is_empty() && switch.is_on)
-    {
+    if NotificationSwitch::kinds_on(&switches).is_empty() {
         cx.ui
             .note("nothing is switched on: `payouts notify on KIND` does");
         return print_posted(cx, &Posted::default(), Exits::default());
@@ -484,18 +481,9 @@ fn list(cx: &mut Context, args: &ListArgs) -> Result<Exits, CliError> {
     let next = args.page.cut(&mut found, |mail| mail.id.clone());
     let counts = store.notification_counts()?;
     let switches = store.notification_switches()?;
-    let on: Vec<&str> = NotificationKind::ALL
-        .iter()
-        .filter(|kind| {
-            let is_for_all = |s: &&crate::model::notification::NotificationSwitch| {
-                s.kind == **kind && s.creator_id.is_empty()
-            };
-            switches
-                .iter()
-                .find(is_for_all)
-                .is_some_and(|switch| switch.is_on)
-        })
-        .map(|kind| kind.as_str())
+    let on: Vec<&str> = NotificationSwitch::kinds_on(&switches)
+        .into_iter()
+        .map(NotificationKind::as_str)
         .collect();
     if on.is_empty() {
         cx.ui

@@ -178,6 +178,27 @@ pub struct NotificationSwitch {
     pub run_id: RunId,
 }
 
+impl NotificationSwitch {
+    /// Whether it is about everybody's mails, and not one creator's.
+    pub fn is_for_everybody(&self) -> bool {
+        self.creator_id.is_empty()
+    }
+
+    /// The kinds that are switched on, in their order.
+    pub fn kinds_on(switches: &[Self]) -> Vec<NotificationKind> {
+        let is_on = |kind: &NotificationKind| {
+            switches
+                .iter()
+                .any(|switch| switch.kind == *kind && switch.is_for_everybody() && switch.is_on)
+        };
+        NotificationKind::ALL
+            .iter()
+            .copied()
+            .filter(is_on)
+            .collect()
+    }
+}
+
 /// Before a creator hears of a failure, operators have so long to see it: what is their own
 /// mistake, such as a key of the wrong mode, makes every account look closed.
 pub const FAILED_WAITS: Duration = Duration::from_secs(60 * 60);

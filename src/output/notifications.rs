@@ -164,7 +164,7 @@ impl<'a> SwitchView<'a> {
         let mut views = Vec::new();
         for kind in NotificationKind::ALL {
             let of_kind = || switches.iter().filter(|switch| switch.kind == *kind);
-            let all = of_kind().find(|switch| switch.creator_id.is_empty());
+            let all = of_kind().find(|switch| switch.is_for_everybody());
             views.push(Self {
                 kind: kind.as_str(),
                 creator_id: None,
@@ -173,7 +173,7 @@ impl<'a> SwitchView<'a> {
             });
             views.extend(
                 of_kind()
-                    .filter(|switch| !switch.creator_id.is_empty())
+                    .filter(|switch| !switch.is_for_everybody())
                     .map(|switch| Self {
                         kind: kind.as_str(),
                         creator_id: Some(&switch.creator_id),

@@ -15,7 +15,7 @@ use crate::output::SCHEMA;
 use crate::output::record;
 use crate::output::rows::csv_fields;
 use crate::output::table::{self, Tone, Value, left, right};
-use crate::output::text::{brief, count, grouped, minute};
+use crate::output::text::{brief, count, grouped, lasted, minute};
 use crate::output::ui::Ui;
 
 /// Characters of a summary in a list.
@@ -304,14 +304,11 @@ fn ended(line: &RunLine) -> (String, Tone) {
     }
 }
 
-/// `340 ms`, `12 s`, `3 min 20 s`, `2 h 05 min`.
+/// How long a run took: `340 ms`, or as [`lasted`] says it.
 pub fn took(millis: i64) -> String {
-    let seconds = millis / 1000;
-    match seconds {
-        0 => format!("{millis} ms"),
-        1..60 => format!("{seconds} s"),
-        60..3600 => format!("{} min {:02} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {:02} min", seconds / 3600, seconds / 60 % 60),
+    match millis {
+        ..1000 => format!("{millis} ms"),
+        _ => lasted(millis / 1000),
     }
 }
 
