@@ -1,6 +1,7 @@
 //! A small platform: a database with creators and payouts, and a Stripe that behaves as told, both
 //! at the same moment.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use payouts::ops::verify_history::{Flaw, verify};
@@ -184,16 +185,18 @@ impl Shop {
     pub(crate) fn assert_paid_exactly_once(&self) {
         self.assert_history_is_whole();
         let transfers = self.transfers();
+        let mut by_group: HashMap<&str, Vec<&TransferReport>> = HashMap::new();
+        for transfer in &transfers {
+            let group = transfer.transfer_group.as_deref().unwrap_or_default();
+            by_group.entry(group).or_default().push(transfer);
+        }
         let mut rows = self.db.query_strings(
             "SELECT id, status, CAST(amount_cents AS TEXT), stripe_transfer_id FROM payouts ORDER BY id",
         );
         for row in &mut rows {
             let field = |at: usize| row[at].clone().unwrap_or_default();
             let (id, status, amount, transfer_id) = (field(0), field(1), field(2), field(3));
-            let made: Vec<&TransferReport> = transfers
-                .iter()
-                .filter(|t| t.transfer_group.as_deref() == Some(id.as_str()))
-                .collect();
+            let made = by_group.get(id.as_str()).map_or(&[][..], Vec::as_slice);
             assert!(made.len() <= 1, "payout {id} was paid {} times", made.len());
             match made.first() {
                 None => assert_ne!(status, "COMPLETED", "payout {id} was never paid"),
