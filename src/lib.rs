@@ -130,7 +130,8 @@
 //! questions, and holds them against [`model::alert::Thresholds`]. What it finds has an
 //! [`model::alert::AlertCode`], and each of those an entry in the runbook
 //! ([`output::runbook`]). With `--mail` it keeps which alerts stand
-//! ([`store::Store::alerts_renew`]), so that each is told when it comes, when it grows and when it goes.
+//! ([`store::Store::alerts_renew`]), so that each is told when it comes, when it grows
+//! and when it goes.
 //!
 //! # What is said meanwhile
 //!

@@ -127,8 +127,10 @@ fn read_place(place: &str, default: u16) -> Result<(String, u16), SmtpUrlError> 
         .and_then(|rest| rest.split_once(']'))
     {
         Some((address, "")) => (address, None),
-        // Without its colon it is no number.
-        Some((address, port)) => (address, Some(port.strip_prefix(':').unwrap_or("?"))),
+        Some((address, port)) => {
+            let port = port.strip_prefix(':').ok_or(SmtpUrlError::Port)?;
+            (address, Some(port))
+        }
         None => match place.split_once(':') {
             Some((host, port)) => (host, Some(port)),
             None => (place, None),
@@ -216,6 +218,7 @@ mod tests {
             ("smtps://", Host),
             ("smtps://a b", Host),
             ("smtps://mail.example:0", Port),
+            ("smtps://[::1]2525", Port),
             ("smtps://mail.example:70000", Port),
             ("smtps://user@mail.example", Login),
             ("smtps://user:@mail.example", Login),

@@ -184,10 +184,11 @@ pub struct Alert {
 const TOLD_AGAIN_AFTER: Duration = Duration::from_secs(3600);
 
 impl Alert {
-    /// Whether there is so much more of it that it is told again: any more findings or second transfers, twice as
-    /// many payouts or mails, or twice their money, as was told, or as was left of it since.
-    /// Whoever has mended all but one of ten hears of the next; what grows to a thousand is
-    /// told ten times, not a thousand; and what goes up and down is told once an hour.
+    /// Whether there is so much more of it that it is told again: any more findings or
+    /// second transfers, twice as many payouts or mails, or twice their money, as was told,
+    /// or as was left of it since. Whoever has mended all but one of ten hears of the next;
+    /// what grows to a thousand is told ten times, not a thousand; and what goes up and down
+    /// is told once an hour.
     pub fn has_grown(&self, found: &Found, now: Time) -> bool {
         let Some(times) = self.code.told_again_at() else {
             return false;

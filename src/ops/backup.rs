@@ -162,6 +162,12 @@ mod tests {
             prune(folder.path(), 1, &newest).unwrap(),
             [folder.path().join(&ours[0])]
         );
+        // A name of the future does not make it older than what is there.
+        let made = folder.path().join(&ours[0]);
+        fs::write(&made, "").unwrap();
+        assert_eq!(prune(folder.path(), 1, &made).unwrap(), [newest.clone()]);
+        fs::remove_file(&made).unwrap();
+        fs::write(&newest, "").unwrap();
         let mut left: Vec<_> = fs::read_dir(folder.path())
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -371,11 +371,9 @@ fn digest(store: &mut Store, run: &RunId, rules: &Rules) -> Result<RunDigest, St
             continue;
         }
         let last = payout.last_attempt.as_ref();
-        let (code, kind, status) = last.map_or((None, None, None), |last| {
-            let (code, kind) = (last.error_code.as_deref(), last.error_type.as_deref());
-            (code, kind, last.http_status)
-        });
-        let advice = advice(code, kind, status);
+        let code = last.and_then(|last| last.error_code.as_deref());
+        let kind = last.and_then(|last| last.error_type.as_deref());
+        let advice = advice(code, kind, last.and_then(|last| last.http_status));
         let nameless = if unresolved { "no_answer" } else { "declined" };
         let code = code.or(kind).unwrap_or(nameless).to_owned();
         let group = groups

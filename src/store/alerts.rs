@@ -151,20 +151,19 @@ fn see_again(
 ) -> Result<Option<Alert>, StoreError> {
     let (count, cents) = (found.count.unwrap_or(0), found.amount_cents.unwrap_or(0));
     let has_grown = before.has_grown(found, now);
+    let (told_at, told_count, told_cents) = if has_grown {
+        (now, count, cents)
+    } else {
+        let (least_count, least_cents) =
+            (before.told_count.min(count), before.told_cents.min(cents));
+        (before.told_at, least_count, least_cents)
+    };
     let alert = Alert {
         found: found.text.clone(),
         seen_at: now,
-        told_at: if has_grown { now } else { before.told_at },
-        told_count: if has_grown {
-            count
-        } else {
-            before.told_count.min(count)
-        },
-        told_cents: if has_grown {
-            cents
-        } else {
-            before.told_cents.min(cents)
-        },
+        told_at,
+        told_count,
+        told_cents,
         ..before.clone()
     };
     let seen = diesel::update(

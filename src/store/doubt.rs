@@ -96,6 +96,17 @@ impl OpenDoubt {
     }
 }
 
+/// A transfer beside the one that paid a payout.
+#[derive(Debug, Clone, PartialEq, Eq, Queryable)]
+pub struct Surplus {
+    /// Whose.
+    pub payout_id: PayoutId,
+    /// `tr_…`.
+    pub transfer_id: String,
+    /// Minor units.
+    pub amount_cents: i32,
+}
+
 impl Store {
     /// The payouts with these ids that exist, in the order given.
     pub fn doubts(
@@ -203,25 +214,25 @@ impl Store {
         Ok(released)
     }
 
-    /// Transfers beside a paid one that nobody has accepted: payout and transfer.
-    /// At most a hundred.
-    pub fn surplus_open(&mut self) -> Result<Vec<(PayoutId, String)>, StoreError> {
+    /// Transfers beside a paid one that nobody has accepted, at most a hundred.
+    pub fn surplus_open(&mut self) -> Result<Vec<Surplus>, StoreError> {
         self.read(|conn| {
-            let all: Vec<(PayoutId, String)> = payout_attempts::table
+            let all: Vec<Surplus> = payout_attempts::table
                 .filter(payout_attempts::outcome.eq(AttemptOutcome::Surplus))
                 .filter(payout_attempts::transfer_id.is_not_null())
                 .select((
                     payout_attempts::payout_id,
                     payout_attempts::transfer_id.assume_not_null(),
+                    payout_attempts::amount_cents,
                 ))
                 .order((payout_attempts::payout_id, payout_attempts::attempt))
                 .limit(SURPLUS_MAX)
                 .load(conn)?;
-            let ids: Vec<&str> = all.iter().map(|(_, id)| id.as_str()).collect();
+            let ids: Vec<&str> = all.iter().map(|one| one.transfer_id.as_str()).collect();
             let accepted = findings::accepted_of(conn, &ids)?;
             Ok(all
                 .into_iter()
-                .filter(|(_, id)| !accepted.contains(id))
+                .filter(|one| !accepted.contains(&one.transfer_id))
                 .collect())
         })
     }

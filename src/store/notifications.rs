@@ -69,8 +69,8 @@ pub(super) fn digest_in_tx(
     Ok(())
 }
 
-/// Writes the mail of an alert that was raised, has grown, or is over, in the transaction that records
-/// that. The same alert at the same moment is told once.
+/// Writes the mail of an alert that was raised, has grown, or is over, in the transaction
+/// that records that. The same alert at the same moment is told once.
 pub(super) fn alert_in_tx(
     conn: &mut AnyConnection,
     code: &str,

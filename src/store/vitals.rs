@@ -8,7 +8,6 @@ use diesel::prelude::*;
 use diesel::sql_types::{Bool, Text};
 
 use crate::model::alert::AlertCode;
-use crate::model::attempt::AttemptOutcome;
 use crate::model::exit::Exit;
 use crate::model::hold::HoldKind;
 use crate::model::ids::{CreatorId, PayoutId, RunId};
@@ -17,13 +16,13 @@ use crate::model::payout::PayoutStatus;
 use crate::model::reconciliation::FindingState;
 use crate::model::schema::{
     payout_attempts, payout_batch_items, payout_findings as findings, payout_holds,
-    payout_notifications as mails, payout_reversals, payout_runs as runs, payouts,
+    payout_notifications as mails, payout_runs as runs, payouts,
 };
 use crate::model::time::Time;
 use crate::model::usual::Usual;
 use crate::store::connection::{AnyConnection, MultiBackend};
 use crate::store::dialect::among;
-use crate::store::{Store, StoreError, dialect, history, holds};
+use crate::store::{Store, StoreError, dialect, history, holds, reversals};
 
 /// Payouts of which something is said, and one of them to look at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -157,37 +156,23 @@ impl Store {
     /// taken back whole.
     pub fn surplus_standing(&mut self) -> Result<Group, StoreError> {
         let open = self.surplus_open()?;
-        let ids: Vec<&str> = open.iter().map(|(_, transfer)| transfer.as_str()).collect();
-        self.read(|conn| {
-            let surplus: Vec<(PayoutId, String, i32)> = payout_attempts::table
-                .filter(payout_attempts::outcome.eq(AttemptOutcome::Surplus))
-                .filter(payout_attempts::transfer_id.eq_any(&ids))
-                .select((
-                    payout_attempts::payout_id,
-                    payout_attempts::transfer_id.assume_not_null(),
-                    payout_attempts::amount_cents,
-                ))
-                .load(conn)?;
-            let reversed: HashMap<String, i64> = payout_reversals::table
-                .filter(payout_reversals::transfer_id.eq_any(&ids))
-                .select((
-                    payout_reversals::transfer_id,
-                    payout_reversals::amount_reversed_cents,
-                ))
-                .load(conn)?
-                .into_iter()
-                .collect();
-            let mut standing = Group::default();
-            for (payout, transfer, cents) in surplus {
-                let cents = i64::from(cents);
-                if reversed.get(&transfer).is_none_or(|back| *back < cents) {
-                    standing.count += 1;
-                    standing.amount_cents = standing.amount_cents.saturating_add(cents);
-                    standing.example.get_or_insert_with(|| payout.to_string());
-                }
+        let ids: Vec<&str> = open.iter().map(|one| one.transfer_id.as_str()).collect();
+        let taken_back = self.read(|conn| reversals::of_transfers_in_tx(conn, &ids))?;
+        let mut standing = Group::default();
+        for one in &open {
+            let cents = i64::from(one.amount_cents);
+            if taken_back
+                .get(&one.transfer_id)
+                .is_none_or(|back| *back < cents)
+            {
+                standing.count += 1;
+                standing.amount_cents = standing.amount_cents.saturating_add(cents);
+                standing
+                    .example
+                    .get_or_insert_with(|| one.payout_id.to_string());
             }
-            Ok(standing)
-        })
+        }
+        Ok(standing)
     }
 
     /// Open findings: how many, what is at stake where that is known, and the newest.

@@ -195,7 +195,7 @@ fn violations_in(path: &str, source: &str) -> Vec<String> {
     found.into_iter().map(|(_, violation)| violation).collect()
 }
 
-/// `src/ops/process.rs` → `ops`, `src/config.rs` → `config`.
+/// `src/ops/process.rs` → `ops`, `src/config/mod.rs` → `config`.
 fn part_of(path: &str) -> &str {
     let below = path.strip_prefix("src/").unwrap_or(path);
     let first = below.split('/').next().unwrap_or(below);
@@ -413,9 +413,9 @@ mod tests {
                 "src/sandbox/mod.rs:1: `sandbox` must not import `model`",
             ),
             (
-                "src/config.rs",
+                "src/config/mod.rs",
                 "use crate::ops::event;",
-                "src/config.rs:1: `config` must not import `ops`",
+                "src/config/mod.rs:1: `config` must not import `ops`",
             ),
             (
                 "src/main.rs",

@@ -224,7 +224,8 @@ impl Session {
     /// Transfers beside a paid one stay an alarm until somebody took them back at
     /// Stripe or accepted them.
     pub(super) async fn surplus(&mut self) -> Result<(), RunError> {
-        for (payout, id) in self.db.call(Store::surplus_open).await? {
+        for surplus in self.db.call(Store::surplus_open).await? {
+            let (payout, id) = (surplus.payout_id, surplus.transfer_id);
             let transfer = self.reader().transfer(&id).await?;
             if !transfer.as_ref().is_some_and(is_taken_back) {
                 self.report.alarms.push(format!(
