@@ -34,7 +34,7 @@ const NEW_FOR: Duration = Duration::from_secs(86_400);
 /// New payouts of each status that are held against what is usual.
 const NEW_MAX: i64 = 10_000;
 
-/// Comparisons of which one may reach furthest.
+/// Comparisons that may join on to each other: more than a year of them.
 const COMPARISONS_MAX: i64 = 1_000;
 
 /// What is usually paid is what was paid of the payouts created in so many days.
@@ -335,42 +335,30 @@ impl Look<'_> {
             "`payouts process` has not run to its end within {}, {said}",
             in_words(of.process_within)
         );
-        self.overdue_one(AlertCode::ProcessOverdue, of.process_within, paid, text)?;
+        // A new database has had no time yet.
+        let (_, made) = self.store.database_id()?;
+        let paid = paid.unwrap_or(made);
+        self.note_overdue(AlertCode::ProcessOverdue, of.process_within, paid, text);
 
         let compared = self.store.compared_until(COMPARISONS_MAX)?;
-        let said = compared.map_or_else(
-            || "never".to_owned(),
-            |until| format!("the last time up to {until}"),
-        );
         let text = format!(
-            "`payouts reconcile` has compared nothing of the last {}, {said}",
+            "what happened since {compared} was not compared with Stripe within {}, or not without a \
+             gap",
             in_words(of.reconcile_within)
         );
-        self.overdue_one(
+        self.note_overdue(
             AlertCode::ReconcileOverdue,
             of.reconcile_within,
             compared,
             text,
-        )
+        );
+        Ok(())
     }
 
-    /// `text` says so, if nothing was done since a moment that is longer ago.
-    fn overdue_one(
-        &mut self,
-        code: AlertCode,
-        within: Duration,
-        done: Option<Time>,
-        text: String,
-    ) -> Result<(), StoreError> {
-        if within.is_zero() {
-            self.note(code, None);
-            return Ok(());
-        }
-        // A new database has had no time yet.
-        let (_, made) = self.store.database_id()?;
-        let late = done.unwrap_or(made) < self.terms.now.minus(within);
+    /// `text` says so, if it was done last longer ago than `within`; zero: it need not.
+    fn note_overdue(&mut self, code: AlertCode, within: Duration, done: Time, text: String) {
+        let late = !within.is_zero() && done < self.terms.now.minus(within);
         self.note(code, late.then(|| one_thing(code, text)));
-        Ok(())
     }
 
     fn mails(&mut self) -> Result<(), StoreError> {

@@ -131,13 +131,13 @@ impl Store {
         })
     }
 
-    /// Up to when the table was compared with Stripe: by the newest `runs_max` comparisons,
-    /// the one that reaches furthest. Comparing a month of last year is no news of today, and
-    /// a file says nothing of what was made after it; nor does a comparison count that
-    /// begins behind what was reached before.
-    pub fn compared_until(&mut self, runs_max: i64) -> Result<Option<Time>, StoreError> {
-        type Row = (Option<Time>, Option<Time>, Time);
-        let mut compared: Vec<Row> = self.read(|conn| {
+    /// Up to when the table was compared with Stripe without a gap since this database was
+    /// made, by the newest `runs_max` comparisons. Comparing a month of last year is no news
+    /// of today, one of the last hour says nothing of the days before, and a file nothing of
+    /// what was made after it.
+    pub fn compared_until(&mut self, runs_max: i64) -> Result<Time, StoreError> {
+        let (_, made) = self.database_id()?;
+        let mut compared: Vec<(Option<Time>, Option<Time>, Time)> = self.read(|conn| {
             Ok(payout_reconciliations::table
                 .filter(payout_reconciliations::source.eq(Source::Stripe))
                 .order(payout_reconciliations::finished_at.desc())
@@ -150,16 +150,14 @@ impl Store {
                 .load(conn)?)
         })?;
         compared.reverse();
-        let mut reached = None;
-        for (from, until, finished) in compared {
-            // What lies between two periods was not compared.
-            if from.is_some() && reached.is_some() && from > reached {
-                continue;
+        let reach = |reached: Time, (from, until, finished): (Option<Time>, Option<Time>, Time)| {
+            if from.is_some_and(|from| from > reached) {
+                return reached;
             }
             // A period may reach beyond what has happened.
-            reached = reached.max(Some(until.unwrap_or(finished).min(finished)));
-        }
-        Ok(reached)
+            reached.max(until.unwrap_or(finished).min(finished))
+        };
+        Ok(compared.into_iter().fold(made, reach))
     }
 
     /// How many findings of each kind and state a comparison saw, gravest kinds first.

@@ -264,6 +264,22 @@ on_both! {
         expect(&shop, &[], &[], 0);
     }
 
+    // What lies between two comparisons was compared by neither, also before the first one.
+    fn a_comparison_that_leaves_a_gap_is_not_one_up_to_now(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.process(&[]).expect_code(0);
+        let none_of_runs = ["--offline", "--process-within", "0s"];
+        for time in ["first", "second"] {
+            shop.pass(9 * DAY);
+            shop.env.run(&["reconcile", "--period", "1h"]).expect_code(0);
+            expect(&shop, &none_of_runs, &["reconcile_overdue"], 1);
+            let run = shop.env.run(&[&["check"], &none_of_runs[..]].concat());
+            assert!(run.stdout.contains("or not without a gap"), "{time}: {run}");
+            shop.env.run(&["reconcile", "--period", "10d"]).expect_code(0);
+            expect(&shop, &none_of_runs, &[], 0);
+        }
+    }
+
     fn a_run_that_leaves_one_outcome_unknown_has_paid_the_rest(db: TestDb) {
         let mut shop = watched(db);
         shop.pass(25 * HOUR);
