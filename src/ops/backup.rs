@@ -165,7 +165,10 @@ mod tests {
         // A name of the future does not make it older than what is there.
         let made = folder.path().join(&ours[0]);
         fs::write(&made, "").unwrap();
-        assert_eq!(prune(folder.path(), 1, &made).unwrap(), [newest.clone()]);
+        assert_eq!(
+            prune(folder.path(), 1, &made).unwrap(),
+            std::slice::from_ref(&newest)
+        );
         fs::remove_file(&made).unwrap();
         fs::write(&newest, "").unwrap();
         let mut left: Vec<_> = fs::read_dir(folder.path())
