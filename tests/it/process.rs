@@ -445,6 +445,84 @@ on_both! {
         assert_eq!(shop.transfers().len(), 2);
     }
 
+    // Otherwise every run after a batch would read all of it again.
+    fn a_run_that_has_nothing_to_send_reads_the_newest_transfers_only(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(120);
+        shop.process(&[]).expect_code(0);
+        let pages = |args: &[&str], code: i32| {
+            let before = shop.pages_read();
+            let run = shop.process(args).expect_code(code);
+            (shop.pages_read() - before, run)
+        };
+        assert_eq!(pages(&[], 0).0, 1);
+        assert_eq!(pages(&["--dry-run"], 0).0, 1);
+        // What is left alone does not make it read more, and is told as ever.
+        shop.creator("none");
+        shop.db.execute("UPDATE creators SET \"stripeAccountId\" = NULL WHERE id = 'cr_none'");
+        shop.payout("p8", "none", 800);
+        let (read, run) = pages(&[], 1);
+        assert_eq!(read, 1);
+        assert!(run.stdout.contains("no Stripe account"), "{run}");
+        // Forgotten, and not among the newest: told by the first run that would send.
+        let forget = |id: &str| {
+            for table in ["payout_answers", "payout_attempts", "payout_batch_items"] {
+                shop.db.execute(&format!("DELETE FROM {table} WHERE payout_id = '{id}'"));
+            }
+            shop.db.execute(&format!("DELETE FROM payouts WHERE id = '{id}'"));
+        };
+        let paid_by = |number: usize| shop.transfers()[number].metadata.get("payout_id").unwrap();
+        forget(&paid_by(0));
+        assert_eq!(pages(&[], 1).0, 1);
+        shop.payout("p9", "c0", 900);
+        for args in [&[][..], &["--dry-run"]] {
+            let (read, run) = pages(args, 4);
+            assert_eq!(read, 2);
+            assert!(run.stderr.contains("1 transfer that this database made"), "{run}");
+        }
+        // Among the newest: told at once.
+        shop.db.execute("DELETE FROM payouts WHERE id = 'p9'");
+        forget(&paid_by(119));
+        let (read, run) = pages(&[], 4);
+        assert_eq!(read, 1);
+        assert!(run.stderr.contains("1 transfer that this database made"), "{run}");
+        assert_eq!(shop.transfers().len(), 120);
+    }
+
+    // Only the newest transfers were looked at, and nothing may be sent on that.
+    fn what_becomes_due_after_a_run_has_looked_waits_for_the_next(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.db.execute("INSERT INTO payout_holds VALUES ('payout', 'cp0', 'test', 'tester', '2026-11-01 12:00:00', NULL)");
+        let hang = FaultRule::on("transfers.list", Fault::HangBefore).times(1);
+        shop.stripe.faults_add(FaultPlan::of([hang])).expect("the fault is understood");
+        let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        shop.db.execute("DELETE FROM payout_holds");
+        shop.stripe.release();
+        let status = child.wait_with_output().expect("it ends").status;
+        assert_eq!((status.code(), shop.transfers().len()), (Some(0), 0));
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.transfers().len(), 1);
+    }
+
+    // A plan of it is shown only once all was looked at.
+    fn what_becomes_due_before_the_plan_is_guarded_like_the_rest(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.payout("p9", "c0", 900);
+        shop.db.execute("INSERT INTO payout_holds VALUES ('payout', 'p9', 'test', 'tester', '2026-11-01 12:00:00', NULL)");
+        shop.stripe.faults_add(FaultPlan::of([FaultRule::on("transfers.list", Fault::HangBefore).times(1)])).expect("the fault is understood");
+        let child = shop.env.command(&["process", "--confirm-total", "9.00"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        shop.db.execute("DELETE FROM payout_holds");
+        let before = shop.pages_read();
+        shop.stripe.release();
+        let status = child.wait_with_output().expect("it ends").status;
+        assert_eq!((status.code(), shop.pages_read() - before, shop.transfers().len()), (Some(0), 2, 2));
+    }
+
     // Scenario 14: a row that other software may have sent is looked up, never sent blindly.
     fn rows_of_other_software_are_looked_up_first(db: TestDb) {
         let shop = Shop::open(db);

@@ -242,6 +242,10 @@ impl Session {
             });
         }
         self.plan_due(&mut plan, &mut seen, events).await?;
+        if plan.due > 0 && self.idle.take().is_some() {
+            // It became due while this run began.
+            self.guard().await?;
+        }
         seen.end(&mut plan);
         Ok(plan)
     }

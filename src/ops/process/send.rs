@@ -96,6 +96,16 @@ impl Session {
             });
         }
         let first = pulse(self.db.clone(), stamp.clone(), None).await?;
+        if let Some(left_alone) = self.idle.take() {
+            if first.switch_is_on() {
+                self.report.stop = Some(Stop::Switch);
+                return Ok(self.report);
+            }
+            for skipped in left_alone {
+                self.report.skip(skipped.reason, skipped.amount_cents);
+            }
+            return Ok(self.report);
+        }
         let (reading, readings) = watch::channel(first);
         let (stopping, stopped) = watch::channel(false);
         let senders = Senders {

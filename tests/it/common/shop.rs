@@ -162,9 +162,18 @@ impl Shop {
 
     /// Transfers that were asked for, as far as they were answered.
     pub(crate) fn sends(&self) -> u64 {
+        self.requests("transfers.create")
+    }
+
+    /// Pages of transfers that were read.
+    pub(crate) fn pages_read(&self) -> u64 {
+        self.requests("transfers.list")
+    }
+
+    fn requests(&self, endpoint: &str) -> u64 {
         let requests = self.stripe.ledger().requests;
         requests
-            .get("transfers.create")
+            .get(endpoint)
             .map_or(0, |answers| answers.values().sum())
     }
 
