@@ -60,16 +60,18 @@ pub(super) fn run(cx: &mut Context, args: &BackupArgs) -> Result<Exits, CliError
     }
     let made = backup::write(&mut store, &path).map_err(|error| told(cx, error))?;
     let deleted = match args.keep {
-        Some(keep) => backup::prune(&args.path, keep.into(), &made.path).map_err(|error| {
-            CliError::caused(
-                Exit::Attention,
-                format!(
-                    "{} is made, but failed to delete older ones",
-                    path.display()
-                ),
-                &error,
-            )
-        })?,
+        Some(keep) => backup::prune(&args.path, keep.into(), &made.path)
+            .and_then(|deleted| backup::sweep(&args.path, cx.clock.now()).map(|()| deleted))
+            .map_err(|error| {
+                CliError::caused(
+                    Exit::Attention,
+                    format!(
+                        "{} is made, but failed to delete older ones",
+                        path.display()
+                    ),
+                    &error,
+                )
+            })?,
         None => Vec::new(),
     };
     shown::print(cx.format, &cx.ui, &made, &deleted)?;

@@ -7,7 +7,6 @@
 mod url;
 
 use std::fmt;
-use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -145,14 +144,13 @@ impl Mail {
     /// # Errors
     /// What of it cannot be written, in words.
     pub fn message(&self) -> Result<Vec<u8>, String> {
-        let since = Duration::from_millis(self.at.millis().max(0).unsigned_abs());
         let part = |kind: ContentType, body: &str| {
             SinglePart::builder().header(kind).body(body.to_owned())
         };
         let message = Message::builder()
             .from(self.from.0.clone())
             .to(self.to.0.clone())
-            .date(SystemTime::UNIX_EPOCH + since)
+            .date(self.at.into())
             .message_id(Some(format!(
                 "<{}@{}>",
                 self.message_id,

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
 use diesel::backend::Backend;
@@ -109,6 +109,13 @@ impl Time {
     /// Milliseconds from `earlier` to this moment; negative when it lies after.
     pub fn millis_since(self, earlier: Self) -> i64 {
         self.millis().saturating_sub(earlier.millis())
+    }
+}
+
+/// No earlier than 1970.
+impl From<Time> for SystemTime {
+    fn from(time: Time) -> Self {
+        Self::UNIX_EPOCH + Duration::from_millis(time.millis().max(0).unsigned_abs())
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
@@ -102,6 +103,24 @@ pub fn prune(folder: &Path, keep: usize, made: &Path) -> io::Result<Vec<PathBuf>
     Ok(backups)
 }
 
+/// Deletes what backups of such names left behind in a folder when they were killed, a day
+/// ago or earlier: no copy takes as long as that.
+pub fn sweep(folder: &Path, now: Time) -> io::Result<()> {
+    let left_behind = now.minus(Duration::from_secs(86_400));
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let target = name.to_str().and_then(out_file::target_of);
+        if entry.file_type()?.is_file() && target.is_some_and(is_name) {
+            let modified = entry.metadata()?.modified()?;
+            if modified < SystemTime::from(left_behind) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Whether [`name_at`] gives such a name: what a person called otherwise is theirs.
 fn is_name(name: &str) -> bool {
     let moment = name
@@ -136,6 +155,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_killed_backup_left_behind_is_deleted_after_a_day() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = [
+            ".payouts-20261102T093000Z.db.123-0.tmp",
+            ".payouts-20261102T093000Z.db.123-0",
+            ".mine.db.123-0.tmp",
+            "payouts-20261102T093000Z.db",
+        ];
+        let now: Time = "2026-11-04T09:30:00Z".parse().unwrap();
+        let aged = |name: &str, hours: u64| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            let modified = now.minus(Duration::from_secs(hours * 3600));
+            file.set_modified(modified.into()).unwrap();
+        };
+        for name in names {
+            aged(name, 25);
+        }
+        aged(".payouts-20261102T093000Z.db.123-1.tmp", 23);
+        sweep(folder.path(), now).unwrap();
+        let there = |name: &str| folder.path().join(name).exists();
+        assert_eq!(names.map(there), [false, true, true, true]);
+        assert!(there(".payouts-20261102T093000Z.db.123-1.tmp"));
+    }
+
+    #[test]
     fn the_oldest_go_and_nothing_that_is_not_ours() {
         let folder = tempfile::tempdir().unwrap();
         let theirs = [
@@ -144,7 +188,7 @@ mod tests {
             "notes",
         ];
         let now = Time::from_unix_seconds(1_793_611_800);
-        let ours = [now, now.plus(std::time::Duration::from_secs(86_400))].map(name_at);
+        let ours = [now, now.plus(Duration::from_secs(86_400))].map(name_at);
         assert_eq!(ours[0], "payouts-20261102T093000Z.db");
         for name in theirs
             .iter()

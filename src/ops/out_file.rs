@@ -129,7 +129,7 @@ fn file_beside(path: &Path) -> io::Result<(PathBuf, File)> {
     loop {
         let mut hidden = std::ffi::OsString::from(".");
         hidden.push(name);
-        hidden.push(format!(".{}-{number}.tmp", std::process::id()));
+        hidden.push(format!(".{}-{number}{BESIDE}", std::process::id()));
         let beside = path.with_file_name(hidden);
         let made = File::options()
             .write(true)
@@ -143,6 +143,20 @@ fn file_beside(path: &Path) -> io::Result<(PathBuf, File)> {
             made => return Ok((beside, made?)),
         }
     }
+}
+
+/// How the name of a file beside its target ends.
+const BESIDE: &str = ".tmp";
+
+/// The name of the target that a hidden file was made for; none of any other name.
+pub(super) fn target_of(hidden: &str) -> Option<&str> {
+    let (target, made_by) = hidden
+        .strip_prefix('.')?
+        .strip_suffix(BESIDE)?
+        .rsplit_once('.')?;
+    let (process, number) = made_by.split_once('-')?;
+    let is_number = |text: &str| text.parse::<u32>().is_ok();
+    (is_number(process) && is_number(number)).then_some(target)
 }
 
 /// Gives a file its name. A rename replaces whatever has appeared there meanwhile, a

@@ -169,26 +169,15 @@ impl Search {
         Ok(Ok(found))
     }
 
-    /// Reads a list to its last page. False when it is longer than [`PAGES_MAX`].
+    /// Reads a list to its last page. False when it is longer than the bound.
     pub(super) async fn pages(
         &self,
-        query: &TransferQuery,
-        odd: OddEntries,
-        each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), RunError>,
-    ) -> Result<bool, RunError> {
-        self.first_pages(PAGES_MAX, query, odd, each).await
-    }
-
-    /// Reads so many pages of a list, the newest entries first. False when it goes on.
-    pub(super) async fn first_pages(
-        &self,
-        pages: usize,
         query: &TransferQuery,
         odd: OddEntries,
         mut each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), RunError>,
     ) -> Result<bool, RunError> {
         self.reader
-            .pages(query, pages, async |page: TransferPage| {
+            .pages(query, PAGES_MAX, async |page: TransferPage| {
                 let accepted = match odd {
                     OddEntries::PassAccepted => self.accepted_among(&page.odd).await?,
                     OddEntries::Refuse => HashSet::new(),
