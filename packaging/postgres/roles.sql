@@ -191,7 +191,7 @@ BEGIN
                 AND NOT has_table_privilege('payouts'::regclass, 'INSERT')$rule$,
              'an approver writes approvals alone'),
             -- The account, the mode, the currency and the id stay what they are.
-            ('stamp', 'payout_settings', 'UPDATE', $rule$OLD.key NOT IN ('watermark', 'day_total')$rule$,
+            ('stamp', 'payout_settings', 'UPDATE', $rule$OLD.key NOT IN ('watermark', 'guard_clean_until', 'day_total')$rule$,
              'what a database is stamped with stays')
         ) AS rules (name, table_name, event, refused, why)
     LOOP

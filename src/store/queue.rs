@@ -274,6 +274,7 @@ impl Store {
         let now = self.clock.now();
         self.read(|conn| {
             let (after, until) = (request.after.as_ref(), request.until.as_ref());
+            dialect::find_by_index(conn)?;
             let marks = marks_of(due_marks(&request.filter, after, until, WINDOW_MAX).load(conn)?);
             let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             let mut preview = Preview {

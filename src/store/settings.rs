@@ -29,6 +29,9 @@ text_enum! {
         Currency = "currency",
         /// RFC 3339: up to here the rollback guard has seen every transfer.
         Watermark = "watermark",
+        /// RFC 3339: up to here a guard found nothing forgotten. Runs that send nothing go on
+        /// from here, and no other.
+        GuardCleanUntil = "guard_clean_until",
         /// `2026-10-05 12345`: a UTC day, and what was claimed on it, minor units. Kept only
         /// where a limit asks for it.
         DayTotal = "day_total",
@@ -112,10 +115,8 @@ impl Store {
     /// accept. Where it was faster, so that something was recorded before the database
     /// was made, that counts; and where it was made in the future, nobody knows when.
     pub fn watermark(&mut self) -> Result<Time, StoreError> {
-        if let Some((text, _)) = self.setting(Setting::Watermark)? {
-            return text
-                .parse()
-                .map_err(|_| StoreError::Corrupt(format!("unreadable watermark {text:?}")));
+        if let Some(watermark) = self.moment(Setting::Watermark)? {
+            return Ok(watermark);
         }
         let made_at = self.database_id()?.1;
         if made_at.minus(BIRTH_MARGIN) > self.clock.now() {
@@ -132,13 +133,37 @@ impl Store {
 
     /// Moves the watermark forward; never back.
     pub fn watermark_advance(&mut self, to: Time) -> Result<(), StoreError> {
+        self.moment_advance(Setting::Watermark, to)?;
+        failpoint!("watermark.committed");
+        Ok(())
+    }
+
+    /// Up to when a guard found nothing forgotten; none where none was kept.
+    pub fn guard_clean_until(&mut self) -> Result<Option<Time>, StoreError> {
+        self.moment(Setting::GuardCleanUntil)
+    }
+
+    /// Moves that forward; never back.
+    pub fn guard_clean_advance(&mut self, to: Time) -> Result<(), StoreError> {
+        self.moment_advance(Setting::GuardCleanUntil, to)
+    }
+
+    fn moment(&mut self, key: Setting) -> Result<Option<Time>, StoreError> {
+        let Some((text, _)) = self.setting(key)? else {
+            return Ok(None);
+        };
+        let unreadable = || StoreError::Corrupt(format!("unreadable {key} {text:?}"));
+        text.parse().map(Some).map_err(|_| unreadable())
+    }
+
+    fn moment_advance(&mut self, key: Setting, to: Time) -> Result<(), StoreError> {
         let now = self.clock.now();
         self.write(|conn| {
-            insert_once(conn, Setting::Watermark, &to.to_string(), now)?;
+            insert_once(conn, key, &to.to_string(), now)?;
             // RFC 3339 in one fixed width sorts as text.
             diesel::update(
                 settings::table
-                    .filter(settings::key.eq(Setting::Watermark.as_str()))
+                    .filter(settings::key.eq(key.as_str()))
                     .filter(settings::value.lt(to.to_string())),
             )
             .set((
@@ -148,9 +173,7 @@ impl Store {
             .execute(conn)?;
             failpoint!("watermark.writing");
             Ok(())
-        })?;
-        failpoint!("watermark.committed");
-        Ok(())
+        })
     }
 }
 

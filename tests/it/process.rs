@@ -446,50 +446,74 @@ on_both! {
     }
 
     // Otherwise every run after a batch would read all of it again.
-    fn a_run_that_has_nothing_to_send_reads_the_newest_transfers_only(db: TestDb) {
-        let shop = Shop::open(db);
+    fn a_run_that_has_nothing_to_send_goes_on_where_the_last_one_ended(db: TestDb) {
+        const HOURS: Duration = Duration::from_secs(2 * 3600);
+        let mut shop = Shop::open(db);
         shop.payouts(120);
         shop.process(&[]).expect_code(0);
-        let pages = |args: &[&str], code: i32| {
+        let pages = |shop: &Shop, args: &[&str], code: i32| {
             let before = shop.pages_read();
             let run = shop.process(args).expect_code(code);
             (shop.pages_read() - before, run)
         };
-        assert_eq!(pages(&[], 0).0, 1);
-        assert_eq!(pages(&["--dry-run"], 0).0, 1);
+        // What the batch's own run sent, nobody has looked at yet.
+        shop.pass(HOURS);
+        assert_eq!(pages(&shop, &["--dry-run"], 0).0, 2);
+        assert_eq!(pages(&shop, &[], 0).0, 2);
+        assert_eq!(pages(&shop, &[], 0).0, 1);
+        assert_eq!(pages(&shop, &["--dry-run"], 0).0, 1);
         // What is left alone does not make it read more, and is told as ever.
         shop.creator("none");
         shop.db.execute("UPDATE creators SET \"stripeAccountId\" = NULL WHERE id = 'cr_none'");
         shop.payout("p8", "none", 800);
-        let (read, run) = pages(&[], 1);
+        let (read, run) = pages(&shop, &[], 1);
         assert_eq!(read, 1);
         assert!(run.stdout.contains("no Stripe account"), "{run}");
-        // Forgotten, and not among the newest: told by the first run that would send.
-        let forget = |id: &str| {
-            for table in ["payout_answers", "payout_attempts", "payout_batch_items"] {
-                shop.db.execute(&format!("DELETE FROM {table} WHERE payout_id = '{id}'"));
-            }
-            shop.db.execute(&format!("DELETE FROM payouts WHERE id = '{id}'"));
-        };
-        let paid_by = |number: usize| shop.transfers()[number].metadata.get("payout_id").unwrap();
-        forget(&paid_by(0));
-        assert_eq!(pages(&[], 1).0, 1);
+        // What is forgotten of the time before is told by the first run that would send.
+        let paid_by = shop.transfers()[0].metadata.get("payout_id").unwrap();
+        for table in ["payout_answers", "payout_attempts", "payout_batch_items"] {
+            shop.db.execute(&format!("DELETE FROM {table} WHERE payout_id = '{paid_by}'"));
+        }
+        shop.db.execute(&format!("DELETE FROM payouts WHERE id = '{paid_by}'"));
+        assert_eq!(pages(&shop, &[], 1).0, 1);
         shop.payout("p9", "c0", 900);
         for args in [&[][..], &["--dry-run"]] {
-            let (read, run) = pages(args, 4);
+            let (read, run) = pages(&shop, args, 4);
             assert_eq!(read, 2);
             assert!(run.stderr.contains("1 transfer that this database made"), "{run}");
         }
-        // Among the newest: told at once.
-        shop.db.execute("DELETE FROM payouts WHERE id = 'p9'");
-        forget(&paid_by(119));
-        let (read, run) = pages(&[], 4);
-        assert_eq!(read, 1);
-        assert!(run.stderr.contains("1 transfer that this database made"), "{run}");
         assert_eq!(shop.transfers().len(), 120);
     }
 
-    // Only the newest transfers were looked at, and nothing may be sent on that.
+    // And says so until it is mended, however often.
+    fn a_run_that_has_nothing_to_send_tells_what_was_forgotten_since(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.process(&[]).expect_code(0);
+        shop.process(&[]).expect_code(0);
+        let database = shop.one("SELECT value FROM payout_settings WHERE key = 'database_id'");
+        let made = shop.transfer("c0", 700, &format!("&metadata[database]={database}"));
+        for _ in 0..3 {
+            shop.pass(Duration::from_secs(2 * 3600));
+            let run = shop.process(&[]).expect_code(4);
+            assert!(run.stderr.contains(&made), "{run}");
+        }
+    }
+
+    // What is adopted on the way was not left alone.
+    fn a_run_that_has_nothing_to_send_tells_of_what_it_adopts(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(1);
+        shop.foreign_payout("cf0", "c0", 700);
+        shop.db.execute("UPDATE payouts SET retry_count = 1 WHERE id = 'cf0'");
+        shop.process(&["cp0"]).expect_code(0);
+        shop.transfer("c0", 700, "&metadata[payoutId]=cf0");
+        let run = shop.process(&[]).expect_code(0);
+        assert!(!run.stdout.contains("may have been sent"), "{run}");
+        assert_eq!((shop.status("cf0"), shop.transfers().len()), ("COMPLETED".into(), 2));
+    }
+
+    // Its guard may have gone on from another's, and nothing may be sent on that.
     fn what_becomes_due_after_a_run_has_looked_waits_for_the_next(db: TestDb) {
         let shop = Shop::open(db);
         shop.payouts(1);
@@ -506,6 +530,26 @@ on_both! {
         assert_eq!(shop.transfers().len(), 1);
     }
 
+    // Nor is it passed over in silence what another run takes meanwhile, and leaves.
+    fn what_another_run_leaves_after_a_run_has_looked_is_looked_up(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1);
+        shop.db.execute("INSERT INTO payout_holds VALUES ('payout', 'cp0', 'test', 'tester', '2026-11-01 12:00:00', NULL)");
+        let hang = FaultRule::on("transfers.list", Fault::HangBefore).times(1);
+        shop.stripe.faults_add(FaultPlan::of([hang])).expect("the fault is understood");
+        let child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        shop.db.execute("DELETE FROM payout_holds");
+        shop.env.set("PAYOUTS_TEST_FAILPOINT", "send.before=kill");
+        shop.process(&[]).expect_code(137);
+        shop.stripe.release();
+        let output = child.wait_with_output().expect("it ends");
+        let told = String::from_utf8_lossy(&output.stderr);
+        // PostgreSQL knows at once that the other is gone; SQLite only after its lease.
+        let left_to_it = told.contains("1 payout held by run");
+        assert!(shop.status("cp0") == "COMPLETED" || left_to_it, "{told}");
+    }
+
     // A plan of it is shown only once all was looked at.
     fn what_becomes_due_before_the_plan_is_guarded_like_the_rest(db: TestDb) {
         let shop = Shop::open(db);
@@ -520,7 +564,51 @@ on_both! {
         let before = shop.pages_read();
         shop.stripe.release();
         let status = child.wait_with_output().expect("it ends").status;
-        assert_eq!((status.code(), shop.pages_read() - before, shop.transfers().len()), (Some(0), 2, 2));
+        assert_eq!((status.code(), shop.pages_read() - before, shop.transfers().len()), (Some(0), 3, 2));
+    }
+
+    // While a person reads a plan, a copy of the database may send, and somebody may pay by hand.
+    fn what_is_paid_while_the_plan_is_read_is_not_sent(db: TestDb) {
+        let shop = Shop::open(db);
+        shop.payouts(2);
+        // The second list is read once the plan is agreed to.
+        let hang = FaultRule { nth: Some(2), ..FaultRule::on("transfers.list", Fault::HangBefore) };
+        shop.stripe.faults_add(FaultPlan::of([hang])).expect("the fault is understood");
+        let child = shop.env.command(&["process", "--confirm-total", "20.00"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        let id = shop.transfer("c1", 1000, "&metadata[payout_id]=cp1");
+        shop.stripe.release();
+        let output = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(4), "{stderr}");
+        assert!(stderr.contains(&id), "{stderr}");
+        assert_eq!((shop.transfers().len(), shop.status("cp0"), shop.status("cp1")), (1, "PENDING".into(), "PENDING".into()));
+    }
+
+    // The same of what would go out again: in doubt, it is not forgotten.
+    fn what_is_paid_while_the_plan_is_read_does_not_go_out_again(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(2);
+        shop.process(&["cp1"]).expect_code(0);
+        shop.fault("c0", Fault::HangBefore, 1);
+        let mut child = shop.env.command(&["process"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        child.kill().expect("it is killed");
+        child.wait().expect("it is gone");
+        while shop.stripe.hanging() > 0 { std::thread::yield_now(); }
+        shop.pass(Duration::from_secs(121));
+        // Behind the guard's own list and the two of the look-up.
+        let hang = FaultRule { nth: Some(4), ..FaultRule::on("transfers.list", Fault::HangBefore) };
+        shop.stripe.faults_add(FaultPlan::of([hang])).expect("the fault is understood");
+        let child = shop.env.command(&["process", "--confirm-total", "10.00"]).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+        assert!(shop.stripe.wait_hanging(1, Duration::from_secs(30)));
+        shop.transfer("c0", 1000, "&metadata[payout_id]=cp0");
+        shop.stripe.release();
+        let output = child.wait_with_output().expect("it ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{stderr}");
+        assert!(stderr.contains("a transfer names it since the plan was made"), "{stderr}");
+        assert_eq!((shop.transfers().len(), shop.status("cp0")), (2, "PROCESSING".into()));
     }
 
     // Scenario 14: a row that other software may have sent is looked up, never sent blindly.

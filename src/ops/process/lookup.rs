@@ -27,7 +27,6 @@ use crate::store::RunStamp;
 use crate::store::Store;
 use crate::store::doubt::DoubtTerms;
 use crate::store::foreign::{NamedTransfer, Unremembered};
-use crate::store::queue::Skipped;
 use crate::store::settle::{Resolution, Settlement};
 use crate::stripe::Transfer;
 use crate::stripe::api::TransferQuery;
@@ -35,6 +34,9 @@ use crate::stripe::api::TransferQuery;
 /// A row that other software marked as failed is searched for this long after its
 /// last change; `reconcile` looks as far back as a person says.
 pub(in crate::ops) const FAILED_SEARCHED: Duration = Duration::from_secs(35 * 86_400);
+/// A run that sends nothing begins so long before where the last one's guard ended: far more
+/// than [`OVERLAP`], because here nothing but a clock says what that one saw.
+const CLEAN_MARGIN: Duration = Duration::from_secs(3600);
 /// Unresolved attempts read at once.
 const UNRESOLVED_PAGE: i64 = 200;
 /// Attempts parked as unknown this long ago are looked up while their run lives.
@@ -49,41 +51,79 @@ pub(super) struct Resend {
 }
 
 impl Session {
-    /// What the queue leaves alone, where it holds nothing that may be sent and no attempt
-    /// is open. Most runs are so: without this, each would read the last batch again.
-    pub(super) async fn nothing_to_send(&self) -> Result<Option<Vec<Skipped>>, RunError> {
+    /// Whether the queue holds anything that may be sent, or an attempt is open. Most runs
+    /// find neither.
+    pub(super) async fn may_send(&self) -> Result<bool, RunError> {
         let request = self.queue_request(None, None);
         Ok(self
             .db
             .call(move |store| {
                 let queue = store.queue_preview(&request)?;
                 let empty = queue.due.is_empty() && !queue.more;
-                let nothing = empty && store.attempts_open()?.count == 0;
-                Ok(nothing.then_some(queue.skipped))
+                Ok(!empty || store.attempts_open()?.count > 0)
             })
             .await?)
     }
 
     /// Refuses to send from a database that has forgotten payments: a restored
     /// backup, a lost fail-over, a copy. Keeps what names a payout with an open
-    /// attempt, for the look-up of that attempt. Of a run that sends nothing it reads one
-    /// page, to tell early: what a database has forgotten is among the newest.
+    /// attempt, for the look-up of that attempt. A run that sends nothing goes on where the
+    /// last of them ended, or each would read the last batch again.
     pub(super) async fn guard(&mut self) -> Result<(), RunError> {
-        if planted!("guard_off") {
-            return Ok(());
+        let idle = self.idle;
+        let begin = move |store: &mut Store| {
+            let watermark = store.watermark()?.minus(OVERLAP);
+            let clean = store.guard_clean_until()?.filter(|_| idle);
+            Ok(clean.map_or(watermark, |until| until.minus(CLEAN_MARGIN).max(watermark)))
+        };
+        let from = self.db.call(begin).await?;
+        self.guard_saw = self.guard_since(from).await?;
+        Ok(())
+    }
+
+    /// The guard of a run that may send after all.
+    pub(super) async fn guard_in_full(&mut self) -> Result<(), RunError> {
+        self.idle = false;
+        self.guard().await
+    }
+
+    /// Where the guard of a run that sent nothing saw nothing in doubt, the next such run
+    /// goes on from there.
+    pub(super) async fn keep_guard(&self) {
+        if self.guard_saw.is_empty() {
+            let until = self.guarded_until;
+            // A convenience; without it the next guard reads more.
+            let _ = self
+                .db
+                .call(move |store| store.guard_clean_advance(until))
+                .await;
         }
-        let from = self.db.call(Store::watermark).await?.minus(OVERLAP);
+    }
+
+    /// The same of what was made since, once a person has taken their time over a plan.
+    pub(super) async fn guard_again(&mut self) -> Result<(), RunError> {
+        let seen = self.guard_since(self.guarded_until.minus(OVERLAP)).await?;
+        self.guard_saw.extend(seen);
+        Ok(())
+    }
+
+    async fn guard_since(
+        &mut self,
+        from: Time,
+    ) -> Result<HashMap<PayoutId, Vec<Transfer>>, RunError> {
+        if planted!("guard_off") {
+            return Ok(HashMap::new());
+        }
+        let until = self.stripe_now();
         let query = TransferQuery {
             created_from: Some(from),
             ..TransferQuery::default()
         };
         let mut forgotten = Vec::new();
         let mut in_doubt: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
-        let pages = if self.idle.is_some() { 1 } else { PAGES_MAX };
-        let odd = OddEntries::PassAccepted;
         let complete = self
             .search()
-            .first_pages(pages, &query, odd, async |transfers| {
+            .pages(&query, OddEntries::PassAccepted, async |transfers| {
                 let named = transfers.iter().map(|t| self.named(t)).collect::<Vec<_>>();
                 let unremembered = self
                     .db
@@ -101,19 +141,19 @@ impl Session {
                 Ok(())
             })
             .await?;
-        self.guard_saw = in_doubt;
         if !forgotten.is_empty() {
             return Err(RunError::Forgotten {
                 transfers: forgotten,
             });
         }
-        if !complete && self.idle.is_none() {
+        if !complete {
             return Err(RunError::TooManyTransfers {
                 pages: PAGES_MAX,
                 since: from,
             });
         }
-        Ok(())
+        self.guarded_until = until;
+        Ok(in_doubt)
     }
 
     fn named(&self, transfer: &Transfer) -> NamedTransfer {

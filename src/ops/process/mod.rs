@@ -3,8 +3,7 @@
 //! One run goes through the same steps every time:
 //!
 //! 1. [`Session::open`]: the key's account and mode must be the ones this
-//!    database is stamped with; then the rollback guard, which of a run that has
-//!    nothing to send reads the newest transfers only.
+//!    database is stamped with; then the rollback guard.
 //! 2. [`Session::resolve_earlier`]: attempts that an earlier run left open are looked up at Stripe.
 //!    What is found is adopted; what is not may go out again under its own key.
 //! 3. [`Session::plan`], where a person is there to see it.
@@ -45,7 +44,7 @@ use crate::ops::run_error::{RunError, plural};
 use crate::ops::search::Search;
 use crate::ops::transfers::TransferReader;
 use crate::store::Store;
-use crate::store::queue::{QueueFilter, Searched, Skipped};
+use crate::store::queue::{QueueFilter, Searched};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, StoreError};
 use crate::stripe::{Stripe, Transfer};
@@ -271,9 +270,9 @@ pub struct Session {
     guarded_until: Time,
     /// What the rollback guard saw that names a payout with an open attempt.
     guard_saw: HashMap<PayoutId, Vec<Transfer>>,
-    /// Where nothing could be sent when this run began, what was left alone: only the newest
-    /// transfers were looked at, and what has become due since waits for the next run.
-    idle: Option<Vec<Skipped>>,
+    /// Nothing could be sent when this run began: its guard went on from another's, and what
+    /// has become due since waits for the next run.
+    idle: bool,
     /// Payouts that a look-up spoke against, or found paid.
     in_doubt: HashSet<PayoutId>,
     /// What was done so far.
@@ -316,12 +315,11 @@ impl Session {
             searched: Arc::default(),
             guarded_until: Time::from_millis(0),
             guard_saw: HashMap::new(),
-            idle: None,
+            idle: false,
             in_doubt: HashSet::new(),
             report: Report::default(),
         };
-        session.idle = session.nothing_to_send().await?;
-        session.guarded_until = session.stripe_now();
+        session.idle = !session.may_send().await?;
         session.guard().await?;
         Ok(session)
     }
@@ -334,11 +332,11 @@ impl Session {
         stamp: Option<&RunStamp>,
         events: &mut dyn FnMut(Event),
     ) -> Result<(), RunError> {
-        // An attempt that another run has left since is the next run's: its look-up needs
-        // all that the guard sees.
-        if self.idle.is_none() {
-            self.resends = self.resolve(stamp, events).await?;
+        if self.idle && self.db.call(Store::attempts_open).await?.count > 0 {
+            // Another run has left it since: its look-up needs all that a guard sees.
+            self.guard_in_full().await?;
         }
+        self.resends = self.resolve(stamp, events).await?;
         self.apply_events(stamp, events).await?;
         self.search_foreign_first(stamp, events).await?;
         self.surplus().await?;

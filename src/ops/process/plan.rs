@@ -242,9 +242,9 @@ impl Session {
             });
         }
         self.plan_due(&mut plan, &mut seen, events).await?;
-        if plan.due > 0 && self.idle.take().is_some() {
+        if self.idle && plan.due > 0 {
             // It became due while this run began.
-            self.guard().await?;
+            self.guard_in_full().await?;
         }
         seen.end(&mut plan);
         Ok(plan)

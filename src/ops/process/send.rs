@@ -37,7 +37,7 @@ use crate::store::settle::{Recorded, Resolution, Settlement};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, Stamp, StoreError};
 use crate::stripe::api::{TransferRequest, api_version};
-use crate::stripe::{RunEffect, Stripe};
+use crate::stripe::{RunEffect, Stripe, Transfer};
 
 /// Settlements written in one transaction at most.
 const RECORDED_TOGETHER_MAX: usize = 500;
@@ -96,15 +96,8 @@ impl Session {
             });
         }
         let first = pulse(self.db.clone(), stamp.clone(), None).await?;
-        if let Some(left_alone) = self.idle.take() {
-            if first.switch_is_on() {
-                self.report.stop = Some(Stop::Switch);
-                return Ok(self.report);
-            }
-            for skipped in left_alone {
-                self.report.skip(skipped.reason, skipped.amount_cents);
-            }
-            return Ok(self.report);
+        if self.idle {
+            return Box::pin(self.end_idle(&first, events)).await;
         }
         let (reading, readings) = watch::channel(first);
         let (stopping, stopped) = watch::channel(false);
@@ -119,6 +112,9 @@ impl Session {
             stripe_ahead_millis: self.stripe_ahead_millis,
         };
         let planned = agreement.until.is_some();
+        if agreement.rows.is_some() {
+            self.guard_again().await?;
+        }
         if planned {
             self.search_foreign_again();
         }
@@ -178,7 +174,7 @@ impl Session {
         if reading.borrow().switch_is_on() {
             run.stop(Stop::Switch);
         }
-        run.take_over(resends, agreement.resends_max, balance)
+        run.take_over(resends, &self.guard_saw, agreement.resends_max, balance)
             .await?;
         loop {
             run.start_what_can_be_started(&stopping);
@@ -228,6 +224,28 @@ impl Session {
                 .await;
         }
         Ok(run.report)
+    }
+
+    /// The end of a run that sends nothing: what was left alone, and that nothing was forgotten.
+    async fn end_idle(
+        mut self,
+        reading: &Reading,
+        events: &mut dyn FnMut(Event),
+    ) -> Result<Report, RunError> {
+        if reading.switch_is_on() {
+            self.report.stop = Some(Stop::Switch);
+            return Ok(self.report);
+        }
+        while !self.searched.complete {
+            self.search_foreign_rest(events).await?;
+        }
+        self.keep_guard().await;
+        let request = self.queue_request(None, None);
+        let left_alone = self.db.call(move |store| store.queue_preview(&request));
+        for skipped in left_alone.await?.skipped {
+            self.report.skip(skipped.reason, skipped.amount_cents);
+        }
+        Ok(self.report)
     }
 }
 
@@ -307,18 +325,23 @@ impl Run {
     async fn take_over(
         &mut self,
         resends: Vec<Resend>,
+        seen: &HashMap<PayoutId, Vec<Transfer>>,
         agreed: usize,
         mut balance_cents: Option<i64>,
     ) -> Result<(), RunError> {
+        let nothing_listed = |reason: &str| Some(format!("no transfer is listed, and {reason}"));
         let mut beyond = false;
         for (place, resend) in resends.into_iter().enumerate() {
             let amount = i64::from(resend.attempt.amount_cents);
             // What is behind the first that is beyond stays too, as in the plan.
             beyond |= place >= agreed || self.payouts_room == 0 || amount > self.total_room_cents;
-            let stays = if beyond {
-                Some("it is beyond this run's limit".to_owned())
+            let stays = if seen.contains_key(&resend.attempt.payout_id) {
+                // It was not when the attempt was looked up, or it would not be here.
+                Some("a transfer names it since the plan was made".to_owned())
+            } else if beyond {
+                nothing_listed("it is beyond this run's limit")
             } else if balance_cents.is_some_and(|balance| balance < amount) {
-                Some("the balance does not cover sending it again".to_owned())
+                nothing_listed("the balance does not cover sending it again")
             } else {
                 let (stamp, rules) = (self.stamp.clone(), self.request.rules.clone());
                 let today = self.terms.stripe_time(self.senders.clock.now());
@@ -332,7 +355,7 @@ impl Run {
                 self.day = self.day.map(|day| DayLimit { anew: false, ..day });
                 match taken {
                     TakeOver::Gone => None,
-                    TakeOver::Refused(refusal) => Some(refusal.to_string()),
+                    TakeOver::Refused(refusal) => nothing_listed(&refusal.to_string()),
                     TakeOver::Taken(attempt) => {
                         self.payouts_room -= 1;
                         self.total_room_cents -= amount;
@@ -344,7 +367,6 @@ impl Run {
                 }
             };
             if let Some(reason) = stays {
-                let reason = format!("no transfer is listed, and {reason}");
                 let left = unresolved(&resend.attempt, &reason);
                 self.report.unresolved.push(left);
             }
