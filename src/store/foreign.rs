@@ -35,8 +35,8 @@ pub struct NamedTransfer {
 pub enum Unremembered {
     /// This database made it, or it pays one of its payouts, and nothing here says so.
     Forgotten,
-    /// It names this payout, of which an attempt is open: it may be its transfer.
-    InDoubt(PayoutId),
+    /// It names a payout of which an attempt is open: it may be its transfer.
+    InDoubt,
 }
 
 /// What people have decided about payouts, and about transfers that name them.
@@ -132,10 +132,10 @@ impl Store {
                 }
                 // The ledger first: it outlives a payout's row. What names another payout too
                 // may have paid that one, which nobody would look up.
-                let doubtful = |payout: &&PayoutId| in_doubt.get(*payout) == Some(&true);
-                let others = named().any(|payout| !doubtful(&payout) && sendable(payout));
-                if let Some(payout) = named().find(doubtful).filter(|_| !others) {
-                    return Some(Unremembered::InDoubt(payout.clone()));
+                let doubtful = |payout: &PayoutId| in_doubt.get(payout) == Some(&true);
+                let others = named().any(|payout| !doubtful(payout) && sendable(payout));
+                if named().any(doubtful) && !others {
+                    return Some(Unremembered::InDoubt);
                 }
                 let attempted = |payout: &PayoutId| in_doubt.contains_key(payout);
                 // A row of other software, sent by it or by nobody: looked up before it is sent.

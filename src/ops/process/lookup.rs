@@ -1,12 +1,10 @@
-//! Looking at Stripe before anything is sent: the rollback guard, and attempts that
-//! nobody knows about.
+//! Looking at Stripe before anything is sent again: attempts that nobody knows about.
 //!
 //! An empty look-up proves nothing: the request may still be running. It only
 //! allows the same bytes to go out again under the same key. It is empty only when
 //! nothing bears the attempt's group and nothing names its payout, since what hangs
 //! is sometimes paid by hand.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::failpoint::planted;
@@ -21,22 +19,16 @@ use crate::ops::process::foreign::tell_only;
 use crate::ops::process::{Session, gate};
 use crate::ops::reconcile::judge::is_taken_back;
 use crate::ops::run_error::RunError;
-use crate::ops::search::{Found, OddEntries, PAGES_MAX};
-use crate::ops::transfers::OVERLAP;
+use crate::ops::search::Found;
 use crate::store::RunStamp;
 use crate::store::Store;
 use crate::store::doubt::DoubtTerms;
-use crate::store::foreign::{NamedTransfer, Unremembered};
 use crate::store::settle::{Resolution, Settlement};
 use crate::stripe::Transfer;
-use crate::stripe::api::TransferQuery;
 
 /// A row that other software marked as failed is searched for this long after its
 /// last change; `reconcile` looks as far back as a person says.
 pub(in crate::ops) const FAILED_SEARCHED: Duration = Duration::from_secs(35 * 86_400);
-/// A run that sends nothing begins so long before where the last one's guard ended: far more
-/// than [`OVERLAP`], because here nothing but a clock says what that one saw.
-const CLEAN_MARGIN: Duration = Duration::from_secs(3600);
 /// Unresolved attempts read at once.
 const UNRESOLVED_PAGE: i64 = 200;
 /// Attempts parked as unknown this long ago are looked up while their run lives.
@@ -51,120 +43,6 @@ pub(super) struct Resend {
 }
 
 impl Session {
-    /// Whether the queue holds anything that may be sent, or an attempt is open. Most runs
-    /// find neither.
-    pub(super) async fn may_send(&self) -> Result<bool, RunError> {
-        let request = self.queue_request(None, None);
-        Ok(self
-            .db
-            .call(move |store| {
-                let queue = store.queue_preview(&request)?;
-                let empty = queue.due.is_empty() && !queue.more;
-                Ok(!empty || store.attempts_open()?.count > 0)
-            })
-            .await?)
-    }
-
-    /// Refuses to send from a database that has forgotten payments: a restored
-    /// backup, a lost fail-over, a copy. Keeps what names a payout with an open
-    /// attempt, for the look-up of that attempt. A run that sends nothing goes on where the
-    /// last of them ended, or each would read the last batch again.
-    pub(super) async fn guard(&mut self) -> Result<(), RunError> {
-        let idle = self.idle;
-        let begin = move |store: &mut Store| {
-            let watermark = store.watermark()?.minus(OVERLAP);
-            let clean = store.guard_clean_until()?.filter(|_| idle);
-            Ok(clean.map_or(watermark, |until| until.minus(CLEAN_MARGIN).max(watermark)))
-        };
-        let from = self.db.call(begin).await?;
-        self.guard_saw = self.guard_since(from).await?;
-        Ok(())
-    }
-
-    /// The guard of a run that may send after all.
-    pub(super) async fn guard_in_full(&mut self) -> Result<(), RunError> {
-        self.idle = false;
-        self.guard().await
-    }
-
-    /// Where the guard of a run that sent nothing saw nothing in doubt, the next such run
-    /// goes on from there.
-    pub(super) async fn keep_guard(&self) {
-        if self.guard_saw.is_empty() {
-            let until = self.guarded_until;
-            // A convenience; without it the next guard reads more.
-            let _ = self
-                .db
-                .call(move |store| store.guard_clean_advance(until))
-                .await;
-        }
-    }
-
-    /// The same of what was made since, once a person has taken their time over a plan.
-    pub(super) async fn guard_again(&mut self) -> Result<(), RunError> {
-        let seen = self.guard_since(self.guarded_until.minus(OVERLAP)).await?;
-        self.guard_saw.extend(seen);
-        Ok(())
-    }
-
-    async fn guard_since(
-        &mut self,
-        from: Time,
-    ) -> Result<HashMap<PayoutId, Vec<Transfer>>, RunError> {
-        if planted!("guard_off") {
-            return Ok(HashMap::new());
-        }
-        let until = self.stripe_now();
-        let query = TransferQuery {
-            created_from: Some(from),
-            ..TransferQuery::default()
-        };
-        let mut forgotten = Vec::new();
-        let mut in_doubt: HashMap<PayoutId, Vec<Transfer>> = HashMap::new();
-        let complete = self
-            .search()
-            .pages(&query, OddEntries::PassAccepted, async |transfers| {
-                let named = transfers.iter().map(|t| self.named(t)).collect::<Vec<_>>();
-                let unremembered = self
-                    .db
-                    .call(move |store| store.transfers_unremembered(&named))
-                    .await?;
-                for (transfer, unremembered) in transfers.into_iter().zip(unremembered) {
-                    match unremembered {
-                        None => {}
-                        Some(Unremembered::Forgotten) => forgotten.push(transfer.id),
-                        Some(Unremembered::InDoubt(payout)) => {
-                            in_doubt.entry(payout).or_default().push(transfer);
-                        }
-                    }
-                }
-                Ok(())
-            })
-            .await?;
-        if !forgotten.is_empty() {
-            return Err(RunError::Forgotten {
-                transfers: forgotten,
-            });
-        }
-        if !complete {
-            return Err(RunError::TooManyTransfers {
-                pages: PAGES_MAX,
-                since: from,
-            });
-        }
-        self.guarded_until = until;
-        Ok(in_doubt)
-    }
-
-    fn named(&self, transfer: &Transfer) -> NamedTransfer {
-        NamedTransfer {
-            transfer_id: transfer.id.clone(),
-            payout_ids: transfer.payouts_named().map(PayoutId::new).collect(),
-            of_this_database: transfer.metadata.get("database") == Some(&self.database_id),
-            taken_back: transfer.amount_reversed >= transfer.amount,
-        }
-    }
-
     /// Looks up every attempt whose run is over. Transfers that are found are
     /// adopted; what may go out again is returned; the rest stays unresolved.
     pub(super) async fn resolve(
@@ -194,7 +72,12 @@ impl Session {
             };
             for attempt in open.attempts {
                 let begun = self.clock.now();
-                let seen = self.guard_saw.get(&attempt.payout_id).into_iter().flatten();
+                let seen = self
+                    .guard
+                    .in_doubt
+                    .get(&attempt.payout_id)
+                    .into_iter()
+                    .flatten();
                 match self.search().of_attempt(&attempt, seen).await? {
                     Found::Transfer(transfer) => {
                         self.adopt(stamp, &attempt, &transfer, events).await?;

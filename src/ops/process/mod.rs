@@ -18,13 +18,14 @@
 mod carry;
 mod foreign;
 mod gate;
+mod guard;
 mod jobs;
 mod lookup;
 mod plan;
 mod send;
 pub mod verdict;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +48,9 @@ use crate::store::Store;
 use crate::store::queue::{QueueFilter, Searched};
 use crate::store::thread::StoreThread;
 use crate::store::{RunStamp, StoreError};
-use crate::stripe::{Stripe, Transfer};
+use crate::stripe::Stripe;
 use foreign::ForeignSearch;
+use guard::Guard;
 use lookup::Resend;
 
 pub use plan::{Plan, PlanCreator, PlanRow, SkippedGroup, WarningGroup};
@@ -266,10 +268,8 @@ pub struct Session {
     foreign: ForeignSearch,
     /// Of the stretch of the queue that was searched last.
     searched: Arc<Searched>,
-    /// Up to here, by Stripe's clock, the rollback guard has seen every transfer.
-    guarded_until: Time,
-    /// What the rollback guard saw that names a payout with an open attempt.
-    guard_saw: HashMap<PayoutId, Vec<Transfer>>,
+    /// What the rollback guard has seen.
+    guard: Guard,
     /// Nothing could be sent when this run began: its guard went on from another's, and what
     /// has become due since waits for the next run.
     idle: bool,
@@ -313,8 +313,7 @@ impl Session {
             pace,
             resends: Vec::new(),
             searched: Arc::default(),
-            guarded_until: Time::from_millis(0),
-            guard_saw: HashMap::new(),
+            guard: Guard::new(Time::from_millis(0), Time::from_millis(0)),
             idle: false,
             in_doubt: HashSet::new(),
             report: Report::default(),
@@ -333,10 +332,12 @@ impl Session {
         events: &mut dyn FnMut(Event),
     ) -> Result<(), RunError> {
         if self.idle && self.db.call(Store::attempts_open).await?.count > 0 {
-            // Another run has left it since: its look-up needs all that a guard sees.
+            // Another run has taken it since, and may have left it.
             self.guard_in_full().await?;
         }
-        self.resends = self.resolve(stamp, events).await?;
+        if !self.idle {
+            self.resends = self.resolve(stamp, events).await?;
+        }
         self.apply_events(stamp, events).await?;
         self.search_foreign_first(stamp, events).await?;
         self.surplus().await?;

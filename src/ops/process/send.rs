@@ -95,6 +95,10 @@ impl Session {
                 livemode,
             });
         }
+        // Before the sign of life, which it might outlast.
+        if agreement.rows.is_some() && !self.idle {
+            self.guard_again().await?;
+        }
         let first = pulse(self.db.clone(), stamp.clone(), None).await?;
         if self.idle {
             return Box::pin(self.end_idle(&first, events)).await;
@@ -112,9 +116,6 @@ impl Session {
             stripe_ahead_millis: self.stripe_ahead_millis,
         };
         let planned = agreement.until.is_some();
-        if agreement.rows.is_some() {
-            self.guard_again().await?;
-        }
         if planned {
             self.search_foreign_again();
         }
@@ -174,8 +175,13 @@ impl Session {
         if reading.borrow().switch_is_on() {
             run.stop(Stop::Switch);
         }
-        run.take_over(resends, &self.guard_saw, agreement.resends_max, balance)
-            .await?;
+        run.take_over(
+            resends,
+            &self.guard.in_doubt,
+            agreement.resends_max,
+            balance,
+        )
+        .await?;
         loop {
             run.start_what_can_be_started(&stopping);
             // What the search finds is recorded, whoever waits for it.
@@ -211,11 +217,11 @@ impl Session {
         // Never past what the guard of this run has seen: a copy of this database
         // may have sent something since, and the next guard must see that. Nor past what
         // it saw of an attempt in doubt: the next look-up of that must be shown it again.
-        let guarded_until = self.guarded_until;
+        let guarded_until = self.guard.until;
         if let Some(newest) = newest_recorded
             .max(newest)
             .map(|newest| newest.min(guarded_until))
-            .filter(|_| self.guard_saw.is_empty())
+            .filter(|_| self.guard.in_doubt.is_empty())
         {
             // The watermark is a convenience of the next guard; without it that one reads more.
             let _ = self
@@ -237,13 +243,21 @@ impl Session {
             return Ok(self.report);
         }
         while !self.searched.complete {
-            self.search_foreign_rest(events).await?;
+            if let Err(error) = self.search_foreign_rest(events).await {
+                self.report.stop = Some(stopped_by(error));
+                return Ok(self.report);
+            }
         }
         self.keep_guard().await;
         let request = self.queue_request(None, None);
         let left_alone = self.db.call(move |store| store.queue_preview(&request));
-        for skipped in left_alone.await?.skipped {
-            self.report.skip(skipped.reason, skipped.amount_cents);
+        match left_alone.await {
+            Ok(queue) => {
+                for skipped in queue.skipped {
+                    self.report.skip(skipped.reason, skipped.amount_cents);
+                }
+            }
+            Err(error) => self.report.stop = Some(Stop::at(&error)),
         }
         Ok(self.report)
     }
@@ -337,7 +351,8 @@ impl Run {
             beyond |= place >= agreed || self.payouts_room == 0 || amount > self.total_room_cents;
             let stays = if seen.contains_key(&resend.attempt.payout_id) {
                 // It was not when the attempt was looked up, or it would not be here.
-                Some("a transfer names it since the plan was made".to_owned())
+                let open = self.is_open(&resend.attempt).await?;
+                open.then(|| "a transfer names it since the plan was made".to_owned())
             } else if beyond {
                 nothing_listed("it is beyond this run's limit")
             } else if balance_cents.is_some_and(|balance| balance < amount) {
@@ -372,6 +387,16 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// Whether nobody has settled it or taken it over.
+    async fn is_open(&self, attempt: &Attempt) -> Result<bool, RunError> {
+        let run = attempt.run_id.clone();
+        let left = self
+            .db
+            .call(move |store| store.attempts_left_by(&run))
+            .await?;
+        Ok(left.iter().any(|one| one.payout_id == attempt.payout_id))
     }
 
     fn job(&self, attempt: Attempt, belongs: Belongs, taken_over: bool) -> Job {

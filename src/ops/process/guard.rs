@@ -1,0 +1,177 @@
+//! The rollback guard: Stripe's latest transfers are held against the ledger before
+//! anything is sent. A database that has forgotten payments (a restored backup, a lost
+//! fail-over, a copy) would make them again.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::failpoint::planted;
+use crate::model::ids::PayoutId;
+use crate::model::time::Time;
+use crate::ops::process::Session;
+use crate::ops::run_error::RunError;
+use crate::ops::search::{OddEntries, PAGES_MAX};
+use crate::ops::transfers::OVERLAP;
+use crate::store::Store;
+use crate::store::foreign::{NamedTransfer, Unremembered};
+use crate::stripe::Transfer;
+use crate::stripe::api::TransferQuery;
+
+/// A run that sends nothing begins so long before where the last one's guard ended: far more
+/// than [`OVERLAP`], because here nothing but a clock says what that one saw.
+const CLEAN_MARGIN: Duration = Duration::from_secs(3600);
+
+/// What the guard of a run has seen.
+#[derive(Debug)]
+pub(super) struct Guard {
+    /// Since when.
+    from: Time,
+    /// Up to here, by Stripe's clock, every transfer.
+    pub(super) until: Time,
+    /// When the newest of them was made.
+    newest: Option<Time>,
+    /// What of it names a payout with an open attempt, by all payouts that it names: for
+    /// the look-up of that attempt.
+    pub(super) in_doubt: HashMap<PayoutId, Vec<Transfer>>,
+}
+
+impl Guard {
+    /// Has seen nothing.
+    pub(super) fn new(from: Time, until: Time) -> Self {
+        Self {
+            from,
+            until,
+            newest: None,
+            in_doubt: HashMap::new(),
+        }
+    }
+}
+
+impl Session {
+    /// Whether the queue holds anything that may be sent, or an attempt is open. Most runs
+    /// find neither.
+    pub(super) async fn may_send(&self) -> Result<bool, RunError> {
+        let request = self.queue_request(None, None);
+        Ok(self
+            .db
+            .call(move |store| {
+                let queue = store.queue_preview(&request)?;
+                let empty = queue.due.is_empty() && !queue.more;
+                Ok(!empty || store.attempts_open()?.count > 0)
+            })
+            .await?)
+    }
+
+    /// Looks at all since the watermark. A run that sends nothing goes on where the last of
+    /// them ended, or each would read the last batch again.
+    pub(super) async fn guard(&mut self) -> Result<(), RunError> {
+        let (idle, now) = (self.idle, self.stripe_now());
+        let begin = move |store: &mut Store| {
+            let watermark = store.watermark()?.minus(OVERLAP);
+            if !idle {
+                return Ok(watermark);
+            }
+            // One of the future was kept by a clock that was wrong.
+            let clean = store.guard_clean_until()?.filter(|until| *until <= now);
+            Ok(clean.map_or(watermark, |until| until.minus(CLEAN_MARGIN).max(watermark)))
+        };
+        let from = self.db.call(begin).await?;
+        self.guard = self.look_for_forgotten(from).await?;
+        Ok(())
+    }
+
+    /// The guard of a run that may send after all.
+    pub(super) async fn guard_in_full(&mut self) -> Result<(), RunError> {
+        self.idle = false;
+        self.guard().await
+    }
+
+    /// Looks again, once a person has taken their time over a plan. It goes on behind what
+    /// Stripe made last, because clocks may have been set meanwhile; and so the watermark
+    /// goes no further than the first look.
+    pub(super) async fn guard_again(&mut self) -> Result<(), RunError> {
+        let newest = self.guard.newest.map(|newest| newest.minus(OVERLAP));
+        let from = self.guard.from.max(newest.unwrap_or(self.guard.from));
+        let seen = self.look_for_forgotten(from).await?;
+        self.guard.in_doubt.extend(seen.in_doubt);
+        Ok(())
+    }
+
+    /// Where the guard of a run that sent nothing saw nothing in doubt, the next such run
+    /// goes on from there.
+    pub(super) async fn keep_guard(&self) {
+        if !self.guard.in_doubt.is_empty() {
+            return;
+        }
+        let until = self.guard.until;
+        let kept = self
+            .db
+            .call(move |store| store.guard_clean_advance(until))
+            .await;
+        // Without it the next guard reads more, and nothing else.
+        if let Err(error) = kept {
+            tracing::warn!(
+                event = "guard_not_kept",
+                error = error.to_string(),
+                "how far the guard has looked cannot be kept"
+            );
+        }
+    }
+
+    async fn look_for_forgotten(&self, from: Time) -> Result<Guard, RunError> {
+        let mut guard = Guard::new(from, self.stripe_now());
+        if planted!("guard_off") {
+            return Ok(guard);
+        }
+        let query = TransferQuery {
+            created_from: Some(from),
+            ..TransferQuery::default()
+        };
+        let mut forgotten = Vec::new();
+        let complete = self
+            .search()
+            .pages(&query, OddEntries::PassAccepted, async |transfers| {
+                let named = transfers.iter().map(|t| self.named(t)).collect::<Vec<_>>();
+                let unremembered = self
+                    .db
+                    .call(move |store| store.transfers_unremembered(&named))
+                    .await?;
+                for (transfer, unremembered) in transfers.into_iter().zip(unremembered) {
+                    guard.newest = guard.newest.max(Some(transfer.created));
+                    match unremembered {
+                        None => {}
+                        Some(Unremembered::Forgotten) => forgotten.push(transfer.id),
+                        Some(Unremembered::InDoubt) => {
+                            for payout in transfer.payouts_named().map(PayoutId::new) {
+                                let seen = guard.in_doubt.entry(payout).or_default();
+                                seen.push(transfer.clone());
+                            }
+                        }
+                    }
+                }
+                Ok(())
+            })
+            .await?;
+        if !forgotten.is_empty() {
+            return Err(RunError::Forgotten {
+                transfers: forgotten,
+            });
+        }
+        if !complete {
+            return Err(RunError::TooManyTransfers {
+                pages: PAGES_MAX,
+                since: from,
+            });
+        }
+        Ok(guard)
+    }
+
+    fn named(&self, transfer: &Transfer) -> NamedTransfer {
+        NamedTransfer {
+            transfer_id: transfer.id.clone(),
+            payout_ids: transfer.payouts_named().map(PayoutId::new).collect(),
+            of_this_database: transfer.metadata.get("database") == Some(&self.database_id),
+            taken_back: transfer.amount_reversed >= transfer.amount,
+        }
+    }
+}
