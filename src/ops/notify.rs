@@ -515,13 +515,7 @@ pub fn post(
     while let Some(mail) = store.notification_claim(stamp)? {
         // Of one that was claimed before and not settled nobody knows whether it was sent.
         let (outcome, stopped) = one(store, &database, &mail, rules, means)?;
-        if !store.notification_settle(stamp, &mail.id, &outcome)? {
-            tracing::warn!(
-                event = "mail_taken_over",
-                notification_id = mail.id,
-                "it took so long that another run has this mail by now: it may arrive twice"
-            );
-        }
+        store.notification_settle(stamp, &mail.id, &outcome)?;
         posted.count(&mail, outcome);
         if stopped.is_some() {
             posted.stopped = stopped;

@@ -466,6 +466,13 @@ impl Store {
             Ok(changed)
         })?;
         failpoint!("mail_settle.committed");
+        if changed == 0 {
+            tracing::warn!(
+                event = "mail_taken_over",
+                notification_id = id,
+                "it took so long that another run has this mail by now: it may arrive twice"
+            );
+        }
         Ok(changed == 1)
     }
 

@@ -10,10 +10,16 @@ message was read; `lost` is cut off after the message was taken.
 
 import asyncio
 import json
+import logging
 import ssl
 import sys
+import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult
+
+# It warns of passwords without TLS, because it cannot see that TLS is beneath it.
+warnings.simplefilter("ignore")
+logging.getLogger("mail.log").setLevel(logging.ERROR)
 
 MODE, CERTIFICATE, KEY, USER, PASSWORD = sys.argv[1:]
 

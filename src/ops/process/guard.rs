@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::failpoint::planted;
 use crate::model::ids::PayoutId;
 use crate::model::time::Time;
+use crate::ops::event::Event;
 use crate::ops::process::Session;
 use crate::ops::run_error::RunError;
 use crate::ops::search::{OddEntries, PAGES_MAX};
@@ -99,7 +100,7 @@ impl Session {
 
     /// Where the guard of a run that sent nothing saw nothing in doubt, the next such run
     /// goes on from there.
-    pub(super) async fn keep_guard(&self) {
+    pub(super) async fn keep_guard(&self, events: &mut dyn FnMut(Event)) {
         if !self.guard.in_doubt.is_empty() {
             return;
         }
@@ -108,13 +109,10 @@ impl Session {
             .db
             .call(move |store| store.guard_clean_advance(until))
             .await;
-        // Without it the next guard reads more, and nothing else.
         if let Err(error) = kept {
-            tracing::warn!(
-                event = "guard_not_kept",
-                error = error.to_string(),
-                "how far the guard has looked cannot be kept"
-            );
+            events(Event::Note(format!(
+                "how far the guard has looked is not kept, and the next one looks at it again: {error}"
+            )));
         }
     }
 

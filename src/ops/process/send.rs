@@ -248,7 +248,7 @@ impl Session {
                 return Ok(self.report);
             }
         }
-        self.keep_guard().await;
+        self.keep_guard(events).await;
         let request = self.queue_request(None, None);
         let left_alone = self.db.call(move |store| store.queue_preview(&request));
         match left_alone.await {
