@@ -54,11 +54,13 @@ pub enum RunError {
         /// Their ids.
         transfers: Vec<String>,
     },
-    /// Too many transfers to look through.
-    #[error("more than {pages} pages of transfers since {since}: too many to check before sending")]
+    /// Too many transfers of other software to look through.
+    #[error(
+        "Stripe holds more than {foreign_max} transfers of other software since {since}: too many to check before sending"
+    )]
     TooManyTransfers {
         /// The bound.
-        pages: usize,
+        foreign_max: usize,
         /// Where the check began.
         since: Time,
     },

@@ -169,15 +169,36 @@ impl Search {
         Ok(Ok(found))
     }
 
-    /// Reads a list to its last page. False when it is longer than the bound.
+    /// Reads a list to its last page. False when it is longer than [`PAGES_MAX`].
     pub(super) async fn pages(
         &self,
+        query: &TransferQuery,
+        odd: OddEntries,
+        each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), RunError>,
+    ) -> Result<bool, RunError> {
+        self.pages_at_most(PAGES_MAX, query, odd, each).await
+    }
+
+    /// Reads a list to its last page, however long it is.
+    pub(super) async fn all_pages(
+        &self,
+        query: &TransferQuery,
+        odd: OddEntries,
+        each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), RunError>,
+    ) -> Result<(), RunError> {
+        let read = self.pages_at_most(usize::MAX, query, odd, each);
+        read.await.map(drop)
+    }
+
+    async fn pages_at_most(
+        &self,
+        pages_max: usize,
         query: &TransferQuery,
         odd: OddEntries,
         mut each: impl AsyncFnMut(Vec<Transfer>) -> Result<(), RunError>,
     ) -> Result<bool, RunError> {
         self.reader
-            .pages(query, PAGES_MAX, async |page: TransferPage| {
+            .pages(query, pages_max, async |page: TransferPage| {
                 let accepted = match odd {
                     OddEntries::PassAccepted => self.accepted_among(&page.odd).await?,
                     OddEntries::Refuse => HashSet::new(),

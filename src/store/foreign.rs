@@ -30,9 +30,14 @@ pub struct NamedTransfer {
     pub taken_back: bool,
 }
 
-/// Why the rollback guard looks at a transfer twice.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Unremembered {
+/// What this database knows of a transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known {
+    /// An attempt or a payout holds it, a person has accepted it, or it was one too many
+    /// and taken back whole.
+    Remembered,
+    /// Nothing of this database's.
+    Foreign,
     /// This database made it, or it pays one of its payouts, and nothing here says so.
     Forgotten,
     /// It names a payout of which an attempt is open: it may be its transfer.
@@ -64,14 +69,12 @@ pub struct Stretch {
 }
 
 impl Store {
-    /// Of each of these transfers, in their order, whether this database made it,
-    /// or it pays one of its payouts, and it is not remembered: held by no attempt
-    /// and no payout, and accepted by nobody. One too many that was taken back
-    /// whole is remembered by the payment it stands beside.
-    pub fn transfers_unremembered(
+    /// Of each of these transfers, in their order, what this database knows of it. One too
+    /// many that was taken back whole is remembered by the payment it stands beside.
+    pub fn transfers_known(
         &mut self,
         transfers: &[NamedTransfer],
-    ) -> Result<Vec<Option<Unremembered>>, StoreError> {
+    ) -> Result<Vec<Known>, StoreError> {
         let ids: Vec<&PayoutId> = transfers
             .iter()
             .flat_map(|transfer| &transfer.payout_ids)
@@ -119,23 +122,23 @@ impl Store {
             let judge = |transfer: &NamedTransfer| {
                 let id = &transfer.transfer_id;
                 if held.contains_key(id) {
-                    return None;
+                    return Known::Remembered;
                 }
                 let named = || transfer.payout_ids.iter();
                 // What was accepted was not to be sent any more; now it may be.
                 let sendable = |payout: &PayoutId| rows.get(payout).is_some_and(|may| *may);
                 if accepted.contains(id) && !named().any(sendable) {
-                    return None;
+                    return Known::Remembered;
                 }
                 if transfer.taken_back && named().any(|payout| paid.contains(payout)) {
-                    return None;
+                    return Known::Remembered;
                 }
                 // The ledger first: it outlives a payout's row. What names another payout too
                 // may have paid that one, which nobody would look up.
                 let doubtful = |payout: &PayoutId| in_doubt.get(payout) == Some(&true);
                 let others = named().any(|payout| !doubtful(payout) && sendable(payout));
                 if named().any(doubtful) && !others {
-                    return Some(Unremembered::InDoubt);
+                    return Known::InDoubt;
                 }
                 let attempted = |payout: &PayoutId| in_doubt.contains_key(payout);
                 // A row of other software, sent by it or by nobody: looked up before it is sent.
@@ -143,7 +146,11 @@ impl Store {
                     |payout: &PayoutId| rows.contains_key(payout) && ours.contains(payout);
                 let forgotten = transfer.of_this_database
                     || named().any(|payout| attempted(payout) || our_row(payout));
-                forgotten.then_some(Unremembered::Forgotten)
+                if forgotten {
+                    Known::Forgotten
+                } else {
+                    Known::Foreign
+                }
             };
             Ok(transfers.iter().map(judge).collect())
         })

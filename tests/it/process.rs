@@ -513,6 +513,28 @@ on_both! {
         assert_eq!((shop.status("cf0"), shop.transfers().len()), ("COMPLETED".into(), 2));
     }
 
+    // What this tool made is read whole, or it would refuse to go on after a large batch.
+    fn transfers_of_other_software_are_looked_through_up_to_a_bound(db: TestDb) {
+        let mut shop = Shop::open(db);
+        shop.payouts(1100);
+        shop.env.set("PAYOUTS_CONCURRENCY", "100");
+        shop.process(&[]).expect_code(0);
+        shop.payout("p9", "c0", 900);
+        shop.process(&[]).expect_code(0);
+        for cents in 0..1001 {
+            shop.transfer("c0", 100 + cents, "");
+        }
+        shop.payout("p10", "c0", 1_000);
+        let run = shop.process(&[]).expect_code(4);
+        assert!(run.stderr.contains("more than 1000 transfers of other software since"), "{run}");
+        assert_eq!(shop.status("p10"), "PENDING");
+        shop.pass(Duration::from_secs(600));
+        shop.transfer("c0", 100, "");
+        shop.env.run(&["reconcile", "--fix", "--quiet"]).expect_code(1);
+        shop.process(&[]).expect_code(0);
+        assert_eq!(shop.status("p10"), "COMPLETED");
+    }
+
     // Its guard may have gone on from another's, and nothing may be sent on that.
     fn what_becomes_due_after_a_run_has_looked_waits_for_the_next(db: TestDb) {
         let shop = Shop::open(db);
