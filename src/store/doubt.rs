@@ -218,7 +218,7 @@ impl Store {
     pub fn surplus_open(&mut self) -> Result<Vec<Surplus>, StoreError> {
         self.read(|conn| {
             let all: Vec<Surplus> = payout_attempts::table
-                .filter(payout_attempts::outcome.eq(AttemptOutcome::Surplus))
+                .filter(dialect::surplus())
                 .filter(payout_attempts::transfer_id.is_not_null())
                 .select((
                     payout_attempts::payout_id,

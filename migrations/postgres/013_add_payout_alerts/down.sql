@@ -1,1 +1,2 @@
+DROP INDEX "payout_attempts_surplus_idx";
 DROP TABLE "payout_alerts";

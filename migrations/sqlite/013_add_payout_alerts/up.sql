@@ -21,3 +21,7 @@ CREATE TABLE "payout_alerts" (
 ) STRICT;
 -- An alert is raised once before it is cleared, however many look at the same time.
 CREATE UNIQUE INDEX "payout_alerts_standing_key" ON "payout_alerts" ("code") WHERE ("cleared_at" IS NULL);
+
+-- Transfers beside a paid one, which every run and every check asks for.
+CREATE INDEX "payout_attempts_surplus_idx" ON "payout_attempts" ("payout_id", "attempt")
+    WHERE ("outcome" = 'surplus');

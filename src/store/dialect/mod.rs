@@ -231,6 +231,11 @@ pub(crate) fn unresolved() -> diesel::expression::SqlLiteral<Bool> {
     diesel::dsl::sql("payout_attempts.outcome IN ('sending', 'unknown')")
 }
 
+/// Transfers beside a paid one, written as the partial index has it.
+pub(crate) fn surplus() -> diesel::expression::SqlLiteral<Bool> {
+    diesel::dsl::sql("payout_attempts.outcome = 'surplus'")
+}
+
 /// Events that wait, written as the partial index has it.
 pub(crate) fn events_pending() -> diesel::expression::SqlLiteral<Bool> {
     diesel::dsl::sql("payout_stripe_events.state = 'pending'")
