@@ -269,16 +269,20 @@ pub struct Preview {
 pub const WINDOW_MAX: usize = 500;
 
 impl Store {
-    /// Walks one window of the queue without claiming anything.
-    pub fn queue_preview(&mut self, request: &QueueRequest) -> Result<Preview, StoreError> {
+    /// Walks one window of the queue, of so many rows, without claiming anything.
+    pub fn queue_preview(
+        &mut self,
+        request: &QueueRequest,
+        rows: usize,
+    ) -> Result<Preview, StoreError> {
         let now = self.clock.now();
         self.read(|conn| {
             let (after, until) = (request.after.as_ref(), request.until.as_ref());
             dialect::find_by_index(conn)?;
-            let marks = marks_of(due_marks(&request.filter, after, until, WINDOW_MAX).load(conn)?);
+            let marks = marks_of(due_marks(&request.filter, after, until, rows).load(conn)?);
             let ids: Vec<PayoutId> = marks.iter().map(|mark| mark.id.clone()).collect();
             let mut preview = Preview {
-                more: marks.len() == WINDOW_MAX,
+                more: marks.len() == rows,
                 ..Preview::default()
             };
             let mut passed = request.after.clone();

@@ -124,7 +124,7 @@ on_both! {
         let expected: BTreeSet<&str> = odd.into_iter().collect();
         let listed = list(&mut store, &PayoutFilter::default());
         assert_eq!(ids(&listed).into_iter().collect::<BTreeSet<_>>(), expected);
-        let queue = store.queue_preview(&everything_due()).unwrap();
+        let queue = store.queue_preview(&everything_due(), 500).unwrap();
         let due = queue.due.iter().map(|one| one.payout.id.as_str());
         let skipped = queue.skipped.iter().map(|one| one.payout_id.as_str());
         assert_eq!(due.chain(skipped).collect::<BTreeSet<_>>(), expected);

@@ -15,12 +15,16 @@ use crate::ops::search::OddEntries;
 use crate::ops::transfers::OVERLAP;
 use crate::store::Store;
 use crate::store::foreign::{Known, NamedTransfer};
+use crate::store::queue::WINDOW_MAX;
 use crate::stripe::Transfer;
 use crate::stripe::api::TransferQuery;
 
 /// A run that sends nothing begins so long before where the last one's guard ended: far more
 /// than [`OVERLAP`], because here nothing but a clock says what that one saw.
 const CLEAN_MARGIN: Duration = Duration::from_secs(3600);
+
+/// Rows of the queue that are looked at first: where one of them is due, the rest need not be.
+const FIRST_LOOK: usize = 10;
 
 /// So many transfers of other software are passed over: what this tool made itself, a batch
 /// of a million maybe, is read whole. So few in tests that they are made.
@@ -61,14 +65,19 @@ impl Session {
     /// find neither.
     pub(super) async fn may_send(&self) -> Result<bool, RunError> {
         let request = self.queue_request(None, None);
-        Ok(self
-            .db
-            .call(move |store| {
-                let queue = store.queue_preview(&request)?;
-                let empty = queue.due.is_empty() && !queue.more;
-                Ok(!empty || store.attempts_open()?.count > 0)
-            })
-            .await?)
+        let may_send = move |store: &mut Store| {
+            for rows in [FIRST_LOOK, WINDOW_MAX] {
+                let queue = store.queue_preview(&request, rows)?;
+                if !queue.due.is_empty() || queue.unsearched {
+                    return Ok(true);
+                }
+                if !queue.more {
+                    return Ok(store.attempts_open()?.count > 0);
+                }
+            }
+            Ok(true)
+        };
+        Ok(self.db.call(may_send).await?)
     }
 
     /// Looks at all since the watermark. A run that sends nothing goes on where the last of

@@ -21,7 +21,7 @@ use crate::ops::pace::Pace;
 use crate::ops::process::{LimitReached, Session};
 use crate::ops::run_error::RunError;
 use crate::store::Store;
-use crate::store::queue::{Mark, QueueRequest};
+use crate::store::queue::{Mark, QueueRequest, WINDOW_MAX};
 use crate::stripe::Stripe;
 
 /// A balance that cannot be read for a passing reason is asked for this often.
@@ -264,7 +264,7 @@ impl Session {
             let asked = request.clone();
             let window = self
                 .db
-                .call(move |store| store.queue_preview(&asked))
+                .call(move |store| store.queue_preview(&asked, WINDOW_MAX))
                 .await?;
             for skipped in window.skipped {
                 let group = groups

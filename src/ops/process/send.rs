@@ -250,7 +250,9 @@ impl Session {
         }
         self.keep_guard(events).await;
         let request = self.queue_request(None, None);
-        let left_alone = self.db.call(move |store| store.queue_preview(&request));
+        let left_alone = self
+            .db
+            .call(move |store| store.queue_preview(&request, WINDOW_MAX));
         match left_alone.await {
             Ok(queue) => {
                 for skipped in queue.skipped {
