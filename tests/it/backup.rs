@@ -46,7 +46,7 @@ fn a_backup_is_whole_its_owners_alone_and_never_replaces_a_file() {
     insta::assert_snapshot!(run.transcript().replace(&sha256, "(the file's)"), @r"
     $ payouts backup first.db
     Backup          first.db
-    Size            438,272 bytes
+    Size            442,368 bytes
     SHA-256         (the file's)
     Read back       whole: pages, indexes, foreign keys
     Rows            3 payouts, 3 attempts, 6 of history
